@@ -1,0 +1,328 @@
+//! From import names to descriptors: every file is parsed before any is judged, so that one run shows every mistake.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use miette::Diagnostic as _;
+use prost_reflect::prost_types::FileDescriptorProto;
+use prost_reflect::{DescriptorError, DescriptorPool};
+use protox::file::{File, FileResolver, GoogleFileResolver};
+
+use super::roots::Roots;
+use super::token::{self, Kind};
+use super::{LineStarts, OPTIONS_PROTO, SourceFile, Sources};
+use crate::diagnostic::{Diagnostic, Place, Report, Source};
+
+/// Text of the file that a user imports as `due/options.proto`.
+const OPTIONS_TEXT: &str = include_str!("../../proto/due/options.proto");
+/// protobuf messages nest 64 deep at most, options hardly ever; parsers recurse.
+const MOST_DEPTH: usize = 200;
+/// A schema is not as long.
+const MOST_BYTES: u64 = 64 * 1024 * 1024;
+/// After the first mistakes of a file a parser mostly reports its own confusion.
+const MOST_PARSE_ERRORS: usize = 10;
+/// Path of `dependency` in a file descriptor.
+const DEPENDENCY: i32 = 3;
+
+/// Reads the inputs (import names) and all they import.
+pub(crate) fn load(inputs: BTreeSet<String>, roots: &Roots, report: &mut Report) -> Sources {
+    warn_about_google(roots, report);
+    let mut loader = Loader { roots, report, parsed: BTreeMap::new() };
+    loader.parse_all(&inputs);
+    let order = loader.order();
+    let Loader { mut parsed, .. } = loader;
+    let mut pool = DescriptorPool::new();
+    let mut good: Vec<FileDescriptorProto> = Vec::new();
+    let mut files = BTreeMap::new();
+    for name in order {
+        let Some(Some(file)) = parsed.remove(&name) else { continue };
+        if !file.descriptor.dependency.iter().all(|import| pool.get_file_by_name(import).is_some()) {
+            continue;
+        }
+        if let Err(err) = pool.add_file_descriptor_proto(file.descriptor.clone()) {
+            report_check_error(err, &file.source, report);
+            // prost-reflect takes a bad file out again, but forgets its extensions in the messages they extend.
+            pool = DescriptorPool::new();
+            let added = pool.add_file_descriptor_protos(good.iter().cloned());
+            debug_assert!(added.is_ok(), "files that were good stay good");
+        } else if let Some(added) = pool.get_file_by_name(&name) {
+            files.insert(name, SourceFile::new(file.source, file.path, added.file_descriptor_proto()));
+            good.push(file.descriptor);
+        }
+    }
+    Sources { pool, inputs, files }
+}
+
+struct Loader<'a> {
+    roots: &'a Roots,
+    report: &'a mut Report,
+    /// `None` for a file that could not be read or parsed.
+    parsed: BTreeMap<String, Option<Parsed>>,
+}
+
+struct Parsed {
+    source: Arc<Source>,
+    path: Option<PathBuf>,
+    descriptor: FileDescriptorProto,
+}
+
+impl Loader<'_> {
+    fn parse_all(&mut self, inputs: &BTreeSet<String>) {
+        let mut queue: VecDeque<(String, Option<Place>)> = inputs.iter().map(|name| (name.clone(), None)).collect();
+        while let Some((name, importer)) = queue.pop_front() {
+            if let Some(known) = self.parsed.get(&name) {
+                // Missing for this importer too, and it wants to know its line.
+                if known.is_none() && importer.is_some() && self.roots.resolve(&name).is_none() {
+                    self.open(&name, importer);
+                }
+                continue;
+            }
+            let parsed = self.open(&name, importer);
+            if let Some(file) = &parsed {
+                let imports = file.descriptor.dependency.iter().enumerate();
+                queue.extend(imports.map(|(i, import)| (import.clone(), Some(file.import_place(i)))));
+            }
+            self.parsed.insert(name, parsed);
+        }
+    }
+
+    fn open(&mut self, name: &str, importer: Option<Place>) -> Option<Parsed> {
+        if let Ok(file) = GoogleFileResolver::new().open_file(name) {
+            let source = Arc::new(Source { name: name.to_owned(), text: String::new() });
+            return Some(Parsed { source, path: None, descriptor: file.into() });
+        }
+        let path = self.roots.resolve(name);
+        if name == OPTIONS_PROTO {
+            self.refuse_other_options(path.as_deref());
+            return self.parse(name, None, OPTIONS_TEXT.to_owned());
+        }
+        let fail = |message: String| {
+            let error = Diagnostic::error(message);
+            match &importer {
+                Some(place) => error.at(place, "imported here"),
+                None => error,
+            }
+        };
+        let Some(path) = path else {
+            self.report.push(fail(format!("import `{name}` not found")).help(self.searched(name)));
+            return None;
+        };
+        match read(&path) {
+            Ok(text) => self.parse(name, Some(path), text),
+            Err(problem) => {
+                self.report.push(fail(format!("`{}` {problem}", path.display())));
+                None
+            }
+        }
+    }
+
+    fn parse(&mut self, name: &str, path: Option<PathBuf>, text: String) -> Option<Parsed> {
+        let shown = path.as_ref().map_or_else(|| name.to_owned(), |path| path.display().to_string());
+        let source = Arc::new(Source { name: shown, text });
+        if let Some(edition) = edition(&source.text) {
+            self.report.push(
+                Diagnostic::error("protobuf editions are not supported yet")
+                    .at(&source.place(edition), "")
+                    .help("write `syntax = \"proto3\";` (or \"proto2\") instead"),
+            );
+            return None;
+        }
+        if token::depth(&source.text) > MOST_DEPTH {
+            let error = Diagnostic::error(format!("brackets are nested more than {MOST_DEPTH} deep"));
+            self.report.push(error.at(&source.place(0..0), ""));
+            return None;
+        }
+        match File::from_source(name, &source.text) {
+            Ok(file) => Some(Parsed { source, path, descriptor: file.into() }),
+            Err(err) => {
+                let related = err.related().into_iter().flatten().take(MOST_PARSE_ERRORS - 1);
+                for part in std::iter::once(&err as &dyn miette::Diagnostic).chain(related) {
+                    let labels: Vec<_> = part.labels().into_iter().flatten().collect();
+                    let mut error = Diagnostic::error(part.to_string());
+                    for label in &labels {
+                        let span = label.offset()..label.offset() + label.len();
+                        error = error.at(&source.place(span), label.label().unwrap_or_default());
+                    }
+                    if labels.is_empty() {
+                        let end = source.text.trim_end().len();
+                        error = error.at(&source.place(end..end), "");
+                    }
+                    if let Some(help) = part.help() {
+                        error = error.help(help.to_string());
+                    }
+                    self.report.push(error);
+                }
+                None
+            }
+        }
+    }
+
+    /// Files in an order in which imports come first. Reports cycles; files on one are left out.
+    fn order(&mut self) -> Vec<String> {
+        #[derive(Clone, Copy, PartialEq)]
+        enum State {
+            Open,
+            Done,
+        }
+        let mut order = Vec::new();
+        let mut states: BTreeMap<&str, State> = BTreeMap::new();
+        for start in self.parsed.keys() {
+            let mut stack: Vec<(&str, usize)> = vec![(start, 0)];
+            while let Some((name, next)) = stack.pop() {
+                let file = self.parsed.get(name).and_then(Option::as_ref);
+                if next == 0 && states.insert(name, State::Open) == Some(State::Done) {
+                    states.insert(name, State::Done);
+                    continue;
+                }
+                let Some((file, import)) = file.and_then(|file| Some((file, file.descriptor.dependency.get(next)?)))
+                else {
+                    states.insert(name, State::Done);
+                    order.push(name.to_owned());
+                    continue;
+                };
+                stack.push((name, next + 1));
+                match states.get(import.as_str()) {
+                    None => stack.push((import, 0)),
+                    Some(State::Done) => {}
+                    Some(State::Open) => {
+                        let from = stack.iter().position(|(open, _)| open == import).unwrap_or(0);
+                        let mut cycle: Vec<&str> = stack[from..].iter().map(|(open, _)| *open).collect();
+                        cycle.push(import);
+                        let error = Diagnostic::error(format!("import cycle: {}", cycle.join(" -> ")));
+                        self.report.push(error.at(&file.import_place(next), "closes the cycle"));
+                    }
+                }
+            }
+        }
+        order
+    }
+
+    fn searched(&self, name: &str) -> String {
+        let mut roots: Vec<String> = self.roots.iter().map(|root| format!("`{}`", root.display())).collect();
+        roots.push(format!("and what due-codegen carries (`{OPTIONS_PROTO}`, `google/protobuf/*.proto`)"));
+        let mut help = format!("searched {}", roots.join(", "));
+        let carried = [OPTIONS_PROTO];
+        let near = crate::nearest::nearest(name, carried).map(str::to_owned).or_else(|| self.roots.nearest(name));
+        if let Some(near) = near {
+            help.push_str(&format!("\ndid you mean `{near}`?"));
+        }
+        help
+    }
+
+    fn refuse_other_options(&mut self, copy: Option<&Path>) {
+        let Some(path) = copy else { return };
+        let lines = |text: &str| text.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
+        if read(path).is_ok_and(|text| lines(text.trim_end()) == lines(OPTIONS_TEXT.trim_end())) {
+            return;
+        }
+        self.report.push(
+            Diagnostic::error(format!("`{}` is not the `{OPTIONS_PROTO}` that this due-codegen carries", path.display()))
+                .help("remove the copy: the import is found without it"),
+        );
+    }
+}
+
+impl Parsed {
+    /// The quoted name in the import statement.
+    fn import_place(&self, index: usize) -> Place {
+        let lines = LineStarts::new(&self.source.text);
+        let wanted = [DEPENDENCY, i32::try_from(index).unwrap_or(i32::MAX)];
+        let infos = self.descriptor.source_code_info.iter().flat_map(|info| &info.location);
+        let statement = infos.filter(|location| location.path == wanted).map(|location| lines.span(&location.span)).next();
+        let Some(span) = statement else { return self.source.place(0..0) };
+        let text = self.source.text.get(span.clone()).unwrap_or_default();
+        let quoted = token::tokens(text).into_iter().find(|token| token.kind == Kind::Text);
+        match quoted {
+            Some(token) => self.source.place(span.start + token.span.start..span.start + token.span.end),
+            None => self.source.place(span),
+        }
+    }
+}
+
+/// A file's text without byte order mark, or what is wrong with it, as the end of a sentence.
+fn read(path: &Path) -> Result<String, String> {
+    let meta = fs::metadata(path).map_err(|err| format!("cannot be read: {err}"))?;
+    if meta.is_dir() {
+        return Err("is a folder".to_owned());
+    }
+    if meta.len() > MOST_BYTES {
+        return Err(format!("is larger than {} MiB", MOST_BYTES >> 20));
+    }
+    let bytes = fs::read(path).map_err(|err| format!("cannot be read: {err}"))?;
+    let text = String::from_utf8(bytes).map_err(|err| {
+        let valid = &err.as_bytes()[..err.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("is not UTF-8 (line {line})")
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+fn edition(text: &str) -> Option<Range<usize>> {
+    let mut tokens = token::tokens(text).into_iter();
+    let (word, equals, value) = (tokens.next()?, tokens.next()?, tokens.next()?);
+    let found = &text[word.span.clone()] == "edition" && equals.kind == Kind::Mark(b'=') && value.kind == Kind::Text;
+    found.then_some(word.span.start..value.span.end)
+}
+
+fn report_check_error(err: DescriptorError, source: &Arc<Source>, report: &mut Report) {
+    let name = err.file().map(str::to_owned);
+    // The columns are bytes, but they are looked up as characters: in this mask of the text both are the same.
+    let mask: String = source.text.bytes().map(|byte| if byte.is_ascii() { char::from(byte) } else { '?' }).collect();
+    let err = if name.is_some() { err.with_source_code(&mask) } else { err };
+    for part in std::iter::once(&err as &dyn miette::Diagnostic).chain(err.related().into_iter().flatten()) {
+        let mut message = part.to_string();
+        let mut labels: Vec<_> = part.labels().into_iter().flatten().collect();
+        // The finding itself first, then what it clashes with.
+        labels.sort_by_key(|label| !matches!(label.label(), Some("found here" | "defined again here")));
+        let mut places: Vec<(Place, &str)> = Vec::new();
+        for label in &labels {
+            let span = label.offset()..label.offset() + label.len();
+            places.push((source.place(span), label.label().unwrap_or_default()));
+        }
+        if let (Some(inner), Some((place, _))) = (part.diagnostic_source(), places.first_mut()) {
+            message = inner.to_string();
+            narrow(place, &message);
+        }
+        let mut error = Diagnostic::error(&message);
+        if places.is_empty() {
+            error = error.at(&source.place(0..0), "");
+        }
+        for (i, (place, text)) in places.iter().enumerate() {
+            error = error.at(place, if i == 0 { "" } else { text });
+        }
+        if let Some(help) = part.help() {
+            error = error.help(help.to_string());
+        } else if message.contains("(due.") || message.contains("'due.") {
+            error = error.help(format!("the options of due are in `{OPTIONS_PROTO}`; import it, and see there for their names"));
+        }
+        report.push(error);
+    }
+}
+
+/// Errors inside an option's `{ .. }` name words of it; the first of them that is there is the place.
+fn narrow(place: &mut Place, message: &str) {
+    let text = place.source.text.get(place.span.clone()).unwrap_or_default();
+    let Some(open) = text.find('{') else { return };
+    for word in message.split(['\'', '`', '"']).skip(1).step_by(2) {
+        if let Some(found) = token::find(&text[open..], word) {
+            let start = place.span.start + open;
+            place.span = start + found.start..start + found.end;
+            return;
+        }
+    }
+}
+
+fn warn_about_google(roots: &Roots, report: &mut Report) {
+    for root in roots.iter() {
+        let copy = root.join("google/protobuf/descriptor.proto");
+        if copy.exists() {
+            report.push(
+                Diagnostic::warning(format!("`{}` is not used: due-codegen carries its own", copy.display()))
+                    .help("remove `google/protobuf` from the import roots"),
+            );
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Paths in, a checked descriptor pool with comments and positions out. protox does the parsing.
+
+mod load;
+pub(crate) mod roots;
+pub(crate) mod token;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use prost_reflect::prost_types::FileDescriptorProto;
+use prost_reflect::{DescriptorPool, FileDescriptor};
+
+use crate::diagnostic::{Place, Source};
+use crate::model::{Doc, Position};
+
+pub(crate) use load::load;
+
+/// Import name of the file that this crate carries.
+pub(crate) const OPTIONS_PROTO: &str = "due/options.proto";
+
+/// Every file of a run that could be read and understood.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    /// All files, imports too.
+    pub(crate) pool: DescriptorPool,
+    /// Import names of the files that were asked for, not only imported.
+    pub(crate) inputs: BTreeSet<String>,
+    files: BTreeMap<String, SourceFile>,
+}
+
+#[derive(Debug)]
+struct SourceFile {
+    source: Arc<Source>,
+    /// Absent for files that this crate or protox carries.
+    path: Option<PathBuf>,
+    /// By descriptor path.
+    locations: HashMap<Vec<i32>, Location>,
+}
+
+#[derive(Debug)]
+struct Location {
+    span: Range<usize>,
+    comment: String,
+}
+
+impl Sources {
+    /// Files on disk that the run has read: what a build script must watch.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.files.values().filter_map(|file| file.path.as_ref())
+    }
+
+    /// Where the descriptor with this path is written. Without a position, the start of its file.
+    pub(crate) fn place(&self, file: &FileDescriptor, path: &[i32]) -> Place {
+        match self.files.get(file.name()) {
+            Some(file) => {
+                let span = file.locations.get(path).map_or(0..0, |location| location.span.clone());
+                file.source.place(span)
+            }
+            None => Arc::new(Source { name: file.name().to_owned(), text: String::new() }).place(0..0),
+        }
+    }
+
+    /// Where the name of the message, field, service or rpc with this path is written.
+    pub(crate) fn name_place(&self, file: &FileDescriptor, path: &[i32]) -> Place {
+        const NAME: i32 = 1;
+        let mut name = path.to_vec();
+        name.push(NAME);
+        match self.files.get(file.name()) {
+            Some(known) if known.locations.contains_key(&name) => self.place(file, &name),
+            _ => self.place(file, path),
+        }
+    }
+
+    /// Where the value of `field` is written in the option `extension` of the descriptor with this path; the whole
+    /// option if the field is left out; the descriptor's name if there is no option.
+    pub(crate) fn option_place(&self, file: &FileDescriptor, options: &[i32], extension: i32, field: &str) -> Place {
+        let Some(known) = self.files.get(file.name()) else { return self.place(file, options) };
+        let mut prefix = options.to_vec();
+        prefix.push(extension);
+        let mut statements: Vec<&Location> =
+            known.locations.iter().filter(|(path, _)| path.starts_with(&prefix)).map(|(_, found)| found).collect();
+        statements.sort_by_key(|location| location.span.start);
+        for statement in &statements {
+            let text = known.source.text.get(statement.span.clone()).unwrap_or_default();
+            if let Some(value) = token::option_value(text, field) {
+                let start = statement.span.start;
+                return known.source.place(start + value.start..start + value.end);
+            }
+        }
+        match statements.first() {
+            Some(whole) => known.source.place(whole.span.clone()),
+            None => self.name_place(file, &options[..options.len().saturating_sub(1)]),
+        }
+    }
+
+    /// The comment above the descriptor with this path, or else the one behind it.
+    pub(crate) fn doc(&self, file: &FileDescriptor, path: &[i32]) -> Doc {
+        let comment = self
+            .files
+            .get(file.name())
+            .and_then(|file| file.locations.get(path))
+            .map_or("", |location| location.comment.as_str());
+        let mut lines: Vec<String> = comment
+            .lines()
+            .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end().to_owned())
+            .skip_while(String::is_empty)
+            .collect();
+        while lines.last().is_some_and(String::is_empty) {
+            lines.pop();
+        }
+        Doc { lines }
+    }
+
+    /// A place without its text, for the model.
+    pub(crate) fn position(&self, file: &FileDescriptor, path: &[i32]) -> Position {
+        let place = self.name_place(file, path);
+        let (line, column) = place.source.position(place.span.start);
+        Position { file: file.name().to_owned(), line, column }
+    }
+}
+
+impl SourceFile {
+    fn new(source: Arc<Source>, path: Option<PathBuf>, descriptor: &FileDescriptorProto) -> Self {
+        let lines = LineStarts::new(&source.text);
+        let locations = descriptor.source_code_info.iter().flat_map(|info| &info.location).map(|location| {
+            let comment = match location.leading_comments() {
+                "" => location.trailing_comments(),
+                leading => leading,
+            };
+            (location.path.clone(), Location { span: lines.span(&location.span), comment: comment.to_owned() })
+        });
+        let mut by_path = HashMap::new();
+        for (path, location) in locations {
+            // `extend` blocks and repeated statements share a path; the first one counts.
+            by_path.entry(path).or_insert(location);
+        }
+        Self { source, path, locations: by_path }
+    }
+}
+
+/// Turns the spans of SourceCodeInfo, whose columns protox counts in bytes, into byte ranges.
+struct LineStarts {
+    starts: Vec<usize>,
+    end: usize,
+}
+
+impl LineStarts {
+    fn new(text: &str) -> Self {
+        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { starts, end: text.len() }
+    }
+
+    fn span(&self, span: &[i32]) -> Range<usize> {
+        match *span {
+            [line, start, end] => self.offset(line, start)..self.offset(line, end),
+            [line, start, last, end] => self.offset(line, start)..self.offset(last, end),
+            _ => 0..0,
+        }
+    }
+
+    fn offset(&self, line: i32, column: i32) -> usize {
+        let start = usize::try_from(line).ok().and_then(|line| self.starts.get(line)).copied().unwrap_or(self.end);
+        (start + usize::try_from(column).unwrap_or(0)).min(self.end)
+    }
+}

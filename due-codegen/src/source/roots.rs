@@ -1,0 +1,212 @@
+//! Which files there are: import roots, globs, and the nearest name to one that does not exist.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::diagnostic::{Diagnostic, Report};
+use crate::nearest;
+
+/// A walk stops here; no schema has as many files, but a root of `/` has.
+const MOST_FILES: usize = 50_000;
+
+/// The import roots, in the order they are searched.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Roots {
+    roots: Vec<PathBuf>,
+}
+
+impl Roots {
+    /// Reports roots that are no folder.
+    pub(crate) fn new(roots: Vec<PathBuf>, report: &mut Report) -> Self {
+        for root in &roots {
+            match fs::metadata(root) {
+                Ok(meta) if meta.is_dir() => {}
+                Ok(_) => report.push(Diagnostic::error(format!("import root `{}` is not a folder", root.display()))),
+                Err(err) => report.push(
+                    Diagnostic::error(format!("import root `{}` cannot be read: {err}", root.display()))
+                        .help("roots are relative to the folder of `due.toml`, or of the build script's package"),
+                ),
+            }
+        }
+        Self { roots }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Path> {
+        self.roots.iter().map(PathBuf::as_path)
+    }
+
+    /// The file that `import "name"` means.
+    pub(crate) fn resolve(&self, name: &str) -> Option<PathBuf> {
+        self.roots.iter().map(|root| join(root, name)).find(|path| path.exists())
+    }
+
+    /// The import name of a path below a root, or of a name relative to one.
+    pub(crate) fn import_name(&self, path: &Path) -> Option<String> {
+        let below = self.roots.iter().find_map(|root| strip(path, root));
+        let name = match below {
+            Some(rest) => rest,
+            None => self.roots.iter().any(|root| root.join(path).is_file()).then(|| path.to_owned())?,
+        };
+        slashed(&name)
+    }
+
+    /// Import names of all `.proto` files that a pattern matches, sorted, with the patterns that match nothing.
+    pub(crate) fn matching(&self, patterns: &[String], report: &mut Report) -> (BTreeSet<String>, Vec<String>) {
+        let files = self.files(report);
+        let mut found = BTreeSet::new();
+        let mut empty = Vec::new();
+        for pattern in patterns {
+            let before = found.len();
+            let mut any = false;
+            for name in files.keys().filter(|name| matches(pattern, name)) {
+                any = true;
+                found.insert(name.clone());
+            }
+            if !any && before == found.len() {
+                empty.push(pattern.clone());
+            }
+        }
+        (found, empty)
+    }
+
+    /// The existing import name that `name` most likely means.
+    pub(crate) fn nearest(&self, name: &str) -> Option<String> {
+        let files = self.files(&mut Report::default());
+        let base = |name: &str| name.rsplit('/').next().unwrap_or(name).to_owned();
+        let mut same_base: Vec<&String> = files.keys().filter(|file| base(file) == base(name)).collect();
+        same_base.sort_by_key(|file| nearest::distance(file, name));
+        match same_base.first() {
+            Some(file) => Some((*file).clone()),
+            None => nearest::nearest(name, files.keys().map(String::as_str)).map(str::to_owned),
+        }
+    }
+
+    fn files(&self, report: &mut Report) -> BTreeMap<String, PathBuf> {
+        let mut files = BTreeMap::new();
+        for root in &self.roots {
+            let mut folders = vec![root.clone()];
+            let mut seen = BTreeSet::new();
+            while let Some(folder) = folders.pop() {
+                // A link to a parent folder would never end.
+                if fs::canonicalize(&folder).is_ok_and(|real| !seen.insert(real)) {
+                    continue;
+                }
+                let Ok(entries) = fs::read_dir(&folder) else { continue };
+                for path in entries.flatten().map(|entry| entry.path()) {
+                    let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+                    if hidden || files.len() >= MOST_FILES {
+                        continue;
+                    }
+                    if path.is_dir() {
+                        folders.push(path);
+                    } else if path.extension().is_some_and(|ext| ext == "proto") {
+                        match strip(&path, root).and_then(|rest| slashed(&rest)) {
+                            Some(name) => {
+                                files.entry(name).or_insert(path);
+                            }
+                            None => report.push(Diagnostic::error(format!(
+                                "the file name `{}` is not UTF-8, so no import can name it",
+                                path.display()
+                            ))),
+                        }
+                    }
+                }
+            }
+        }
+        files
+    }
+}
+
+fn join(root: &Path, name: &str) -> PathBuf {
+    // `./proto` and `proto` read the same in messages.
+    if root == Path::new(".") || root.as_os_str().is_empty() { PathBuf::from(name) } else { root.join(name) }
+}
+
+fn strip(path: &Path, root: &Path) -> Option<PathBuf> {
+    let clean = |path: &Path| path.components().filter(|part| part.as_os_str() != ".").collect::<PathBuf>();
+    match clean(path).strip_prefix(clean(root)) {
+        Ok(rest) if !path.has_root() || root.has_root() => Some(rest.to_owned()),
+        _ => None,
+    }
+}
+
+fn slashed(path: &Path) -> Option<String> {
+    let parts: Option<Vec<&str>> = path.components().map(|part| part.as_os_str().to_str()).collect();
+    let name = parts?.join("/");
+    (!name.is_empty() && !name.split('/').any(|part| part == "..")).then_some(name)
+}
+
+/// Glob on import names: `*` and `?` stay inside a folder, `**` crosses folders and may match none.
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
+    let pattern: Vec<&str> = pattern.trim_start_matches("./").split('/').collect();
+    let name: Vec<&str> = name.split('/').collect();
+    // Row by row over the pattern, so that many stars stay cheap.
+    let mut reach = vec![false; name.len() + 1];
+    reach[0] = true;
+    for part in pattern {
+        let mut next = vec![false; name.len() + 1];
+        if part == "**" {
+            let mut open = false;
+            for (i, from) in reach.iter().enumerate() {
+                open |= from;
+                next[i] = open;
+            }
+        } else {
+            for i in 0..name.len() {
+                next[i + 1] = reach[i] && wild(part, name[i]);
+            }
+        }
+        reach = next;
+    }
+    reach[name.len()]
+}
+
+fn wild(pattern: &str, text: &str) -> bool {
+    let text: Vec<char> = text.chars().collect();
+    let mut reach = vec![false; text.len() + 1];
+    reach[0] = true;
+    for part in pattern.chars() {
+        let mut next = vec![false; text.len() + 1];
+        match part {
+            '*' => {
+                let mut open = false;
+                for (i, from) in reach.iter().enumerate() {
+                    open |= from;
+                    next[i] = open;
+                }
+            }
+            _ => {
+                for i in 0..text.len() {
+                    next[i + 1] = reach[i] && (part == '?' || part == text[i]);
+                }
+            }
+        }
+        reach = next;
+    }
+    reach[text.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_match_import_names() {
+        assert!(matches("**/*.proto", "a.proto"));
+        assert!(matches("**/*.proto", "x/y/a.proto"));
+        assert!(!matches("*.proto", "x/a.proto"));
+        assert!(matches("x/**", "x/y/a.proto"));
+        assert!(matches("x/?.proto", "x/a.proto"));
+        assert!(!matches("x/?.proto", "x/ab.proto"));
+        assert!(!matches(&"**/*a".repeat(40), &"a/a".repeat(40)));
+    }
+
+    #[test]
+    fn names_are_relative_to_their_root() {
+        assert_eq!(strip(Path::new("./proto/x/a.proto"), Path::new("proto")), Some("x/a.proto".into()));
+        assert_eq!(strip(Path::new("/p/a.proto"), Path::new("/p/")), Some("a.proto".into()));
+        assert_eq!(strip(Path::new("/p/a.proto"), Path::new("")), None);
+        assert_eq!(slashed(Path::new("../a.proto")), None);
+    }
+}

@@ -1,0 +1,233 @@
+//! Several servers in one process: started in the right order, stopped in the right order.
+
+use std::fmt;
+
+use crate::cluster::{Backends, Cluster};
+use crate::gate::{Gate, ListenError, RunningGate, StartGateError};
+#[cfg(feature = "mesh")]
+use crate::mesh::{Mesh, MeshError, RunningMesh};
+use crate::node::{BuildError, Node, RunningNode, StartNodeError};
+use crate::registry::RegistryError;
+
+/// The servers of one process, and the [`Backends`] that they share.
+///
+/// Without a word about backends everything stays in memory, and a gate, its nodes and meshes run in one process.
+#[must_use]
+#[derive(Debug, Default)]
+pub struct App {
+    backends: Backends,
+    gates: Vec<Gate>,
+    nodes: Vec<Node>,
+    #[cfg(feature = "mesh")]
+    meshes: Vec<Mesh>,
+}
+
+/// Why an app did not start. What had started before is stopped again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A node does not fit the cluster's packet format or codec.
+    #[error(transparent)]
+    Node(#[from] BuildError),
+    /// A listener could not be opened.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The registry did not take a server.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A mesh did not start.
+    #[cfg(feature = "mesh")]
+    #[error(transparent)]
+    Mesh(#[from] MeshError),
+    /// The signal handlers could not be installed.
+    #[error("cannot listen for signals")]
+    Signals(#[source] std::io::Error),
+}
+
+impl App {
+    /// Nothing yet, on backends in memory.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What the servers share. Default: [`Backends::memory`].
+    pub fn backends(mut self, backends: Backends) -> Self {
+        self.backends = backends;
+        self
+    }
+
+    /// Adds a gate.
+    pub fn gate(mut self, gate: Gate) -> Self {
+        self.gates.push(gate);
+        self
+    }
+
+    /// Adds a node.
+    pub fn node(mut self, node: Node) -> Self {
+        self.nodes.push(node);
+        self
+    }
+
+    /// Adds a mesh.
+    #[cfg(feature = "mesh")]
+    pub fn mesh(mut self, mesh: Mesh) -> Self {
+        self.meshes.push(mesh);
+        self
+    }
+
+    /// Starts everything and serves until SIGINT or SIGTERM (Ctrl-C elsewhere), then [stops](RunningApp::stop). A second
+    /// signal ends the process at once.
+    pub async fn run(self) -> Result<(), StartError> {
+        let mut signals = Signals::listen().map_err(StartError::Signals)?;
+        let app = self.start().await?;
+        signals.next().await;
+        tracing::info!("stopping; a second signal ends the process at once");
+        tokio::select! {
+            () = app.stop() => {}
+            () = signals.next() => std::process::exit(130),
+        }
+        Ok(())
+    }
+
+    /// Starts meshes, nodes, then gates; clients are accepted when all know each other.
+    pub async fn start(self) -> Result<RunningApp, StartError> {
+        let backends = self.backends.clone();
+        let mut app = RunningApp {
+            backends: backends.clone(),
+            gates: Vec::new(),
+            nodes: Vec::new(),
+            #[cfg(feature = "mesh")]
+            meshes: Vec::new(),
+        };
+        match app.start_all(self).await {
+            Ok(()) => Ok(app),
+            Err(error) => {
+                app.stop().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Servers that run. Dropping it does not stop them gracefully: call [`stop`](Self::stop).
+pub struct RunningApp {
+    backends: Backends,
+    gates: Vec<RunningGate>,
+    nodes: Vec<RunningNode>,
+    #[cfg(feature = "mesh")]
+    meshes: Vec<RunningMesh>,
+}
+
+impl RunningApp {
+    async fn start_all(&mut self, app: App) -> Result<(), StartError> {
+        #[cfg(feature = "mesh")]
+        for mesh in app.meshes {
+            self.meshes.push(mesh.start(&self.backends).await?);
+        }
+        for node in app.nodes {
+            self.nodes.push(node.start(&self.backends).await?);
+        }
+        for gate in app.gates {
+            self.gates.push(gate.start(&self.backends).await?);
+        }
+        for node in &self.nodes {
+            node.cluster().refresh().await?;
+        }
+        for gate in &mut self.gates {
+            gate.open().await?;
+        }
+        Ok(())
+    }
+
+    /// Where clients connect to: the URLs of all listeners of all gates, in the order they were added.
+    pub fn addresses(&self) -> impl Iterator<Item = &str> {
+        self.gates.iter().flat_map(|gate| gate.addresses()).map(String::as_str)
+    }
+
+    /// What the servers share.
+    pub fn backends(&self) -> &Backends {
+        &self.backends
+    }
+
+    /// The way to sessions, users and other servers from outside of requests; `None` without a node.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.nodes.first().map(RunningNode::cluster)
+    }
+
+    /// Stops without losing what was accepted: gates accept and read nothing more, nodes finish the requests at hand,
+    /// the answers are written, connections close, meshes end last. Every step has the deadline of its server.
+    pub async fn stop(self) {
+        for gate in &self.gates {
+            gate.close_doors().await;
+        }
+        for node in &self.nodes {
+            node.leave().await;
+        }
+        for node in self.nodes {
+            node.stop().await;
+        }
+        for gate in self.gates {
+            gate.stop().await;
+        }
+        #[cfg(feature = "mesh")]
+        for mesh in self.meshes {
+            mesh.stop().await;
+        }
+    }
+}
+
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        }
+        #[cfg(not(unix))]
+        Ok(Self {})
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+        #[cfg(not(unix))]
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::warn!(%error, "Ctrl-C cannot be awaited; only the end of the process stops it");
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl From<StartNodeError> for StartError {
+    fn from(error: StartNodeError) -> Self {
+        match error {
+            StartNodeError::Build(error) => Self::Node(error),
+            StartNodeError::Registry(error) => Self::Registry(error),
+        }
+    }
+}
+
+impl From<StartGateError> for StartError {
+    fn from(error: StartGateError) -> Self {
+        match error {
+            StartGateError::Listen(error) => Self::Listen(error),
+            StartGateError::Registry(error) => Self::Registry(error),
+        }
+    }
+}
+
+impl fmt::Debug for RunningApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningApp").field("addresses", &self.addresses().collect::<Vec<_>>()).finish_non_exhaustive()
+    }
+}

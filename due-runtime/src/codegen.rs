@@ -1,0 +1,24 @@
+//! What generated code and macro output may name. Not for people: changes together with due-codegen, in the same release.
+
+pub use bytes::{Buf, Bytes, BytesMut};
+pub use prost;
+pub use prost_types;
+pub use serde;
+pub use std::sync::Arc;
+#[cfg(feature = "mesh")]
+pub use tonic;
+
+// (wire: uncomment) pub use crate::client::{CallError, Caller, Client, Pushes};
+pub use crate::cluster::Push;
+pub use crate::codec::*;
+pub use crate::error::{Code, Error, Result};
+pub use crate::handler::*;
+pub use crate::id::RouteId;
+pub use crate::node::{Context, Reply};
+pub use crate::route::{HandlerFuture, RouteSpec, Routes};
+
+/// The arm of a dispatch that nothing reaches: tables and matches are generated together.
+pub fn no_such_route<'a>(index: usize) -> HandlerFuture<'a> {
+    let error = Error::new(Code::INTERNAL, "internal error").because(format!("no route with index {index}"));
+    Box::pin(async move { Err(error) })
+}

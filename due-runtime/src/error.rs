@@ -1,0 +1,127 @@
+//! What a handler answers when it cannot answer: a [`Code`], a text for the client, and the cause for the log.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// The result of a handler.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An application error code as due counts them (`codes` of due v2.5.8). Games add their own above 10.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Code(pub i32);
+
+impl Code {
+    /// Success.
+    pub const OK: Self = Self(0);
+    /// The caller went away or gave up.
+    pub const CANCELED: Self = Self(1);
+    /// A failure nobody classified.
+    pub const UNKNOWN: Self = Self(2);
+    /// The request was understood and makes no sense.
+    pub const INVALID_ARGUMENT: Self = Self(3);
+    /// No answer in time.
+    pub const DEADLINE_EXCEEDED: Self = Self(4);
+    /// What was asked for is not there; for a route: no node serves it.
+    pub const NOT_FOUND: Self = Self(5);
+    /// The server failed; also a body that could not be decoded, as in due's own samples.
+    pub const INTERNAL: Self = Self(6);
+    /// The route needs a user, and the session has none.
+    pub const UNAUTHORIZED: Self = Self(7);
+    /// The call is not allowed in this state.
+    pub const ILLEGAL_INVOKE: Self = Self(8);
+    /// The request is not allowed at all, as an internal route from a client.
+    pub const ILLEGAL_REQUEST: Self = Self(9);
+    /// The session sends faster than its requests can be handled.
+    pub const TOO_MANY_REQUESTS: Self = Self(10);
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match *self {
+            Self::OK => "ok",
+            Self::CANCELED => "canceled",
+            Self::UNKNOWN => "unknown",
+            Self::INVALID_ARGUMENT => "invalid argument",
+            Self::DEADLINE_EXCEEDED => "deadline exceeded",
+            Self::NOT_FOUND => "not found",
+            Self::INTERNAL => "internal error",
+            Self::UNAUTHORIZED => "unauthorized",
+            Self::ILLEGAL_INVOKE => "illegal invoke",
+            Self::ILLEGAL_REQUEST => "illegal request",
+            Self::TOO_MANY_REQUESTS => "too many requests",
+            Self(other) => return write!(f, "code {other}"),
+        };
+        f.write_str(name)
+    }
+}
+
+impl From<i32> for Code {
+    fn from(code: i32) -> Self {
+        Self(code)
+    }
+}
+
+/// The error of a handler: `code` and `message` go to the client, the cause stays in the server's log.
+///
+/// `?` turns every error of the standard kind into [`Code::INTERNAL`] with the message `internal error`, so that no
+/// inner text reaches a player by accident. Build one with [`Error::new`] to say more.
+pub struct Error {
+    code: Code,
+    message: Cow<'static, str>,
+    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// An error that the client reads as `code` and `message`.
+    pub fn new(code: impl Into<Code>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code: code.into(), message: message.into(), cause: None }
+    }
+
+    /// Adds what really happened, for the log only.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// The code that the client reads.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The text that the client reads.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What really happened, if it is known; never sent.
+    pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+        self.cause.as_deref()
+    }
+}
+
+impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
+    fn from(cause: E) -> Self {
+        Self::new(Code::INTERNAL, "internal error").because(cause)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)?;
+        match &self.cause {
+            Some(cause) => write!(f, " ({cause})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("code", &self.code)
+            .field("message", &self.message)
+            .field("cause", &self.cause)
+            .finish()
+    }
+}

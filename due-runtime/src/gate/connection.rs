@@ -1,0 +1,289 @@
+//! One client connection, from its handshake to its last byte.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{GateCore, HeartbeatMechanism};
+use crate::cluster::{Delivery, GateLink, Undelivered};
+use crate::error::{Code, Error};
+use crate::packet::{DecodeError, Dialect, Frame, Packet, Sniff};
+use crate::session::Session;
+use crate::status::Status;
+use crate::transport::{CloseReason, Inbound, Incoming, PacketRead, PacketWrite};
+
+/// Malformed ws messages that a connection may send before its first good one.
+const STRAY_MESSAGES: u32 = 8;
+
+impl GateCore {
+    /// Runs one session until it ends, and cleans up after it.
+    pub(super) async fn serve(self: Arc<Self>, session: Arc<Session>, incoming: impl Incoming) {
+        let opened = tokio::select! {
+            biased;
+            () = session.until_cut() => return,
+            () = session.until_finish() => return,
+            opened = incoming.open(Arc::clone(&self.format)) => opened,
+        };
+        let (read, write) = match opened {
+            Ok(halves) => halves,
+            Err(error) => {
+                tracing::debug!(cid = %session.cid(), %error, "the handshake failed");
+                return;
+            }
+        };
+        self.sessions.insert(Arc::clone(&session));
+        if self.finish.is_cancelled() {
+            session.finish();
+        }
+        let connection = Connection {
+            gate: Arc::clone(&self),
+            session: Arc::clone(&session),
+            opened: Instant::now(),
+            heard: AtomicU64::new(0),
+            written: CancellationToken::new(),
+        };
+        connection.run(read, write).await;
+        if let Some(uid) = self.sessions.remove(&session) {
+            self.forget(uid).await;
+        }
+    }
+}
+
+struct Connection {
+    gate: Arc<GateCore>,
+    session: Arc<Session>,
+    opened: Instant,
+    /// Milliseconds from `opened` to the last sign of life.
+    heard: AtomicU64,
+    written: CancellationToken,
+}
+
+/// Why reading ended.
+enum End {
+    /// The peer closed, or cannot be understood any more. What is queued for it still goes out.
+    Peer(CloseReason),
+    /// This side finishes: answers still go out.
+    Finish,
+}
+
+impl Connection {
+    /// One task reads, writes and watches: a reader that has taken all frames lets the writer send all answers at once.
+    async fn run(&self, read: impl PacketRead, mut write: impl PacketWrite) {
+        let reason = tokio::select! {
+            biased;
+            () = self.watch() => CloseReason::Policy,
+            (reason, ()) = async { tokio::join!(self.read(read), self.write(&mut write)) } => reason,
+            () = self.session.until_cut() => CloseReason::Normal,
+        };
+        self.session.cut();
+        write.close(reason).await;
+    }
+
+    async fn read(&self, mut read: impl PacketRead) -> CloseReason {
+        let end = tokio::select! {
+            biased;
+            () = self.session.until_finish() => End::Finish,
+            end = self.read_all(&mut read) => end,
+        };
+        match end {
+            // What is queued still goes out: the peer may have closed one direction only.
+            End::Peer(reason) => {
+                self.session.finish();
+                reason
+            }
+            // Whoever asked to finish decides when the outbox is complete. What arrives meanwhile is dropped, so that
+            // closing does not reset the connection under the last answers.
+            End::Finish => {
+                let dropped = async { while let Ok(Some(_)) = read.read().await {} };
+                tokio::select! {
+                    () = dropped => {}
+                    () = self.written.cancelled() => {}
+                }
+                CloseReason::Away
+            }
+        }
+    }
+
+    async fn read_all(&self, read: &mut impl PacketRead) -> End {
+        let mut strays = 0;
+        loop {
+            self.session.outbox().room().await;
+            let inbound = match read.buffered() {
+                Some(inbound) => inbound.map(Some),
+                None => {
+                    let inbound = read.read().await;
+                    self.heard.store(self.opened.elapsed().as_millis() as u64, Ordering::Relaxed);
+                    inbound
+                }
+            };
+            // Frames out of the buffer cost no socket call: give other sessions of this thread their turn.
+            tokio::task::coop::consume_budget().await;
+            let frame = match inbound {
+                Ok(Some(Inbound::Unit(unit))) => self.gate.format.parse(unit),
+                Ok(Some(Inbound::Message(message))) => match self.parse_message(message) {
+                    Some(frame) => frame,
+                    None => {
+                        strays += 1;
+                        if strays > STRAY_MESSAGES {
+                            tracing::debug!(cid = %self.session.cid(), "too many malformed messages");
+                            return End::Peer(CloseReason::Protocol);
+                        }
+                        continue;
+                    }
+                },
+                Ok(Some(Inbound::Ignored)) => continue,
+                Ok(None) => return End::Peer(CloseReason::Normal),
+                Err(error) => {
+                    tracing::debug!(cid = %self.session.cid(), error = &error as &dyn std::error::Error, "session lost");
+                    return End::Peer(error.close_reason());
+                }
+            };
+            match frame {
+                Ok(Frame::Packet(packet)) => self.gate.route(&self.session, packet).await,
+                Ok(Frame::Heartbeat) => self.answer_heartbeat(),
+                Ok(Frame::KeepAlive) => {}
+                Err(error) if error.is_fatal() => {
+                    tracing::debug!(cid = %self.session.cid(), %error, "impossible frame");
+                    return End::Peer(CloseReason::Protocol);
+                }
+                Err(error) => tracing::debug!(cid = %self.session.cid(), %error, "malformed packet dropped"),
+            }
+        }
+    }
+
+    /// `None`: no dialect reads it.
+    fn parse_message(&self, message: Bytes) -> Option<Result<Frame, DecodeError>> {
+        let format = &self.gate.format;
+        let dialect = match self.session.dialect() {
+            Some(dialect) => dialect,
+            None => match format.sniff(&message, |route| self.gate.knows(route)) {
+                Sniff::Sized => Dialect::Sized,
+                Sniff::Bare => Dialect::Bare,
+                Sniff::Unknown => return Some(Ok(Frame::KeepAlive)),
+                Sniff::Invalid => return None,
+            },
+        };
+        self.session.speak(dialect);
+        Some(match dialect {
+            Dialect::Sized => format.parse_sized(message),
+            Dialect::Bare => format.parse(message),
+        })
+    }
+
+    async fn write(&self, write: &mut impl PacketWrite) {
+        let mut batch = Vec::new();
+        while self.session.outbox().take(&mut batch).await {
+            let dialect = self.session.dialect().unwrap_or(Dialect::Bare);
+            if let Err(error) = write.write(&mut batch, dialect).await {
+                tracing::debug!(cid = %self.session.cid(), %error, "session lost");
+                break;
+            }
+            batch.clear();
+        }
+        // Nothing will be written any more: whoever still reads may stop.
+        self.session.outbox().close();
+        self.session.stop_reading();
+        self.written.cancel();
+    }
+
+    /// Ends when the peer has been silent for two intervals.
+    async fn watch(&self) {
+        let interval = self.gate.heartbeat.interval;
+        if interval.is_zero() {
+            return std::future::pending().await;
+        }
+        let mut ticks = tokio::time::interval_at(Instant::now() + interval, interval);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let heard = Duration::from_millis(self.heard.load(Ordering::Relaxed));
+            if self.opened.elapsed().saturating_sub(heard) >= 2 * interval {
+                tracing::debug!(cid = %self.session.cid(), "silent for two heartbeat intervals");
+                return;
+            }
+            if self.gate.heartbeat.mechanism == HeartbeatMechanism::Tick {
+                self.send_heartbeat();
+            }
+        }
+    }
+
+    fn answer_heartbeat(&self) {
+        if self.gate.heartbeat.mechanism == HeartbeatMechanism::Resp {
+            self.send_heartbeat();
+        }
+    }
+
+    fn send_heartbeat(&self) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let dialect = self.session.dialect().unwrap_or(Dialect::Bare);
+        let heartbeat = self.gate.format.heartbeat(dialect, now.as_nanos() as i64);
+        // A session that takes nothing more needs no heartbeat.
+        let _ = self.session.push(heartbeat);
+    }
+}
+
+impl GateCore {
+    /// Hands a client message to its node, or refuses it. Waits while the node has no room for this session.
+    async fn route(self: &Arc<Self>, session: &Arc<Session>, packet: Packet) {
+        let (route, seq) = (packet.route, packet.seq);
+        let table = self.table.load();
+        let Some(entry) = table.route(route) else {
+            return self.refuse(session, &packet, Error::new(Code::NOT_FOUND, format!("no route {route}")));
+        };
+        if entry.internal {
+            return self.refuse(session, &packet, Error::new(Code::ILLEGAL_REQUEST, "this route is not for clients"));
+        }
+        let uid = session.uid();
+        if uid.is_none() && (entry.authorized || entry.stateful) {
+            return self.refuse(session, &packet, Error::new(Code::UNAUTHORIZED, "log in first"));
+        }
+        let node = match uid.filter(|_| entry.stateful) {
+            None => entry.pick().cloned().ok_or_else(|| {
+                Error::new(Code::NOT_FOUND, format!("no node serves route {route} at the moment"))
+            }),
+            Some(uid) => match self.locator.locate_node(uid, &entry.group).await {
+                Ok(nid) => nid.and_then(|nid| table.node(&nid).cloned()).ok_or_else(|| {
+                    Error::new(Code::NOT_FOUND, format!("the user is bound to no node {:?}", &*entry.group))
+                }),
+                Err(error) => Err(error.into()),
+            },
+        };
+        let node = match node {
+            Ok(node) => node,
+            Err(error) => return self.refuse(session, &packet, error),
+        };
+        drop(table);
+        let gate: Arc<dyn GateLink> = self.clone();
+        let mut delivery = Delivery { gid: self.gid.clone(), gate, cid: session.cid(), uid, packet };
+        loop {
+            delivery = match node.deliver(delivery) {
+                Ok(()) => return,
+                Err(Undelivered::Full(delivery)) => delivery,
+                Err(Undelivered::Gone(delivery)) => {
+                    tracing::debug!(%route, %seq, "the node left before it took the message");
+                    let error = Error::new(Code::NOT_FOUND, format!("no node serves route {route} at the moment"));
+                    return self.refuse(session, &delivery.packet, error);
+                }
+            };
+            node.room(&self.gid, session.cid()).await;
+        }
+    }
+
+    /// Answers a message that no node gets.
+    fn refuse(&self, session: &Session, packet: &Packet, error: Error) {
+        tracing::debug!(cid = %session.cid(), route = %packet.route, %error, "refused");
+        if !self.statuses {
+            return;
+        }
+        let status = Status::of(packet.route, packet.seq, &error);
+        match self.write_status(packet.seq, &status) {
+            // The client reads too slowly or has gone: `push` has seen to it.
+            Ok(packet) => drop(session.push(packet)),
+            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "a status could not be written"),
+        }
+    }
+}

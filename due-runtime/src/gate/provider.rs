@@ -1,0 +1,134 @@
+//! What a gate does for nodes: the receiving end of [`GateOp`].
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::GateCore;
+use crate::cluster::{Audience, GateAnswer, GateLink, GateOp, LinkError};
+use crate::future::BoxFuture;
+use crate::id::{Cid, Uid};
+use crate::session::{Refused, Session, SessionTarget};
+
+impl GateLink for GateCore {
+    fn push(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError> {
+        let session = self.sessions.get(SessionTarget::Session(cid)).ok_or(LinkError::NoSession)?;
+        Ok(session.push(packet)?)
+    }
+
+    fn call(&self, op: GateOp) -> BoxFuture<'_, Result<GateAnswer, LinkError>> {
+        Box::pin(async move {
+            match op {
+                GateOp::Bind { cid, uid } => self.bind(cid, uid).await,
+                GateOp::Unbind { uid } => self.unbind(uid).await,
+                GateOp::Ip(target) => {
+                    // A client of the same process has no address of its own.
+                    let ip = self.session(target)?.peer().ip().unwrap_or(Ipv4Addr::LOCALHOST.into());
+                    Ok(GateAnswer::Ip(ip))
+                }
+                GateOp::Stat(Audience::Sessions) => Ok(GateAnswer::Total(self.sessions.session_count() as u64)),
+                GateOp::Stat(Audience::Users) => Ok(GateAnswer::Total(self.sessions.user_count() as u64)),
+                GateOp::IsOnline(target) => Ok(GateAnswer::Online(self.sessions.get(target).is_some())),
+                GateOp::Disconnect { target, force } => {
+                    let session = self.session(target)?;
+                    if force { session.cut() } else { session.finish() }
+                    Ok(GateAnswer::Done)
+                }
+                GateOp::Push { target, packet } => {
+                    let pushed = self.session(target).and_then(|session| Ok(session.push(packet)?));
+                    if let (Err(LinkError::NoSession), SessionTarget::User(uid)) = (&pushed, target) {
+                        self.heal(uid).await;
+                    }
+                    pushed.map(|()| GateAnswer::Done)
+                }
+                GateOp::Multicast { targets, packet } => {
+                    let sessions = targets.into_iter().filter_map(|target| self.sessions.get(target));
+                    Ok(push_all(sessions, &packet))
+                }
+                GateOp::Broadcast { audience: Audience::Sessions, packet } => {
+                    Ok(push_all(self.sessions.sessions().into_iter(), &packet))
+                }
+                GateOp::Broadcast { audience: Audience::Users, packet } => {
+                    Ok(push_all(self.sessions.users().into_iter(), &packet))
+                }
+                GateOp::Publish { channel, packet } => {
+                    Ok(push_all(self.sessions.members(&channel).into_iter(), &packet))
+                }
+                GateOp::Subscribe { targets, channel } => self.each(&targets, |cid| {
+                    self.sessions.subscribe(cid, &channel);
+                }),
+                GateOp::Unsubscribe { targets, channel } => self.each(&targets, |cid| {
+                    self.sessions.unsubscribe(cid, &channel);
+                }),
+            }
+        })
+    }
+}
+
+impl GateCore {
+    fn session(&self, target: SessionTarget) -> Result<Arc<Session>, LinkError> {
+        self.sessions.get(target).ok_or(LinkError::NoSession)
+    }
+
+    async fn bind(&self, cid: Cid, uid: Uid) -> Result<GateAnswer, LinkError> {
+        let session = self.session(SessionTarget::Session(cid))?;
+        let bound = self.sessions.bind(&session, uid).ok_or(LinkError::NoSession)?;
+        if let Some(left) = bound.left {
+            self.forget(left).await;
+        }
+        if let Err(error) = self.locator.bind_gate(uid, &self.gid).await {
+            self.sessions.unbind(uid);
+            return Err(LinkError::Failed(error.to_string()));
+        }
+        // The session may have ended while the locator wrote: what its end unbound was not there yet.
+        if session.uid() != Some(uid) && self.sessions.get(SessionTarget::User(uid)).is_none() {
+            self.forget(uid).await;
+            return Err(LinkError::NoSession);
+        }
+        Ok(GateAnswer::Done)
+    }
+
+    async fn unbind(&self, uid: Uid) -> Result<GateAnswer, LinkError> {
+        self.sessions.unbind(uid).ok_or(LinkError::NoSession)?;
+        self.forget(uid).await;
+        Ok(GateAnswer::Done)
+    }
+
+    /// The locator sent somebody here for a user without a session: correct it.
+    async fn heal(&self, uid: Uid) {
+        if self.sessions.get(SessionTarget::User(uid)).is_none() {
+            self.forget(uid).await;
+        }
+    }
+
+    /// Takes the user off this gate in the locator, unless another gate has him.
+    pub(super) async fn forget(&self, uid: Uid) {
+        if let Err(error) = self.locator.unbind_gate(uid, &self.gid).await {
+            tracing::warn!(%uid, error = &error as &dyn std::error::Error, "the locator keeps a stale gate");
+        }
+    }
+
+    fn each(&self, targets: &[SessionTarget], act: impl Fn(Cid)) -> Result<GateAnswer, LinkError> {
+        let mut found = false;
+        for session in targets.iter().filter_map(|target| self.sessions.get(*target)) {
+            act(session.cid());
+            found = true;
+        }
+        if found { Ok(GateAnswer::Done) } else { Err(LinkError::NoSession) }
+    }
+}
+
+fn push_all(sessions: impl Iterator<Item = Arc<Session>>, packet: &Bytes) -> GateAnswer {
+    let delivered = sessions.filter(|session| session.push(packet.clone()).is_ok()).count();
+    GateAnswer::Total(delivered as u64)
+}
+
+impl From<Refused> for LinkError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Full => Self::Backlogged,
+            Refused::Closed => Self::NoSession,
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Servers for online games: a [`Gate`] keeps the client connections, a [`Node`] runs the rules behind numbered routes,
+//! a [`Mesh`] serves stateless services. On the wire they speak due (v2.5.8, and the bare ws dialect of 2023).
+//!
+//! ```
+//! use due::{App, Client, Codec, Context, Gate, Node, Backends};
+//!
+//! #[derive(serde::Deserialize, serde::Serialize)]
+//! struct Greet { name: String }
+//! #[derive(serde::Deserialize, serde::Serialize)]
+//! struct Greeting { text: String }
+//!
+//! #[due::route(1)]
+//! async fn greet(_ctx: &mut Context, request: Greet) -> due::Result<Greeting> {
+//!     Ok(Greeting { text: format!("hello {}", request.name) })
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let app = App::new()
+//!     .backends(Backends::memory().codec(Codec::Json))
+//!     .gate(Gate::builder().tcp("127.0.0.1:0").build())
+//!     .node(Node::builder().serve(due::routes![greet]).build()?)
+//!     .start()
+//!     .await?;
+//!
+//! let url = app.addresses().next().expect("one listener");
+//! let client = Client::builder().codec(Codec::Json).connect(url).await?;
+//! # client.close().await;
+//! app.stop().await;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })
+//! # .unwrap();
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! Handlers, clients and pushes are usually generated from a `.proto` by `due-codegen`; what it generates implements the
+//! traits of this crate.
+//!
+//! | where | what |
+//! |---|---|
+//! | [`App`], [`Backends`] | servers of one process, and what they share |
+//! | [`Gate`], [`transport`], [`packet`] | connections, listeners, the wire to clients |
+//! | [`Node`], [`Context`], [`route`](macro@route), [`routes!`] | handlers |
+//! | [`Cluster`], [`Push`], [`PushExt`] | push, bind, locate, disconnect |
+//! | [`Mesh`] | gRPC services and the clients that find them |
+//! | [`Client`], [`Caller`] | the other end: tools, bots, tests |
+//! | [`registry`], [`locator`], [`codec`] | backends behind traits, and how bodies are written |
+//! | [`testing`] | gate, node and client in one test, without a socket |
+//!
+//! | feature | default | gives |
+//! |---|---|---|
+//! | `tcp` | yes | [`GateBuilder::tcp`], `tcp://` clients |
+//! | `ws` | yes | [`GateBuilder::ws`], `ws://` clients |
+//! | `mesh` | yes | [`Mesh`] |
+
+mod app;
+// mod client; (wire: uncomment)
+mod cluster;
+pub mod codec;
+#[doc(hidden)]
+pub mod codegen;
+mod error;
+mod future;
+mod gate;
+mod handler;
+mod id;
+pub mod locator;
+#[cfg(feature = "mesh")]
+mod mesh {} // (mesh: make `pub mod mesh;`)
+mod node;
+pub mod packet;
+pub mod registry;
+mod route;
+mod session;
+mod status;
+// pub mod testing; (lead)
+pub mod transport;
+
+pub use app::{App, RunningApp, StartError};
+// pub use client::*; (wire: uncomment)
+pub use cluster::{Audience, Backends, Close, Cluster, ClusterError, Push, PushExt, Tally, Target};
+pub use codec::{Body, Codec};
+pub use due_macros::{route, routes};
+pub use error::{Code, Error, Result};
+pub use future::BoxFuture;
+pub use gate::{Gate, GateBuilder, HeartbeatMechanism, ListenError};
+pub use id::{Cid, Gid, Nid, RouteId, Seq, Uid};
+// #[cfg(feature = "mesh")]
+// pub use mesh::Mesh; (mesh: uncomment)
+pub use node::{BuildError, Context, Dispatch, Node, NodeBuilder, Reply, RouteConflict};
+pub use route::{HandlerFuture, RouteSpec, Routes};
+pub use session::OutboxLimits;
+pub use status::Status;
+
+/// Includes what a build script generated with `due_codegen::Builder`: the module tree of all proto packages.
+#[macro_export]
+macro_rules! include_proto {
+    () => {
+        include!(concat!(env!("OUT_DIR"), "/mod.rs"));
+    };
+}

@@ -1,0 +1,123 @@
+//! Which gates, nodes and meshes exist, and in what [`State`].
+//!
+//! Every instance registers itself; who needs the others watches one [`Kind`]. [`MemoryRegistry`] serves one process.
+
+mod instance;
+mod memory;
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+pub use self::instance::{Instance, InstanceRoute, Kind, State, UnknownWord};
+pub use self::memory::MemoryRegistry;
+use crate::future::BoxFuture;
+
+/// A full list of instances of one kind. Cheap to clone.
+pub type Instances = Arc<[Instance]>;
+
+/// Where instances announce themselves and find each other.
+pub trait Registry: Send + Sync + fmt::Debug + 'static {
+    /// Announces an instance, or replaces the one with the same kind and id: a change of state or routes is a second
+    /// `register`. The backend keeps the entry alive until [`deregister`](Self::deregister).
+    fn register(&self, instance: Instance) -> BoxFuture<'_, Result<(), RegistryError>>;
+
+    /// Takes the instance with this kind and id back. One that is not there is no error.
+    fn deregister<'a>(
+        &'a self,
+        kind: Kind,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<(), RegistryError>>;
+
+    /// The instances of one kind as the registry knows them now, each id once.
+    fn list(&self, kind: Kind) -> BoxFuture<'_, Result<Instances, RegistryError>>;
+
+    /// The instances of one kind, now and after every change. Returns when the first list is known.
+    fn watch(&self, kind: Kind) -> BoxFuture<'_, Result<Watch, RegistryError>>;
+}
+
+/// Lists of instances, one after every change: always full lists, never deltas.
+///
+/// A reader that is slower than the changes sees the latest list only. A backend that lost its server keeps the last
+/// list and goes on when the server is back, so a reader needs no recovery of its own.
+#[derive(Debug)]
+pub struct Watch {
+    lists: watch::Receiver<Instances>,
+}
+
+impl Watch {
+    /// A watch and the [`Feed`] a backend drives it with. The first [`next`](Self::next) yields `current`.
+    pub fn channel(current: Instances) -> (Feed, Self) {
+        let (lists, mut reader) = watch::channel(current);
+        reader.mark_changed();
+        (Feed { lists }, Self { lists: reader })
+    }
+
+    /// The current list at the first call, the next change at later ones. `None`: the registry is closed, nothing
+    /// will change any more.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<Instances> {
+        self.lists.changed().await.ok()?;
+        Some(self.latest())
+    }
+
+    /// The latest list without waiting; [`next`](Self::next) does not repeat it.
+    pub fn latest(&mut self) -> Instances {
+        Arc::clone(&self.lists.borrow_and_update())
+    }
+}
+
+/// The writing half of [`Watch`]es, for backends.
+#[derive(Debug)]
+pub struct Feed {
+    lists: watch::Sender<Instances>,
+}
+
+impl Feed {
+    /// Replaces the list that the readers see. Never waits.
+    pub fn publish(&self, list: Instances) {
+        self.lists.send_replace(list);
+    }
+
+    /// What was published last.
+    pub fn latest(&self) -> Instances {
+        Arc::clone(&self.lists.borrow())
+    }
+
+    /// One more reader; its first list is the current one.
+    pub fn watch(&self) -> Watch {
+        let mut lists = self.lists.subscribe();
+        lists.mark_changed();
+        Watch { lists }
+    }
+
+    /// Waits until no reader is left: the backend's task may end.
+    pub async fn closed(&self) {
+        self.lists.closed().await;
+    }
+}
+
+/// Why the registry did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// The server of the registry does not answer. Nothing is wrong with the instance: try again.
+    #[error("registry is unreachable")]
+    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The backend cannot hold this instance, now or later: too many routes, a character it forbids.
+    #[error("registry cannot hold {kind} {id}: {reason}")]
+    Unsuitable {
+        /// The kind of the instance.
+        kind: Kind,
+        /// Its id.
+        id: String,
+        /// What to change.
+        reason: String,
+    },
+    /// The server of the registry said no: credentials, namespace, quota.
+    #[error("registry refused the request")]
+    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
+}

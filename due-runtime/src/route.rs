@@ -1,0 +1,123 @@
+//! What is known of a route before any packet arrives, and what serves it.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+
+use crate::codec::{Codec, Unsupported};
+use crate::error::{Error, Result};
+use crate::id::RouteId;
+use crate::node::{Context, Reply};
+
+/// One route: dispatch, checks, tracing, documents and clients read the same constant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct RouteSpec {
+    /// The number on the wire.
+    pub id: RouteId,
+    /// Full name of the service, as `lobby.v1.Lobby`; the module path of a function with `#[due::route]`.
+    pub service: &'static str,
+    /// Name of the rpc or function.
+    pub method: &'static str,
+    /// Full name of the request type.
+    pub request: &'static str,
+    /// Full name of the response type; empty for `oneway`.
+    pub response: &'static str,
+    /// Goes to the node that the user is bound to. Needs a user.
+    pub stateful: bool,
+    /// Needs a user: a gate refuses it from sessions without one.
+    pub authorized: bool,
+    /// Reachable from other nodes only: a gate refuses it from clients.
+    pub internal: bool,
+    /// Has no response.
+    pub oneway: bool,
+    /// The comment of the rpc or function.
+    pub doc: &'static str,
+}
+
+impl RouteSpec {
+    /// A plain route; the builder methods below are `const`, so that tables are too.
+    pub const fn new(id: RouteId, service: &'static str, method: &'static str) -> Self {
+        Self {
+            id,
+            service,
+            method,
+            request: "",
+            response: "",
+            stateful: false,
+            authorized: false,
+            internal: false,
+            oneway: false,
+            doc: "",
+        }
+    }
+
+    /// Full names of the request and response types.
+    #[must_use]
+    pub const fn types(mut self, request: &'static str, response: &'static str) -> Self {
+        self.request = request;
+        self.response = response;
+        self
+    }
+
+    /// Marks the route as [`stateful`](Self::stateful).
+    #[must_use]
+    pub const fn stateful(mut self) -> Self {
+        self.stateful = true;
+        self
+    }
+
+    /// Marks the route as [`authorized`](Self::authorized).
+    #[must_use]
+    pub const fn authorized(mut self) -> Self {
+        self.authorized = true;
+        self
+    }
+
+    /// Marks the route as [`internal`](Self::internal).
+    #[must_use]
+    pub const fn internal(mut self) -> Self {
+        self.internal = true;
+        self
+    }
+
+    /// Marks the route as [`oneway`](Self::oneway).
+    #[must_use]
+    pub const fn oneway(mut self) -> Self {
+        self.oneway = true;
+        self
+    }
+
+    /// The comment of the rpc or function.
+    #[must_use]
+    pub const fn doc(mut self, doc: &'static str) -> Self {
+        self.doc = doc;
+        self
+    }
+}
+
+/// The future of one request.
+pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Result<Reply, Error>> + Send + 'a>>;
+
+/// A table of routes and the code behind them: what [`NodeBuilder::serve`](crate::NodeBuilder::serve) takes.
+///
+/// Generated `...Routes` types and [`routes!`](crate::routes) implement it; people seldom do.
+pub trait Routes: Send + Sync + 'static {
+    /// The routes, in a fixed order.
+    fn specs(&self) -> &[RouteSpec];
+
+    /// The name of the node that must serve these routes, where the schema fixes one (`due.node` with a name).
+    fn node(&self) -> Option<&str> {
+        None
+    }
+
+    /// Handles one request of `specs()[index]`.
+    fn call<'a>(&'a self, index: usize, ctx: &'a mut Context, body: Bytes) -> HandlerFuture<'a>;
+
+    /// Whether the bodies of `specs()[index]` can be read and written by `codec`. Asked once, when a node is built.
+    fn supports(&self, index: usize, codec: &Codec) -> Result<(), Unsupported> {
+        let _ = (index, codec);
+        Ok(())
+    }
+}

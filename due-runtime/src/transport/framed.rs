@@ -1,0 +1,119 @@
+//! Sized packets over any byte stream.
+
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::ready;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::timeout;
+
+use super::{CLOSE_WAIT, CloseReason, Inbound, PacketRead, PacketWrite, ReadError};
+use crate::packet::{Dialect, Format};
+
+/// What one read takes at most unless a large packet is on its way.
+const READ_CHUNK: usize = 8 * 1024;
+/// Packets of a batch are copied together up to this many bytes per write; longer ones are written from where they are.
+const JOINED: usize = 16 * 1024;
+
+/// Reads packets from a byte stream. Holds no buffer while nothing is on its way.
+#[derive(Debug)]
+pub struct FramedRead<R> {
+    read: R,
+    buf: BytesMut,
+    format: Arc<Format>,
+}
+
+impl<R> FramedRead<R> {
+    /// Packets of the sized dialect from `read`.
+    pub fn new(read: R, format: Arc<Format>) -> Self {
+        Self { read, buf: BytesMut::new(), format }
+    }
+}
+
+impl<R: AsyncRead + Unpin> FramedRead<R> {
+    async fn fill(&mut self) -> io::Result<usize> {
+        if self.buf.capacity() - self.buf.len() >= READ_CHUNK {
+            return self.read.read_buf(&mut self.buf).await;
+        }
+        // A chunk on the stack for the time of one poll, so that the buffer is as large as what has come and an
+        // idle connection has none.
+        poll_fn(|cx| {
+            let mut chunk = [MaybeUninit::uninit(); READ_CHUNK];
+            let mut chunk = ReadBuf::uninit(&mut chunk);
+            ready!(Pin::new(&mut self.read).poll_read(cx, &mut chunk))?;
+            self.buf.extend_from_slice(chunk.filled());
+            Ok(chunk.filled().len()).into()
+        })
+        .await
+    }
+}
+
+impl<R: AsyncRead + Unpin + Send + 'static> PacketRead for FramedRead<R> {
+    async fn read(&mut self) -> Result<Option<Inbound>, ReadError> {
+        loop {
+            if let Some(unit) = self.buffered() {
+                return unit.map(Some);
+            }
+            if self.fill().await? == 0 {
+                return match self.buf.is_empty() {
+                    true => Ok(None),
+                    false => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                };
+            }
+        }
+    }
+
+    fn buffered(&mut self) -> Option<Result<Inbound, ReadError>> {
+        let unit = self.format.split(&mut self.buf).transpose()?;
+        if self.buf.is_empty() {
+            self.buf = BytesMut::new();
+        }
+        Some(unit.map(Inbound::Unit).map_err(ReadError::from))
+    }
+}
+
+/// Writes packets to a byte stream, those of a batch together.
+#[derive(Debug)]
+pub struct FramedWrite<W> {
+    write: W,
+    format: Arc<Format>,
+}
+
+impl<W> FramedWrite<W> {
+    /// Packets to `write`.
+    pub fn new(write: W, format: Arc<Format>) -> Self {
+        Self { write, format }
+    }
+}
+
+impl<W: AsyncWrite + Unpin + Send + 'static> PacketWrite for FramedWrite<W> {
+    async fn write(&mut self, batch: &mut Vec<Bytes>, dialect: Dialect) -> io::Result<()> {
+        let mut joined = BytesMut::new();
+        let mut left: usize = batch.iter().map(Bytes::len).sum();
+        for packet in batch.drain(..) {
+            left -= packet.len();
+            let packet = self.format.in_dialect(dialect, packet);
+            if joined.len() + packet.len() > JOINED {
+                self.write.write_all(&joined).await?;
+                joined.clear();
+            }
+            if packet.len() > JOINED || (joined.is_empty() && left == 0) {
+                self.write.write_all(&packet).await?;
+            } else {
+                joined.reserve((packet.len() + left).min(JOINED - joined.len()));
+                joined.extend_from_slice(&packet);
+            }
+        }
+        self.write.write_all(&joined).await?;
+        self.write.flush().await
+    }
+
+    async fn close(&mut self, _: CloseReason) {
+        // A peer that is gone already has nothing to be told.
+        let _ = timeout(CLOSE_WAIT, self.write.shutdown()).await;
+    }
+}
