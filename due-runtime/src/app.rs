@@ -156,8 +156,8 @@ impl RunningApp {
 
     /// Stops without losing what was accepted: gates accept and read nothing more, nodes finish the requests at hand,
     /// the answers are written, connections close, meshes end last. Every step has the deadline of its server.
-    pub async fn stop(self) {
-        for gate in &self.gates {
+    pub async fn stop(mut self) {
+        for gate in &mut self.gates {
             gate.close_doors().await;
         }
         for node in &self.nodes {

@@ -255,7 +255,7 @@ impl RunningGate {
     }
 
     /// Accepts and reads nothing more. Answers to what was read still go out.
-    pub(crate) async fn close_doors(&self) {
+    pub(crate) async fn close_doors(&mut self) {
         let core = &self.core;
         if let Some(instance) = core.instance.get() {
             let hanging = Instance { state: State::Hang, ..instance.clone() };
