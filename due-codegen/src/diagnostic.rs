@@ -303,6 +303,10 @@ impl Report {
         self.diagnostics.push(diagnostic);
     }
 
+    pub(crate) fn extend(&mut self, diagnostics: &Diagnostics) {
+        self.diagnostics.extend(diagnostics.iter().cloned());
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(Diagnostic::is_error)
     }

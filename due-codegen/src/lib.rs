@@ -1,9 +1,50 @@
 //! From an annotated `.proto` to typed Rust for the `due` runtime: handlers, routes, pushes, clients, mesh services.
+//!
+//! ```proto
+//! syntax = "proto3";
+//! package hello;
+//! import "due/options.proto"; // found without a copy
+//!
+//! service Greeter {
+//!   option (due.node) = { name: "hello" };
+//!   rpc Greet(GreetRequest) returns (GreetResponse) { option (due.route) = { id: 1 }; }
+//! }
+//! message GreetRequest { string name = 1; }
+//! message GreetResponse { int32 code = 1 [(due.code) = true]; string message = 2; }
+//! ```
+//!
+//! From a build script, into `OUT_DIR`:
+//!
+//! ```no_run
+//! // build.rs
+//! fn main() -> Result<(), due_codegen::Error> {
+//!     due_codegen::Builder::new().files(["proto/hello.proto"]).includes(["proto"]).generate()
+//! }
+//! ```
+//!
+//! Or into a folder that is checked in: `cargo due generate` reads [`due.toml`](Config), and its `--check` tells in CI
+//! whether the folder is up to date. Neither needs protoc.
+//!
+//! What is wrong with a schema is reported in one run, as [`Diagnostic`]s with file, line, column and source line.
+//! Same input gives the same bytes; files that did not change are not written.
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `cli` | yes | the `cargo-due` command; build scripts turn it off with `default-features = false` |
 
+mod builder;
+mod check;
 mod config;
+mod diagnostic;
+mod lower;
 mod model;
 mod naming;
+mod nearest;
+mod options;
 mod output;
+mod source;
 
-pub use config::RustOptions;
-pub use output::GeneratedFile;
+pub use builder::{Builder, Error, Output};
+pub use config::{Config, FILE_NAME, PacketOptions, RustOptions};
+pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity};
+pub use output::{Change, Changes, GeneratedFile, WriteError};

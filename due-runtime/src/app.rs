@@ -78,8 +78,14 @@ impl App {
     /// Starts everything and serves until SIGINT or SIGTERM (Ctrl-C elsewhere), then [stops](RunningApp::stop). A second
     /// signal ends the process at once.
     pub async fn run(self) -> Result<(), StartError> {
+        self.run_with(|_| {}).await
+    }
+
+    /// Like [`run`](Self::run), and calls `started` once clients are accepted and signals are heard.
+    pub async fn run_with(self, started: impl FnOnce(&RunningApp)) -> Result<(), StartError> {
         let mut signals = Signals::listen().map_err(StartError::Signals)?;
         let app = self.start().await?;
+        started(&app);
         signals.next().await;
         tracing::info!("stopping; a second signal ends the process at once");
         tokio::select! {

@@ -14,6 +14,8 @@ pub use crate::codec::*;
 pub use crate::error::{Code, Error, Result};
 pub use crate::handler::*;
 pub use crate::id::RouteId;
+#[cfg(feature = "mesh")]
+pub use crate::mesh;
 pub use crate::node::{Context, Reply};
 pub use crate::route::{HandlerFuture, RouteSpec, Routes};
 

@@ -53,7 +53,7 @@
 //! | `mesh` | yes | [`Mesh`] |
 
 mod app;
-// mod client; (wire: uncomment)
+mod client;
 mod cluster;
 pub mod codec;
 #[doc(hidden)]
@@ -65,18 +65,18 @@ mod handler;
 mod id;
 pub mod locator;
 #[cfg(feature = "mesh")]
-mod mesh {} // (mesh: make `pub mod mesh;`)
+pub mod mesh;
 mod node;
 pub mod packet;
 pub mod registry;
 mod route;
 mod session;
 mod status;
-// pub mod testing; (lead)
+pub mod testing;
 pub mod transport;
 
 pub use app::{App, RunningApp, StartError};
-// pub use client::*; (wire: uncomment)
+pub use client::{Call, CallError, Caller, Client, ClientBuilder, ConnectError, Disconnect, Pushes, ReceiveError};
 pub use cluster::{Audience, Backends, Close, Cluster, ClusterError, Push, PushExt, Tally, Target};
 pub use codec::{Body, Codec};
 pub use due_macros::{route, routes};
@@ -84,8 +84,8 @@ pub use error::{Code, Error, Result};
 pub use future::BoxFuture;
 pub use gate::{Gate, GateBuilder, HeartbeatMechanism, ListenError};
 pub use id::{Cid, Gid, Nid, RouteId, Seq, Uid};
-// #[cfg(feature = "mesh")]
-// pub use mesh::Mesh; (mesh: uncomment)
+#[cfg(feature = "mesh")]
+pub use mesh::Mesh;
 pub use node::{BuildError, Context, Dispatch, Node, NodeBuilder, Reply, RouteConflict};
 pub use route::{HandlerFuture, RouteSpec, Routes};
 pub use session::OutboxLimits;
@@ -98,3 +98,8 @@ macro_rules! include_proto {
         include!(concat!(env!("OUT_DIR"), "/mod.rs"));
     };
 }
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

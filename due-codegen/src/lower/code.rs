@@ -2,7 +2,7 @@
 
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 
-use super::{Lowering, path};
+use super::{Lowering, option_place, path};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::model::{CodeCarrier, CodeField, TextField};
 use crate::naming::snake;
@@ -93,7 +93,7 @@ impl Lowering<'_> {
 
     /// The mark itself; the field's name where its enum's type is the mark.
     fn mark(&self, field: &FieldDescriptor) -> Place {
-        self.option_place(&field.parent_file(), field.path(), path::FIELD_OPTIONS, number::CODE, "")
+        option_place(self.sources, (&field.parent_file(), field.path()), path::FIELD_OPTIONS, number::CODE, "")
     }
 }
 

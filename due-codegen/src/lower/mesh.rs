@@ -2,7 +2,7 @@
 
 use prost_reflect::ServiceDescriptor;
 
-use super::{Lowering, node, path};
+use super::{Lowering, node, option_place, path};
 use crate::diagnostic::Diagnostic;
 use crate::model::{MeshMethod, MeshService};
 use crate::naming::{MESH_CLIENT_METHODS, MOCK_METHODS, Scope, camel};
@@ -11,7 +11,7 @@ use crate::options::{MeshOptions, number};
 impl Lowering<'_> {
     pub(super) fn mesh(&mut self, service: &ServiceDescriptor, options: MeshOptions) -> Option<MeshService> {
         let file = service.parent_file();
-        let place = self.option_place(&file, service.path(), path::SERVICE_OPTIONS, number::MESH, "name");
+        let place = option_place(self.sources, (&file, service.path()), path::SERVICE_OPTIONS, number::MESH, "name");
         self.check_name(&options.name, &format!("mesh service `{}`", service.full_name()), &place);
         if !options.name.is_empty() {
             self.claims.claim_mesh(&options.name, service.full_name(), place, self.report);
@@ -23,7 +23,7 @@ impl Lowering<'_> {
         let mut methods = Vec::new();
         for method in service.methods() {
             if self.options.route(&method).is_some() {
-                let place = self.option_place(&file, method.path(), path::METHOD_OPTIONS, number::ROUTE, "");
+                let place = option_place(self.sources, (&file, method.path()), path::METHOD_OPTIONS, number::ROUTE, "");
                 self.report.push(
                     Diagnostic::error(format!("`{}` has a route, but belongs to a mesh service", method.full_name()))
                         .at(&place, "")

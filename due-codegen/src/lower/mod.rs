@@ -12,7 +12,7 @@ use prost_reflect::{FileDescriptor, MessageDescriptor, ServiceDescriptor};
 use crate::check::names::Names;
 use crate::check::routes::{Claim, Claims};
 use crate::diagnostic::{Diagnostic, Place, Report};
-use crate::model::{Model, Package, Push, RouteId, RouteIdError, RouteWidth};
+use crate::model::{Model, Package, Position, Push, RouteId, RouteIdError, RouteWidth};
 use crate::naming;
 use crate::options::{Options, number};
 use crate::source::{OPTIONS_PROTO, Sources};
@@ -88,7 +88,8 @@ impl Lowering<'_> {
     }
 
     fn service(&mut self, service: &ServiceDescriptor, package: &mut Package) {
-        let place = |extension| self.option_place(&service.parent_file(), service.path(), path::SERVICE_OPTIONS, extension, "");
+        let file = service.parent_file();
+        let place = |extension| option_place(self.sources, (&file, service.path()), path::SERVICE_OPTIONS, extension, "");
         match (self.options.node(service), self.options.mesh(service)) {
             (Some(_), Some(_)) => {
                 let error = Diagnostic::error(format!("service `{}` has both due.node and due.mesh", service.full_name()))
@@ -108,7 +109,8 @@ impl Lowering<'_> {
         let mut routed = false;
         for method in service.methods().filter(|method| self.options.route(method).is_some()) {
             routed = true;
-            let place = self.option_place(&method.parent_file(), method.path(), path::METHOD_OPTIONS, number::ROUTE, "");
+            let file = method.parent_file();
+            let place = option_place(self.sources, (&file, method.path()), path::METHOD_OPTIONS, number::ROUTE, "");
             self.report.push(
                 Diagnostic::error(format!("`{}` has a route, but its service has no due.node", method.full_name()))
                     .at(&place, "")
@@ -132,7 +134,8 @@ impl Lowering<'_> {
             return;
         }
         let file = message.parent_file();
-        let place = |extension, field| self.option_place(&file, message.path(), path::MESSAGE_OPTIONS, extension, field);
+        let sources = self.sources;
+        let place = |extension, field| option_place(sources, (&file, message.path()), path::MESSAGE_OPTIONS, extension, field);
         if let Some(raw) = self.options.push(message) {
             let id_place = place(number::PUSH, "id");
             if message.parent_message().is_some() {
@@ -141,13 +144,16 @@ impl Lowering<'_> {
                         .at(&place(number::PUSH, ""), "")
                         .help("move the message to the top of the file"),
                 );
-            } else if let Some(id) = self.route_id(raw, message.full_name(), id_place.clone(), true) {
-                package.pushes.push(Push {
-                    message: self.types.reference(&package.name, file.package_name(), message.full_name()),
-                    id,
-                    doc: self.sources.doc(&file, message.path()),
-                    position: self.sources.position(&file, message.path()),
-                });
+            } else {
+                let position = self.sources.position(&file, message.path());
+                if let Some(id) = self.route_id(raw, message.full_name(), id_place, position.clone(), true) {
+                    package.pushes.push(Push {
+                        message: self.types.reference(&package.name, file.package_name(), message.full_name()),
+                        id,
+                        doc: self.sources.doc(&file, message.path()),
+                        position,
+                    });
+                }
             }
         }
         match self.options.event(message) {
@@ -168,10 +174,10 @@ impl Lowering<'_> {
     }
 
     /// Checks an id and claims it for `owner`.
-    fn route_id(&mut self, raw: i32, owner: &str, place: Place, push: bool) -> Option<RouteId> {
+    fn route_id(&mut self, raw: i32, owner: &str, place: Place, position: Position, push: bool) -> Option<RouteId> {
         match RouteId::new(raw, self.width) {
             Ok(id) => {
-                self.claims.claim(Claim { id, owner: owner.to_owned(), push, place });
+                self.claims.claim(Claim { id, owner: owner.to_owned(), push, place, position });
                 Some(id)
             }
             Err(err) => {
@@ -203,14 +209,16 @@ impl Lowering<'_> {
     fn claim_foreign(&mut self, file: &FileDescriptor) {
         for method in file.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
             if let Some(Ok(id)) = self.options.route(&method).map(|route| RouteId::new(route.id, self.width)) {
-                let place = self.option_place(file, method.path(), path::METHOD_OPTIONS, number::ROUTE, "id");
-                self.claims.claim(Claim { id, owner: method.full_name().to_owned(), push: false, place });
+                let place = option_place(self.sources, (file, method.path()), path::METHOD_OPTIONS, number::ROUTE, "id");
+                let position = self.sources.position(file, method.path());
+                self.claims.claim(Claim { id, owner: method.full_name().to_owned(), push: false, place, position });
             }
         }
         for message in file.messages() {
             if let Some(Ok(id)) = self.options.push(&message).map(|id| RouteId::new(id, self.width)) {
-                let place = self.option_place(file, message.path(), path::MESSAGE_OPTIONS, number::PUSH, "id");
-                self.claims.claim(Claim { id, owner: message.full_name().to_owned(), push: true, place });
+                let place = option_place(self.sources, (file, message.path()), path::MESSAGE_OPTIONS, number::PUSH, "id");
+                let position = self.sources.position(file, message.path());
+                self.claims.claim(Claim { id, owner: message.full_name().to_owned(), push: true, place, position });
             }
         }
     }
@@ -231,10 +239,17 @@ impl Lowering<'_> {
         let help = "names are made of letters, digits, `-`, `_` and `.`: they stand in registries and addresses";
         self.report.push(Diagnostic::error(message).at(place, "").help(help));
     }
+}
 
-    fn option_place(&self, file: &FileDescriptor, owner: &[i32], options: i32, extension: i32, field: &str) -> Place {
-        let mut options_path = owner.to_vec();
-        options_path.push(options);
-        self.sources.option_place(file, &options_path, extension, field)
-    }
+/// Where an option of `owner` is written; see [`Sources::option_place`].
+fn option_place(
+    sources: &Sources,
+    (file, owner): (&FileDescriptor, &[i32]),
+    options: i32,
+    extension: i32,
+    field: &str,
+) -> Place {
+    let mut options_path = owner.to_vec();
+    options_path.push(options);
+    sources.option_place(file, &options_path, extension, field)
 }

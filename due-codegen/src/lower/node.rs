@@ -2,7 +2,7 @@
 
 use prost_reflect::{MethodDescriptor, ServiceDescriptor};
 
-use super::{Lowering, path};
+use super::{Lowering, option_place, path};
 use crate::diagnostic::Diagnostic;
 use crate::model::{NodeService, Route};
 use crate::naming::{CLIENT_METHODS, MOCK_METHODS, Scope};
@@ -13,8 +13,9 @@ const EMPTY: &str = "google.protobuf.Empty";
 impl Lowering<'_> {
     pub(super) fn node(&mut self, service: &ServiceDescriptor, options: NodeOptions) -> Option<NodeService> {
         let file = service.parent_file();
-        let place = self.option_place(&file, service.path(), path::SERVICE_OPTIONS, number::NODE, "name");
+        let place = option_place(self.sources, (&file, service.path()), path::SERVICE_OPTIONS, number::NODE, "name");
         self.check_name(&options.name, &format!("node service `{}`", service.full_name()), &place);
+        self.claims.claim_node(&options.name, service.full_name(), place, self.report);
         let names = self.names.node(service)?;
         let mut client = Scope::with(CLIENT_METHODS.iter().copied());
         let mut mock = Scope::with(MOCK_METHODS.iter().copied());
@@ -92,7 +93,8 @@ impl Lowering<'_> {
             );
             return None;
         };
-        let place = |field| self.option_place(&file, method.path(), path::METHOD_OPTIONS, number::ROUTE, field);
+        let sources = self.sources;
+        let place = |field| option_place(sources, (&file, method.path()), path::METHOD_OPTIONS, number::ROUTE, field);
         if route.oneway && method.output().full_name() != EMPTY {
             let mut output = method.path().to_vec();
             output.push(path::METHOD_OUTPUT);
@@ -114,9 +116,10 @@ impl Lowering<'_> {
     }
 
     fn claim_route(&mut self, method: &MethodDescriptor, route: RouteOptions) -> Option<crate::model::RouteId> {
-        let place =
-            self.option_place(&method.parent_file(), method.path(), path::METHOD_OPTIONS, number::ROUTE, "id");
-        self.route_id(route.id, method.full_name(), place, false)
+        let file = method.parent_file();
+        let place = option_place(self.sources, (&file, method.path()), path::METHOD_OPTIONS, number::ROUTE, "id");
+        let position = self.sources.position(&file, method.path());
+        self.route_id(route.id, method.full_name(), place, position, false)
     }
 }
 

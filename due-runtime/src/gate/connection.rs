@@ -1,8 +1,8 @@
 //! One client connection, from its handshake to its last byte.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -42,8 +42,7 @@ impl GateCore {
         let connection = Connection {
             gate: Arc::clone(&self),
             session: Arc::clone(&session),
-            opened: Instant::now(),
-            heard: AtomicU64::new(0),
+            heard: AtomicBool::new(false),
             written: CancellationToken::new(),
         };
         connection.run(read, write).await;
@@ -56,9 +55,8 @@ impl GateCore {
 struct Connection {
     gate: Arc<GateCore>,
     session: Arc<Session>,
-    opened: Instant,
-    /// Milliseconds from `opened` to the last sign of life.
-    heard: AtomicU64,
+    /// The peer has sent something since the last tick of the watch.
+    heard: AtomicBool,
     written: CancellationToken,
 }
 
@@ -114,12 +112,12 @@ impl Connection {
             self.session.outbox().room().await;
             let inbound = match read.buffered() {
                 Some(inbound) => inbound.map(Some),
-                None => {
-                    let inbound = read.read().await;
-                    self.heard.store(self.opened.elapsed().as_millis() as u64, Ordering::Relaxed);
-                    inbound
-                }
+                None => read.read().await,
             };
+            // Text and control frames do not prove that the client works.
+            if let Ok(Some(Inbound::Unit(_) | Inbound::Message(_))) = inbound {
+                self.heard.store(true, Ordering::Relaxed);
+            }
             // Frames out of the buffer cost no socket call: give other sessions of this thread their turn.
             tokio::task::coop::consume_budget().await;
             let frame = match inbound {
@@ -198,10 +196,11 @@ impl Connection {
         }
         let mut ticks = tokio::time::interval_at(Instant::now() + interval, interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut silent = 0;
         loop {
             ticks.tick().await;
-            let heard = Duration::from_millis(self.heard.load(Ordering::Relaxed));
-            if self.opened.elapsed().saturating_sub(heard) >= 2 * interval {
+            silent = if self.heard.swap(false, Ordering::Relaxed) { 0 } else { silent + 1 };
+            if silent == 2 {
                 tracing::debug!(cid = %self.session.cid(), "silent for two heartbeat intervals");
                 return;
             }

@@ -220,3 +220,74 @@ where
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_that_of_due() {
+        let mut node = Instance::new(Kind::Node, "n1");
+        node.alias = "game".into();
+        node.events = vec![1, 3];
+        node.routes = vec![
+            InstanceRoute { id: 1, ..InstanceRoute::default() },
+            InstanceRoute { id: 2, stateful: true, ..InstanceRoute::default() },
+            InstanceRoute { id: 3, internal: true, authorized: true, ..InstanceRoute::default() },
+        ];
+        node.endpoint = "drpc://192.168.1.5:46545?is_secure=false".into();
+        node.weight = 1;
+        node.metadata = BTreeMap::from([("k".into(), "v".into())]);
+        let text = concat!(
+            r#"{"id":"n1","name":"node","kind":"node","alias":"game","state":"work","events":[1,3],"#,
+            r#""routes":[{"i":1},{"i":2,"s":true},{"i":3,"n":true,"a":true}],"#,
+            r#""endpoint":"drpc://192.168.1.5:46545?is_secure=false","weight":1,"metadata":{"k":"v"}}"#,
+        );
+        assert_eq!(serde_json::to_string(&node).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Instance>(text).unwrap(), node);
+
+        let mut gate = Instance::new(Kind::Gate, "g1");
+        gate.endpoint = "drpc://192.168.1.5:46546?is_secure=false".into();
+        let text = concat!(
+            r#"{"id":"g1","name":"gate","kind":"gate","alias":"gate","state":"work","#,
+            r#""endpoint":"drpc://192.168.1.5:46546?is_secure=false"}"#,
+        );
+        assert_eq!(serde_json::to_string(&gate).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Instance>(text).unwrap(), gate);
+    }
+
+    #[test]
+    fn json_of_others_is_read() {
+        let text = r#"{"id":"n1","kind":"node","state":"hang","routes":null,"metadata":null,"zone":7}"#;
+        let node = serde_json::from_str::<Instance>(text).unwrap();
+        assert_eq!((node.state, node.routes.len(), node.weight), (State::Hang, 0, 0));
+        let error = serde_json::from_str::<Instance>(r#"{"id":"n1","kind":"master","state":"work"}"#).unwrap_err();
+        assert!(error.to_string().contains("unknown variant `master`, expected one of `gate`, `node`, `mesh`"));
+        assert_eq!(InstanceRoute::default(), serde_json::from_str("{}").unwrap());
+        assert_eq!(serde_json::to_string(&InstanceRoute::default()).unwrap(), "{}");
+    }
+
+    #[test]
+    fn endpoints_are_taken_apart() {
+        let with = |endpoint: &str| {
+            let mut instance = Instance::new(Kind::Mesh, "m1");
+            instance.endpoint = endpoint.into();
+            (instance.address().map(str::to_owned), instance.is_secure())
+        };
+        assert_eq!(with("grpc://10.0.0.5:80?is_secure=true"), (Some("10.0.0.5:80".into()), true));
+        assert_eq!(with("grpc://[::1]:80?is_secure=false"), (Some("[::1]:80".into()), false));
+        assert_eq!(with("grpc://host:80"), (Some("host:80".into()), false));
+        assert_eq!(with("grpc://host:80?is_secure=TRUE"), (Some("host:80".into()), false));
+        assert_eq!(with("grpc://host"), (None, false));
+        assert_eq!(with("grpc://:80"), (None, false));
+        assert_eq!(with("grpc://host:http"), (None, false));
+        assert_eq!(with(""), (None, false));
+    }
+
+    #[test]
+    fn words_are_parsed_and_named() {
+        assert_eq!("mesh".parse(), Ok(Kind::Mesh));
+        let error = "Work".parse::<State>().unwrap_err();
+        assert_eq!(error.to_string(), r#"unknown word "Work", expected one of ["work", "busy", "hang", "shut"]"#);
+    }
+}

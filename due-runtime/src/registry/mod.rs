@@ -40,7 +40,8 @@ pub trait Registry: Send + Sync + fmt::Debug + 'static {
 /// Lists of instances, one after every change: always full lists, never deltas.
 ///
 /// A reader that is slower than the changes sees the latest list only. A backend that lost its server keeps the last
-/// list and goes on when the server is back, so a reader needs no recovery of its own.
+/// list and goes on when the server is back, so a reader needs no recovery of its own. A clone yields the current list
+/// first, too.
 #[derive(Debug)]
 pub struct Watch {
     lists: watch::Receiver<Instances>,
@@ -67,6 +68,14 @@ impl Watch {
     /// The latest list without waiting; [`next`](Self::next) does not repeat it.
     pub fn latest(&mut self) -> Instances {
         Arc::clone(&self.lists.borrow_and_update())
+    }
+}
+
+impl Clone for Watch {
+    fn clone(&self) -> Self {
+        let mut lists = self.lists.clone();
+        lists.mark_changed();
+        Self { lists }
     }
 }
 

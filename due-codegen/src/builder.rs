@@ -1,0 +1,270 @@
+//! Options, and the recipe: load, lower, check, render, write.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fmt;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::config::{Config, RustOptions};
+use crate::diagnostic::{Diagnostic, Diagnostics, Report};
+use crate::lower::types::Types;
+use crate::model::{Model, RouteWidth};
+use crate::output::{self, Changes, GeneratedFile, WriteError};
+use crate::render::{RenderError, render};
+use crate::source::roots::Roots;
+use crate::source::{self, OPTIONS_PROTO, Sources};
+
+/// Generates Rust from `.proto` files; for build scripts, and what `cargo due generate` runs.
+///
+/// ```no_run
+/// // build.rs
+/// fn main() -> Result<(), due_codegen::Error> {
+///     due_codegen::Builder::new().files(["proto/hello.proto"]).includes(["proto"]).generate()
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Builder {
+    files: Vec<PathBuf>,
+    config: Config,
+    rust: RustOptions,
+    out: Option<PathBuf>,
+    config_path: Option<PathBuf>,
+    warnings: Diagnostics,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Builder {
+    /// All `.proto` files below `proto`, with the defaults of `due.toml`.
+    pub fn new() -> Self {
+        Self {
+            files: Vec::new(),
+            config: Config::default(),
+            rust: RustOptions::default(),
+            out: None,
+            config_path: None,
+            warnings: Diagnostics::default(),
+        }
+    }
+
+    /// What a `due.toml` says. Its `out` serves `cargo due generate`: in a build script the output goes to `OUT_DIR`
+    /// all the same, unless [`out_dir`](Self::out_dir) is called.
+    pub fn from_config(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let (config, warnings) = Config::load(&path)?;
+        let rust = config.rust.clone().unwrap_or_default();
+        Ok(Self {
+            rust,
+            config,
+            warnings,
+            config_path: Some(path.as_ref().to_owned()),
+            ..Self::new()
+        })
+    }
+
+    /// Files to generate from, as paths or as import names. Without any, every `.proto` below the roots.
+    pub fn files<P: Into<PathBuf>>(mut self, files: impl IntoIterator<Item = P>) -> Self {
+        self.files.extend(files.into_iter().map(Into::into));
+        self
+    }
+
+    /// Import roots, instead of `proto`. `due/options.proto` and `google/protobuf/*.proto` need none.
+    pub fn includes<P: Into<PathBuf>>(mut self, roots: impl IntoIterator<Item = P>) -> Self {
+        self.config.roots = roots.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Output folder, instead of `OUT_DIR`.
+    pub fn out_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.out = Some(folder.into());
+        self
+    }
+
+    /// Types below a proto path (`.shared.v1`) are not generated, but taken from a Rust path (`::shared::v1`).
+    pub fn extern_path(mut self, proto: impl Into<String>, rust: impl Into<String>) -> Self {
+        self.rust.extern_paths.push((proto.into(), rust.into()));
+        self
+    }
+
+    /// Bytes of the packet's route field, which ids must fit: 1, 2 or 4. Default: 2.
+    pub fn route_bytes(mut self, bytes: u8) -> Self {
+        self.config.packet.route_bytes = bytes;
+        self
+    }
+
+    /// Whether mocks are generated. Default: true.
+    pub fn mocks(mut self, mocks: bool) -> Self {
+        self.rust.mocks = mocks;
+        self
+    }
+
+    /// Path of the runtime in generated text. Default: `::due`.
+    pub fn runtime(mut self, path: impl Into<String>) -> Self {
+        self.rust.runtime = path.into();
+        self
+    }
+
+    /// Generates and writes what changed. Tells cargo what to watch and what there is to warn of.
+    pub fn generate(self) -> Result<(), Error> {
+        let folder = match self.out.clone() {
+            Some(folder) => folder,
+            None => env::var_os("OUT_DIR").map(PathBuf::from).ok_or(Error::NoOutDir)?,
+        };
+        let output = self.render()?;
+        output.compare(folder)?.write()?;
+        output.tell_cargo(&mut io::stdout().lock()).map_err(Error::Stdout)
+    }
+
+    /// Generates in memory.
+    pub fn render(&self) -> Result<Output, Error> {
+        let mut report = Report::default();
+        report.extend(&self.warnings);
+        let (sources, model) = self.model(&mut report);
+        if report.has_errors() {
+            return Err(Error::Schema(report.finish()));
+        }
+        let mut files = render(&model, &sources.pool, &self.rust)?;
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut watch: BTreeSet<PathBuf> = sources.paths().cloned().collect();
+        watch.extend(self.config_path.clone());
+        if self.files.is_empty() {
+            // A new file in a root belongs to the output.
+            watch.extend(self.config.roots.iter().cloned());
+        }
+        Ok(Output {
+            files: files.into_iter().map(output::with_header).collect(),
+            warnings: report.finish(),
+            watch: watch.into_iter().filter(|path| path.exists()).collect(),
+        })
+    }
+
+    /// Everything up to the model; what is wrong is in the report.
+    pub(crate) fn model(&self, report: &mut Report) -> (Sources, Model) {
+        self.rust.check(report);
+        let width = self.config.packet.route_width().unwrap_or_else(|| {
+            report.push(Diagnostic::error("route_bytes must be one of 1, 2, 4"));
+            RouteWidth::default()
+        });
+        let roots = Roots::new(self.config.roots.clone(), report);
+        let inputs = self.inputs(&roots, report);
+        let sources = source::load(inputs, &roots, report);
+        let types = Types::new(&self.rust.extern_paths, &self.rust.runtime);
+        types.warn_unused(&sources.pool, report);
+        let model = crate::lower::lower(&sources, &types, width, report);
+        (sources, model)
+    }
+
+    fn inputs(&self, roots: &Roots, report: &mut Report) -> BTreeSet<String> {
+        let mut inputs = BTreeSet::new();
+        if self.files.is_empty() {
+            let (found, empty) = roots.matching(&self.config.files, report);
+            inputs = found;
+            for pattern in empty {
+                let searched: Vec<String> = roots.iter().map(|root| format!("`{}`", root.display())).collect();
+                report.push(
+                    Diagnostic::error(format!("no file matches `{pattern}`"))
+                        .help(format!("searched {}", searched.join(", "))),
+                );
+            }
+        }
+        for file in &self.files {
+            match roots.import_name(file) {
+                Some(name) => {
+                    inputs.insert(name);
+                }
+                None => {
+                    let known: Vec<String> = roots.iter().map(|root| format!("`{}`", root.display())).collect();
+                    report.push(
+                        Diagnostic::error(format!("`{}` is not below an import root", file.display()))
+                            .help(format!("the roots are {}", known.join(", "))),
+                    );
+                }
+            }
+        }
+        inputs.retain(|name| name != OPTIONS_PROTO && !name.starts_with("google/protobuf/"));
+        inputs
+    }
+}
+
+/// The files of a run, not yet written.
+#[derive(Clone, Debug)]
+pub struct Output {
+    files: Vec<GeneratedFile>,
+    warnings: Diagnostics,
+    watch: Vec<PathBuf>,
+}
+
+impl Output {
+    /// The generated files, in the order of their names.
+    pub fn files(&self) -> &[GeneratedFile] {
+        &self.files
+    }
+
+    /// What there is to say about the schema although it could be used.
+    pub fn warnings(&self) -> &Diagnostics {
+        &self.warnings
+    }
+
+    /// How a folder differs from the output.
+    pub fn compare(&self, folder: impl AsRef<Path>) -> Result<Changes, WriteError> {
+        Changes::between(folder.as_ref(), &self.files)
+    }
+
+    /// Every file that was read, imports too, and the roots if they decide what is read. All of them exist: cargo
+    /// takes a missing path for one that always changes.
+    fn tell_cargo(&self, out: &mut impl Write) -> io::Result<()> {
+        for path in &self.watch {
+            writeln!(out, "cargo:rerun-if-changed={}", path.display())?;
+        }
+        for warning in &self.warnings {
+            for line in warning.to_string().lines() {
+                writeln!(out, "cargo:warning={line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why nothing was generated. `Debug` reads as `Display` with all causes, since build scripts print it.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The schema or the configuration has mistakes; all of them are here.
+    #[error("{0}")]
+    Schema(Diagnostics),
+    /// The model is right, but its text is not: a mistake of this crate.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// The output folder.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// Not run by cargo, and no folder was given.
+    #[error("OUT_DIR is not set: run this from a build script, or call `out_dir`")]
+    NoOutDir,
+    /// Cargo does not listen.
+    #[error("cannot write to standard output")]
+    Stdout(#[source] io::Error),
+}
+
+impl From<Diagnostics> for Error {
+    fn from(diagnostics: Diagnostics) -> Self {
+        Self::Schema(diagnostics)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        let mut cause = std::error::Error::source(self);
+        while let Some(source) = cause {
+            write!(f, ": {source}")?;
+            cause = source.source();
+        }
+        Ok(())
+    }
+}

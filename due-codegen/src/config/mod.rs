@@ -1,0 +1,236 @@
+//! `due.toml`: one table of keys and defaults; every mistake in it is reported with its line.
+
+mod toml;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Report, Source};
+use crate::model::RouteWidth;
+use crate::naming::snake;
+use toml::{Reader, Section};
+
+/// Name of the file that `cargo due` looks for in the current folder and above.
+pub const FILE_NAME: &str = "due.toml";
+
+/// A `due.toml`, or its defaults. Paths are joined with the folder of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// `[proto] roots`: import roots. Default: `proto`.
+    pub roots: Vec<PathBuf>,
+    /// `[proto] files`: patterns relative to the roots. Default: `**/*.proto`.
+    pub files: Vec<String>,
+    /// `[packet]`.
+    pub packet: PacketOptions,
+    /// `[rust]`; without the section no Rust is generated.
+    pub rust: Option<RustOptions>,
+}
+
+/// What the checks and the clients assume of the packets: the `[packet]` section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PacketOptions {
+    /// `route_bytes`: 1, 2 or 4. Default: 2.
+    pub route_bytes: u8,
+    /// `seq_bytes`: 0, 1, 2 or 4. Default: 2.
+    pub seq_bytes: u8,
+    /// `byte_order`: `"big"` or `"little"`. Default: big.
+    pub big_endian: bool,
+}
+
+/// How Rust is generated: the `[rust]` section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RustOptions {
+    /// `out`: the output folder. Default: `src/gen`.
+    pub out: PathBuf,
+    /// `extern_paths`: proto path with a leading dot, and the Rust path that replaces it: `.shared.v1`, `::shared::v1`.
+    pub extern_paths: Vec<(String, String)>,
+    /// `runtime`: path of the runtime in generated text. Default: `::due`.
+    pub runtime: String,
+    /// `mocks`: whether mocks are generated. Default: true.
+    pub mocks: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            roots: vec![PathBuf::from("proto")],
+            files: vec!["**/*.proto".to_owned()],
+            packet: PacketOptions::default(),
+            rust: None,
+        }
+    }
+}
+
+impl Default for PacketOptions {
+    fn default() -> Self {
+        Self { route_bytes: 2, seq_bytes: 2, big_endian: true }
+    }
+}
+
+impl Default for RustOptions {
+    fn default() -> Self {
+        Self { out: PathBuf::from("src/gen"), extern_paths: Vec::new(), runtime: "::due".to_owned(), mocks: true }
+    }
+}
+
+impl Config {
+    /// Reads a `due.toml`. Warnings come beside the configuration, everything else instead of it.
+    pub fn load(path: impl AsRef<Path>) -> Result<(Self, Diagnostics), Diagnostics> {
+        let path = path.as_ref();
+        let text = fs::read_to_string(path)
+            .map_err(|err| Diagnostic::error(format!("`{}` cannot be read: {err}", path.display())))?;
+        let source = Arc::new(Source { name: path.display().to_string(), text });
+        let mut report = Report::default();
+        let config = Self::read(&source, path.parent().unwrap_or(Path::new("")), &mut report);
+        let errors = report.has_errors();
+        let diagnostics = report.finish();
+        if errors { Err(diagnostics) } else { Ok((config, diagnostics)) }
+    }
+
+    /// The `due.toml` in the folder or the nearest one above it, as a path that begins with `../` for each step.
+    pub fn find(from: impl AsRef<Path>) -> Option<PathBuf> {
+        let mut up = PathBuf::new();
+        for folder in from.as_ref().ancestors() {
+            if folder.join(FILE_NAME).is_file() {
+                return Some(up.join(FILE_NAME));
+            }
+            up.push("..");
+        }
+        None
+    }
+
+    fn read(source: &Arc<Source>, folder: &Path, report: &mut Report) -> Self {
+        let mut config = Self::default();
+        config.roots = config.roots.iter().map(|root| folder.join(root)).collect();
+        let (document, errors) = ::toml::de::DeTable::parse_recoverable(&source.text);
+        for error in errors {
+            let span = error.span().unwrap_or(0..0);
+            report.push(Diagnostic::error(error.message().trim()).at(&source.place(span), ""));
+        }
+        if report.has_errors() {
+            return config;
+        }
+        let mut reader = Reader::new(source, report);
+        let root = Section::root(document.get_ref());
+        reader.known(&root, &["proto", "packet", "rust", "typescript"]);
+        if let Some(proto) = reader.section(&root, "proto") {
+            reader.known(&proto, &["roots", "files"]);
+            if let Some(roots) = reader.strings(&proto, "roots") {
+                config.roots = roots.iter().map(|(root, _)| folder.join(root)).collect();
+            }
+            if let Some(files) = reader.strings(&proto, "files") {
+                config.files = files.into_iter().map(|(pattern, _)| pattern).collect();
+            }
+        }
+        if let Some(packet) = reader.section(&root, "packet") {
+            reader.known(&packet, &["route_bytes", "seq_bytes", "byte_order"]);
+            let options = &mut config.packet;
+            reader.set(&mut options.route_bytes, |reader| reader.one_of(&packet, "route_bytes", &[1, 2, 4]));
+            reader.set(&mut options.seq_bytes, |reader| reader.one_of(&packet, "seq_bytes", &[0, 1, 2, 4]));
+            let order = reader.word(&packet, "byte_order", &["big", "little"]);
+            reader.set(&mut options.big_endian, |_| order.map(|order| order == "big"));
+        }
+        if let Some(rust) = reader.section(&root, "rust") {
+            config.rust = Some(RustOptions::read(&rust, folder, &mut reader));
+        }
+        if let Some(typescript) = reader.section(&root, "typescript") {
+            reader.known(&typescript, &["out", "import_extension", "codec"]);
+            reader.string(&typescript, "out");
+            reader.word(&typescript, "import_extension", &["", ".js", ".ts"]);
+            reader.word(&typescript, "codec", &["proto", "json"]);
+            reader.warn(&typescript, "TypeScript is not generated by this version; the section has no effect");
+        }
+        config
+    }
+}
+
+impl PacketOptions {
+    pub(crate) fn route_width(&self) -> Option<RouteWidth> {
+        RouteWidth::from_bytes(i64::from(self.route_bytes))
+    }
+}
+
+impl RustOptions {
+    fn read(section: &Section<'_, '_>, folder: &Path, reader: &mut Reader<'_>) -> Self {
+        let mut options = Self::default();
+        reader.known(section, &["out", "extern_paths", "runtime", "mocks"]);
+        if let Some((out, _)) = reader.string(section, "out") {
+            options.out = PathBuf::from(out);
+        }
+        options.out = folder.join(&options.out);
+        reader.set(&mut options.mocks, |reader| reader.flag(section, "mocks"));
+        if let Some((runtime, span)) = reader.string(section, "runtime") {
+            reader.check(check_runtime(&runtime), span);
+            options.runtime = runtime;
+        }
+        if let Some(paths) = reader.section(section, "extern_paths") {
+            for (proto, span) in paths.keys() {
+                reader.check(check_proto_path(proto), span);
+                if let Some((rust, span)) = reader.string(&paths, proto) {
+                    reader.check(check_rust_path(&rust), span);
+                    options.extern_paths.push((proto.to_owned(), rust));
+                }
+            }
+        }
+        options
+    }
+
+    /// The same checks for options that were set in code.
+    pub(crate) fn check(&self, report: &mut Report) {
+        let mut seen = std::collections::BTreeSet::new();
+        let mut problems = vec![check_runtime(&self.runtime)];
+        for (proto, rust) in &self.extern_paths {
+            problems.push(check_proto_path(proto));
+            problems.push(check_rust_path(rust));
+            let twice = !seen.insert(proto);
+            problems.push(if twice { Err(format!("extern path `{proto}` is given twice")) } else { Ok(()) });
+        }
+        for problem in problems.into_iter().filter_map(Result::err) {
+            report.push(Diagnostic::error(problem));
+        }
+    }
+}
+
+fn check_runtime(path: &str) -> Result<(), String> {
+    match syn::parse_str::<syn::Path>(path) {
+        Ok(_) if is_absolute(path) => Ok(()),
+        _ => Err(format!("runtime `{path}` is no absolute Rust path such as `::due`")),
+    }
+}
+
+fn check_proto_path(path: &str) -> Result<(), String> {
+    let parts = path.strip_prefix('.').unwrap_or("");
+    let word = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !parts.split('.').all(word) {
+        return Err(format!("extern path `{path}` is no proto path such as `.shared.v1`"));
+    }
+    if parts == "google.protobuf" || parts.starts_with("google.protobuf.") {
+        return Err(format!("extern path `{path}`: the types of google.protobuf have their place already"));
+    }
+    Ok(())
+}
+
+/// prost-build takes a path apart and spells its modules its own way, which must lead to the same place.
+fn check_rust_path(path: &str) -> Result<(), String> {
+    let good = syn::parse_str::<syn::Type>(path).is_ok() && is_absolute(path);
+    if !good {
+        return Err(format!("extern path to `{path}`: this is no absolute Rust path such as `::shared::v1`"));
+    }
+    // The last part may be a type.
+    let parts: Vec<&str> = path.split("::").collect();
+    for module in parts.iter().take(parts.len() - 1).skip(1) {
+        let bare = module.strip_prefix("r#").unwrap_or(module);
+        if snake(bare).trim_start_matches("r#") != bare {
+            return Err(format!("extern path to `{path}`: `{module}` is no module name in snake case"));
+        }
+    }
+    Ok(())
+}
+
+fn is_absolute(path: &str) -> bool {
+    path.starts_with("::") || path == "crate" || path.starts_with("crate::")
+}

@@ -1,0 +1,204 @@
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::Client;
+use super::connection::{Connection, Settings};
+use crate::codec::Codec;
+use crate::packet::{Dialect, Format, HeartbeatTime};
+use crate::transport::mem::MemConnector;
+use crate::transport::{PacketRead, PacketWrite};
+
+/// Collects the settings of a [`Client`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ClientBuilder {
+    format: Format,
+    codec: Codec,
+    dialect: Dialect,
+    timeout: Duration,
+    connect_timeout: Duration,
+    heartbeat: Duration,
+    max_pending: usize,
+    outbox: usize,
+    pushes: usize,
+}
+
+impl ClientBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            format: Format::new(),
+            codec: Codec::default(),
+            dialect: Dialect::Sized,
+            timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
+            heartbeat: Duration::from_secs(10),
+            max_pending: 1024,
+            outbox: 256,
+            pushes: 256,
+        }
+    }
+
+    /// The packet format of the cluster. Default: due's, [`Format::new`].
+    pub fn format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// How bodies are written. Default: `proto`.
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.codec = codec;
+        self
+    }
+
+    /// How ws messages are framed. Default: [`Dialect::Sized`]. Streams know that one only.
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
+    }
+
+    /// How long a call waits for its answer unless it says so itself. Default: 10 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How long connecting may take, handshake included. Default: 5 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// A heartbeat is sent every interval; a server that is silent for two is given up. Default: 10 s; zero switches
+    /// both off. Gates give up silent clients by an interval of their own.
+    pub fn heartbeat(mut self, interval: Duration) -> Self {
+        self.heartbeat = interval;
+        self
+    }
+
+    /// Calls that may wait for their answers at a time; further ones fail. Default: 1024, or as many as there are seqs.
+    pub fn max_pending(mut self, calls: usize) -> Self {
+        self.max_pending = calls;
+        self
+    }
+
+    /// Packets that may wait to be written; further ones make their senders wait. Default: 256.
+    pub fn outbox(mut self, packets: usize) -> Self {
+        self.outbox = packets;
+        self
+    }
+
+    /// Pushes that may wait for a listener, per route; then the oldest are lost. Default: 256.
+    pub fn push_buffer(mut self, packets: usize) -> Self {
+        self.pushes = packets;
+        self
+    }
+
+    /// Connects to `tcp://host:port` or `ws://host:port/path`.
+    ///
+    /// # Errors
+    /// When the URL cannot be used, nobody accepts there, or the handshake fails.
+    pub async fn connect(self, url: &str) -> Result<Client, ConnectError> {
+        let unusable = |reason| ConnectError::Url { url: url.to_owned(), reason };
+        let Some((scheme, _addr)) = url.split_once("://") else {
+            return Err(unusable("no scheme; write `tcp://host:port` or `ws://host:port/path`"));
+        };
+        if scheme == "tcp" && self.dialect == Dialect::Bare {
+            return Err(unusable("the bare dialect is for ws only"));
+        }
+        match scheme {
+            #[cfg(feature = "tcp")]
+            "tcp" => {
+                let addr = _addr.strip_suffix('/').unwrap_or(_addr);
+                let format = self.shared_format();
+                let (read, write) = self.within(url, crate::transport::tcp::connect(addr, format)).await?;
+                Ok(self.over(read, write))
+            }
+            #[cfg(feature = "ws")]
+            "ws" => {
+                let format = self.shared_format();
+                let (read, write) = self.within(url, crate::transport::ws::connect(url, format)).await?;
+                Ok(self.over(read, write))
+            }
+            #[cfg(not(feature = "tcp"))]
+            "tcp" => Err(unusable("this program is built without the feature `tcp` of due-runtime")),
+            #[cfg(not(feature = "ws"))]
+            "ws" => Err(unusable("this program is built without the feature `ws` of due-runtime")),
+            "tls" | "tcps" | "wss" => Err(unusable("TLS is not supported; use `tcp://` or `ws://`")),
+            _ => Err(unusable("unknown scheme; use `tcp://` or `ws://`")),
+        }
+    }
+
+    /// Connects to a gate of this process that listens in [memory](crate::transport::mem).
+    ///
+    /// # Errors
+    /// When the gate is gone.
+    pub async fn connect_mem(self, gate: &MemConnector) -> Result<Client, ConnectError> {
+        let (read, write) = self.within("mem:", gate.connect(self.shared_format())).await?;
+        Ok(self.over(read, write))
+    }
+
+    /// A client over a connection that stands already, as over a stream of your own with
+    /// [`FramedRead`](crate::transport::FramedRead); made with the same [`format`](Self::format).
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn over(self, read: impl PacketRead, write: impl PacketWrite) -> Client {
+        let settings = Settings {
+            format: self.shared_format(),
+            codec: self.codec,
+            dialect: self.dialect,
+            timeout: self.timeout,
+            heartbeat: self.heartbeat,
+            max_pending: self.max_pending,
+            outbox: self.outbox,
+            pushes: self.pushes,
+        };
+        Client::new(Connection::spawn(settings, read, write))
+    }
+
+    /// Clients of the bare dialect send no time.
+    fn shared_format(&self) -> Arc<Format> {
+        Arc::new(self.format.clone().bare_heartbeat_time(HeartbeatTime::Off))
+    }
+
+    async fn within<T>(&self, url: &str, connect: impl Future<Output = io::Result<T>>) -> Result<T, ConnectError> {
+        match timeout(self.connect_timeout, connect).await {
+            Ok(Ok(connected)) => Ok(connected),
+            Ok(Err(source)) => Err(ConnectError::Io { url: url.to_owned(), source }),
+            Err(_) => Err(ConnectError::Timeout { url: url.to_owned(), after: self.connect_timeout }),
+        }
+    }
+}
+
+/// A client could not connect.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The URL or its scheme cannot be used.
+    #[error("cannot connect to {url}: {reason}")]
+    Url {
+        /// What was asked for.
+        url: String,
+        /// What to write instead.
+        reason: &'static str,
+    },
+    /// Nobody accepts there, or the handshake was refused.
+    #[error("cannot connect to {url}")]
+    Io {
+        /// What was asked for.
+        url: String,
+        /// What the system or the handshake says.
+        source: io::Error,
+    },
+    /// The server did not answer in time.
+    #[error("cannot connect to {url} within {after:?}")]
+    Timeout {
+        /// What was asked for.
+        url: String,
+        /// [`ClientBuilder::connect_timeout`].
+        after: Duration,
+    },
+}

@@ -1,0 +1,248 @@
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::CallError;
+use super::pending::Pending;
+use super::pushes::Listeners;
+use crate::codec::{Body, Codec};
+use crate::id::{RouteId, Seq};
+use crate::packet::{DecodeError, Dialect, Format, Frame, Packet};
+use crate::status::Status;
+use crate::transport::{CloseReason, Inbound, PacketRead, PacketWrite, ReadError};
+
+/// How long a connection that ends may take to write what was sent and to say goodbye.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// Packets that are written together at most.
+const WRITE_BATCH: usize = 64;
+
+/// What a [`Client`](super::Client) and the one task behind it share.
+pub(super) struct Connection {
+    pub(super) format: Arc<Format>,
+    pub(super) codec: Codec,
+    pub(super) timeout: Duration,
+    pub(super) outbox: mpsc::Sender<Bytes>,
+    pub(super) pending: Pending,
+    pub(super) listeners: Listeners,
+    dialect: Dialect,
+    heartbeat: Duration,
+    opened: Instant,
+    /// Milliseconds from `opened` to the last sign of life.
+    heard: AtomicU64,
+    stop: CancellationToken,
+    cause: OnceLock<Disconnect>,
+    task: TaskTracker,
+}
+
+/// Why a connection has ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Disconnect {
+    /// This side closed it.
+    Closed,
+    /// The server closed it.
+    ByPeer,
+    /// Nothing came from the server for two heartbeat intervals.
+    Silent,
+    /// What the server sent cannot be understood, or the socket failed while reading.
+    Read(Arc<ReadError>),
+    /// The socket failed while writing.
+    Write(Arc<std::io::Error>),
+}
+
+/// What a [`ClientBuilder`](super::ClientBuilder) has decided.
+pub(super) struct Settings {
+    pub(super) format: Arc<Format>,
+    pub(super) codec: Codec,
+    pub(super) dialect: Dialect,
+    pub(super) timeout: Duration,
+    pub(super) heartbeat: Duration,
+    pub(super) max_pending: usize,
+    pub(super) outbox: usize,
+    pub(super) pushes: usize,
+}
+
+impl Connection {
+    /// Runs in a task of its own until [`stop`](Self::stop) or until the peer goes.
+    pub(super) fn spawn(settings: Settings, read: impl PacketRead, write: impl PacketWrite) -> Arc<Self> {
+        let (outbox, packets) = mpsc::channel(settings.outbox.max(1));
+        let connection = Arc::new(Self {
+            pending: Pending::new(&settings.format, settings.max_pending),
+            listeners: Listeners::new(settings.pushes),
+            format: settings.format,
+            codec: settings.codec,
+            timeout: settings.timeout,
+            outbox,
+            dialect: settings.dialect,
+            heartbeat: settings.heartbeat,
+            opened: Instant::now(),
+            heard: AtomicU64::new(0),
+            stop: CancellationToken::new(),
+            cause: OnceLock::new(),
+            task: TaskTracker::new(),
+        });
+        connection.task.spawn(Arc::clone(&connection).run(read, write, packets));
+        connection.task.close();
+        connection
+    }
+
+    /// The token that ends the connection.
+    pub(super) fn stopper(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    pub(super) async fn ended(&self) -> Disconnect {
+        self.task.wait().await;
+        self.cause.get().cloned().unwrap_or(Disconnect::Closed)
+    }
+
+    async fn run(self: Arc<Self>, read: impl PacketRead, write: impl PacketWrite, packets: mpsc::Receiver<Bytes>) {
+        let reading = async { self.end(self.read_all(read).await) };
+        let writing = async { self.end(self.write_all(write, packets).await) };
+        let watching = async {
+            tokio::select! {
+                cause = self.watch() => self.end(cause),
+                () = self.stop.cancelled() => self.end(Disconnect::Closed),
+            }
+        };
+        let overdue = async {
+            self.stop.cancelled().await;
+            sleep(FAREWELL).await;
+        };
+        tokio::select! {
+            _ = async { tokio::join!(reading, writing, watching) } => {}
+            () = overdue => {}
+        }
+    }
+
+    /// The first cause counts. Whatever still reads or writes comes to an end by itself.
+    fn end(&self, cause: Disconnect) {
+        if self.cause.set(cause).is_ok() {
+            self.pending.close();
+            self.listeners.close();
+            self.stop.cancel();
+        }
+    }
+
+    /// Goes on after a stop, so that closing does not reset the connection under what was sent last.
+    async fn read_all(&self, mut read: impl PacketRead) -> Disconnect {
+        loop {
+            let inbound = match read.buffered() {
+                Some(inbound) => inbound.map(Some),
+                None => {
+                    let inbound = read.read().await;
+                    self.heard.store(self.opened.elapsed().as_millis() as u64, Ordering::Relaxed);
+                    inbound
+                }
+            };
+            tokio::task::coop::consume_budget().await;
+            let frame = match inbound {
+                Ok(Some(Inbound::Unit(unit))) => self.format.parse(unit),
+                Ok(Some(Inbound::Message(message))) => match self.dialect {
+                    Dialect::Sized => self.format.parse_sized(message),
+                    Dialect::Bare => self.format.parse(message),
+                },
+                Ok(Some(Inbound::Ignored)) => continue,
+                Ok(None) => return Disconnect::ByPeer,
+                Err(error) => return Disconnect::Read(Arc::new(error)),
+            };
+            match frame {
+                Ok(Frame::Packet(packet)) => self.dispatch(packet),
+                Ok(Frame::Heartbeat | Frame::KeepAlive) => {}
+                Err(error) if error.is_fatal() => return Disconnect::Read(Arc::new(error.into())),
+                Err(error) => dropped(&error),
+            }
+        }
+    }
+
+    fn dispatch(&self, packet: Packet) {
+        let Packet { route, seq, body } = packet;
+        let unanswered = match self.answer_of(route, seq, &body) {
+            Some((called, answer)) => self.pending.answer(called, seq, answer).is_err(),
+            None => true,
+        };
+        if unanswered && !self.listeners.push(route, body) {
+            tracing::debug!(%route, %seq, "nobody waits for this packet");
+        }
+    }
+
+    /// The route that was called, and what the packet says to the caller if one waits.
+    fn answer_of(&self, route: RouteId, seq: Seq, body: &Bytes) -> Option<(RouteId, Result<Bytes, CallError>)> {
+        if route != RouteId::STATUS {
+            return Some((route, Ok(body.clone())));
+        }
+        match Status::decode_body(&self.codec, body) {
+            Ok(status) => Some((RouteId(status.route), Err(CallError::Status(status)))),
+            Err(error) => self.pending.route_of(seq).map(|called| (called, Err(error.into()))),
+        }
+    }
+
+    async fn write_all(&self, mut write: impl PacketWrite, mut packets: mpsc::Receiver<Bytes>) -> Disconnect {
+        let mut batch = Vec::new();
+        loop {
+            let count = tokio::select! {
+                count = packets.recv_many(&mut batch, WRITE_BATCH) => count,
+                () = self.stop.cancelled(), if !packets.is_closed() => {
+                    packets.close();
+                    continue;
+                }
+            };
+            if count == 0 {
+                break;
+            }
+            if let Err(error) = write.write(&mut batch, self.dialect).await {
+                return Disconnect::Write(Arc::new(error));
+            }
+        }
+        let reason = match self.cause.get() {
+            Some(Disconnect::Read(error)) => error.close_reason(),
+            Some(Disconnect::Silent) => CloseReason::Policy,
+            _ => CloseReason::Normal,
+        };
+        write.close(reason).await;
+        Disconnect::Closed
+    }
+
+    /// Sends a heartbeat per interval; ends when the server has been silent for two.
+    async fn watch(&self) -> Disconnect {
+        if self.heartbeat.is_zero() {
+            return std::future::pending().await;
+        }
+        let mut ticks = interval_at(Instant::now() + self.heartbeat, self.heartbeat);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let heard = Duration::from_millis(self.heard.load(Ordering::Relaxed));
+            if self.opened.elapsed().saturating_sub(heard) >= 2 * self.heartbeat {
+                return Disconnect::Silent;
+            }
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let heartbeat = self.format.heartbeat(self.dialect, now.as_nanos() as i64);
+            // A full outbox shows the server as well that this side lives.
+            let _ = self.outbox.try_send(heartbeat);
+        }
+    }
+}
+
+fn dropped(error: &DecodeError) {
+    tracing::debug!(%error, "malformed packet dropped");
+}
+
+impl fmt::Display for Disconnect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("closed by this side"),
+            Self::ByPeer => f.write_str("closed by the server"),
+            Self::Silent => f.write_str("the server is silent"),
+            Self::Read(error) => error.fmt(f),
+            Self::Write(error) => error.fmt(f),
+        }
+    }
+}
