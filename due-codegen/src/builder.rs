@@ -115,20 +115,25 @@ impl Builder {
             Some(folder) => folder,
             None => env::var_os("OUT_DIR").map(PathBuf::from).ok_or(Error::NoOutDir)?,
         };
-        let output = self.render()?;
+        // What only the compiler reads is not formatted.
+        let output = self.output(self.out.is_some())?;
         output.compare(folder)?.write()?;
         output.tell_cargo(&mut io::stdout().lock()).map_err(Error::Stdout)
     }
 
     /// Generates in memory.
     pub fn render(&self) -> Result<Output, Error> {
+        self.output(true)
+    }
+
+    fn output(&self, format: bool) -> Result<Output, Error> {
         let mut report = Report::default();
         report.extend(&self.warnings);
         let (sources, model) = self.model(&mut report);
         if report.has_errors() {
             return Err(Error::Schema(report.finish()));
         }
-        let mut files = render(&model, &sources.pool, &self.rust)?;
+        let mut files = render(&model, &sources.pool, &self.rust, format)?;
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let mut watch: BTreeSet<PathBuf> = sources.paths().cloned().collect();
         watch.extend(self.config_path.clone());
@@ -222,7 +227,7 @@ impl Output {
             writeln!(out, "cargo:rerun-if-changed={}", path.display())?;
         }
         for warning in &self.warnings {
-            for line in warning.to_string().lines() {
+            for line in warning.compact().to_string().lines() {
                 writeln!(out, "cargo:warning={line}")?;
             }
         }

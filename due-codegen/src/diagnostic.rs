@@ -1,14 +1,13 @@
 //! What a run has to say about a schema, and the collector that lets it say everything at once.
 
-use std::fmt;
+use std::fmt::{self, Display as _};
 use std::ops::Range;
 use std::sync::Arc;
 
 use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
 
-/// One finding. `Display` is `file:line:column: error: message`, the source line with a mark under it, notes and help.
-///
-/// It is a [`miette::Diagnostic`] too, for a graphical report.
+/// One finding. `Display` is the message alone; [`compact`](Self::compact) adds places and help, and as a
+/// [`miette::Diagnostic`] it makes a graphical report.
 #[derive(Clone, Debug)]
 pub struct Diagnostic {
     severity: Severity,
@@ -91,6 +90,11 @@ impl Diagnostic {
         self.help.as_deref()
     }
 
+    /// `file:line:column: error: message`, the source line with a mark under it, other places, and help.
+    pub fn compact(&self) -> impl fmt::Display {
+        Compact(self)
+    }
+
     /// All places, the finding's own first.
     pub fn labels(&self) -> impl Iterator<Item = &Label> {
         self.labels.iter().chain(self.elsewhere.iter().flat_map(|note| &note.labels))
@@ -126,24 +130,27 @@ impl Label {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = self.severity.word();
-        let Some(first) = self.labels.first() else {
-            write!(f, "{word}: {}", self.message)?;
-            return self.fmt_help(f);
-        };
-        write!(f, "{}:{}:{}: {word}: {}", first.file(), first.line(), first.column(), self.message)?;
-        first.fmt_line(f)?;
-        for label in self.labels().skip(1) {
-            write!(f, "\n  {}:{}:{}: {}", label.file(), label.line(), label.column(), label.text)?;
-            label.fmt_line(f)?;
-        }
-        self.fmt_help(f)
+        f.write_str(&self.message)
     }
 }
 
-impl Diagnostic {
-    fn fmt_help(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.help {
+struct Compact<'a>(&'a Diagnostic);
+
+impl fmt::Display for Compact<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Diagnostic { severity, message, help, .. } = self.0;
+        for (i, label) in self.0.labels().enumerate() {
+            if i == 0 {
+                write!(f, "{}: {}: {message}", label.at(), severity.word())?;
+            } else {
+                write!(f, "\n  {}: {}", label.at(), label.text)?;
+            }
+            label.fmt_line(f)?;
+        }
+        if self.0.labels.is_empty() {
+            write!(f, "{}: {message}", severity.word())?;
+        }
+        match help {
             Some(help) => write!(f, "\n  help: {}", help.replace('\n', "\n        ")),
             None => Ok(()),
         }
@@ -151,6 +158,11 @@ impl Diagnostic {
 }
 
 impl Label {
+    fn at(&self) -> String {
+        let (line, column) = self.source.position(self.span.start);
+        format!("{}:{line}:{column}", self.file())
+    }
+
     fn fmt_line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = self.source.line_range(self.span.start);
         let text = &self.source.text[line.clone()];
@@ -314,12 +326,12 @@ impl Report {
     /// The findings in the order of files and lines.
     pub(crate) fn finish(mut self) -> Diagnostics {
         self.diagnostics.sort_by(|a, b| a.key().cmp(&b.key()));
-        self.diagnostics.dedup_by(|a, b| a.to_string() == b.to_string());
+        self.diagnostics.dedup_by(|a, b| a.compact().to_string() == b.compact().to_string());
         Diagnostics { all: self.diagnostics }
     }
 }
 
-/// All findings of a run, in the order of files and lines. `Display` shows every one.
+/// All findings of a run, in the order of files and lines. `Display` shows every one in its compact form.
 #[derive(Clone, Default)]
 pub struct Diagnostics {
     all: Vec<Diagnostic>,
@@ -358,7 +370,7 @@ impl fmt::Display for Diagnostics {
             if i > 0 {
                 f.write_str("\n")?;
             }
-            diagnostic.fmt(f)?;
+            diagnostic.compact().fmt(f)?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ pub(crate) const CLIENT_METHODS: &[&str] = &["new", "with_timeout", "clone"];
 pub(crate) const MESH_CLIENT_METHODS: &[&str] =
     &["new", "connect", "local", "with_timeout", "with_interceptor", "with_origin", "clone"];
 /// Methods that generated mocks have besides the setters.
-pub(crate) const MOCK_METHODS: &[&str] = &["new", "client", "requests", "clone", "default"];
+pub(crate) const MOCK_METHODS: &[&str] = &["new", "client", "caller", "clone", "default"];
 
 /// A module, field or method: `type` gives `r#type`, `self` gives `self_`. Empty if `name` has no letter or digit.
 pub(crate) fn snake(name: &str) -> String {

@@ -180,10 +180,10 @@ fn check_inputs(sig: &syn::Signature, errors: &mut Errors) -> Option<Type> {
 
 /// The first type argument of whatever result the function names.
 fn check_output(sig: &syn::Signature, args: Option<&RouteArgs>, errors: &mut Errors) -> Option<Type> {
+    const ONEWAY: &str = "a oneway handler returns `due::Result<()>`";
+    let oneway = args.is_some_and(|args| args.flags.contains(&Flag::Oneway));
     let ReturnType::Type(_, output) = &sig.output else {
-        let oneway = args.is_some_and(|args| args.flags.contains(&Flag::Oneway));
-        let shape = if oneway { "a oneway handler returns `due::Result<()>`" } else { "a handler returns `due::Result<Response>`" };
-        errors.at(&sig.ident, shape);
+        errors.at(&sig.ident, if oneway { ONEWAY } else { "a handler returns `due::Result<Response>`" });
         return None;
     };
     if let Type::Path(path) = &**output
@@ -191,6 +191,9 @@ fn check_output(sig: &syn::Signature, args: Option<&RouteArgs>, errors: &mut Err
         && let PathArguments::AngleBracketed(arguments) = &last.arguments
         && let Some(GenericArgument::Type(response)) = arguments.args.first()
     {
+        if oneway && !matches!(response, Type::Tuple(tuple) if tuple.elems.is_empty()) {
+            errors.at(response, ONEWAY);
+        }
         return Some(response.clone());
     }
     Some(Type::clone(output))

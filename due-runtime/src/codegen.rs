@@ -8,8 +8,14 @@ pub use std::sync::Arc;
 #[cfg(feature = "mesh")]
 pub use tonic;
 
-// (wire: uncomment) pub use crate::client::{CallError, Caller, Client, Pushes};
+pub use crate::client::{CallError, Caller};
 pub use crate::cluster::Push;
+pub use crate::codec::body::{code_of, decode, encode};
+pub use crate::codec::fields::{
+    Enum, EnumTable, Field, Fields, Kind, Map, Msg, Opt, Plain, Rep, Slot, Table, View,
+};
+pub use crate::codec::read::deserialize;
+pub use crate::codec::write::serialize;
 pub use crate::codec::*;
 pub use crate::error::{Code, Error, Result};
 pub use crate::handler::*;
@@ -17,7 +23,9 @@ pub use crate::id::RouteId;
 #[cfg(feature = "mesh")]
 pub use crate::mesh;
 pub use crate::node::{Context, Reply};
+pub use crate::registry::Registry;
 pub use crate::route::{HandlerFuture, RouteSpec, Routes};
+pub use crate::testing::{Mock, MockCaller, MockRoute, MockRpc};
 
 /// The arm of a dispatch that nothing reaches: tables and matches are generated together.
 pub fn no_such_route<'a>(index: usize) -> HandlerFuture<'a> {

@@ -122,7 +122,7 @@ fn show(diagnostics: &Diagnostics) {
         let mut text = String::new();
         match handler.render_report(&mut text, diagnostic) {
             Ok(()) => eprintln!("{}", text.trim_end()),
-            Err(_) => eprintln!("{diagnostic}"),
+            Err(_) => eprintln!("{}", diagnostic.compact()),
         }
     }
 }

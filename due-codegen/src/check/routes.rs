@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use prost_reflect::DescriptorPool;
 
 use crate::diagnostic::{Diagnostic, Place, Report};
-use crate::model::{Position, RouteEntry, RouteId};
+use crate::model::{Position, RouteEntry, RouteId, RouteWidth};
 use crate::options::Options;
 
 /// Who wants an id.
@@ -31,12 +31,12 @@ pub(crate) struct Claims {
 }
 
 impl Claims {
-    pub(crate) fn new(pool: &DescriptorPool, options: &Options) -> Self {
+    pub(crate) fn new(pool: &DescriptorPool, options: &Options, width: RouteWidth) -> Self {
         let services: Vec<_> = pool.services().collect();
         let methods = services.iter().flat_map(|service| service.methods());
         let routes = methods.filter_map(|method| options.route(&method)).map(|route| route.id);
         let pushes = pool.all_messages().filter_map(|message| options.push(&message)).collect::<Vec<_>>();
-        let greatest = routes.chain(pushes).max().unwrap_or(0).max(0);
+        let greatest = routes.chain(pushes).filter(|id| RouteId::new(*id, width).is_ok()).max().unwrap_or(0);
         Self {
             routes: Vec::new(),
             meshes: BTreeMap::new(),
@@ -45,9 +45,11 @@ impl Claims {
         }
     }
 
-    /// An id above all that the run uses.
-    pub(crate) fn next_free(&self) -> i32 {
-        self.next_free
+    /// An id above all that the run uses; each call gives another.
+    pub(crate) fn next_free(&mut self) -> i32 {
+        let id = self.next_free;
+        self.next_free = id.saturating_add(1);
+        id
     }
 
     pub(crate) fn claim(&mut self, claim: Claim) {

@@ -34,7 +34,7 @@ mod path {
 pub(crate) fn lower(sources: &Sources, types: &Types, width: RouteWidth, report: &mut Report) -> Model {
     let names = Names::check(sources, types, report);
     let options = Options::new(&sources.pool);
-    let claims = Claims::new(&sources.pool, &options);
+    let claims = Claims::new(&sources.pool, &options, width);
     let mut lowering = Lowering { sources, types, width, options, names, claims, report };
     let mut packages: BTreeMap<String, Package> = BTreeMap::new();
     let mut files: Vec<FileDescriptor> = sources.pool.files().filter(|file| file.name() != OPTIONS_PROTO).collect();

@@ -38,12 +38,12 @@ pub(crate) fn load(inputs: BTreeSet<String>, roots: &Roots, report: &mut Report)
     let mut good: Vec<FileDescriptorProto> = Vec::new();
     let mut files = BTreeMap::new();
     for name in order {
-        let Some(Some(file)) = parsed.remove(&name) else { continue };
-        if !file.descriptor.dependency.iter().all(|import| pool.get_file_by_name(import).is_some()) {
-            continue;
-        }
+        let Some(Some(mut file)) = parsed.remove(&name) else { continue };
+        let broken = drop_broken_imports(&mut file.descriptor, &pool);
         if let Err(err) = pool.add_file_descriptor_proto(file.descriptor.clone()) {
-            report_check_error(err, &file.source, report);
+            if !broken {
+                report_check_error(err, &file.source, report);
+            }
             // prost-reflect takes a bad file out again, but forgets its extensions in the messages they extend.
             pool = DescriptorPool::new();
             let added = pool.add_file_descriptor_protos(good.iter().cloned());
@@ -54,6 +54,26 @@ pub(crate) fn load(inputs: BTreeSet<String>, roots: &Roots, report: &mut Report)
         }
     }
     Sources { pool, inputs, files }
+}
+
+/// Takes out imports that could not be had, which was reported. The file may do without them, and is checked then.
+fn drop_broken_imports(file: &mut FileDescriptorProto, pool: &DescriptorPool) -> bool {
+    let all = std::mem::take(&mut file.dependency);
+    let public: BTreeSet<i32> = std::mem::take(&mut file.public_dependency).into_iter().collect();
+    let count = all.len();
+    for (old, import) in (0..).zip(all) {
+        if pool.get_file_by_name(&import).is_some() {
+            if public.contains(&old) {
+                file.public_dependency.extend(i32::try_from(file.dependency.len()));
+            }
+            file.dependency.push(import);
+        }
+    }
+    let broken = file.dependency.len() < count;
+    if broken {
+        file.weak_dependency.clear();
+    }
+    broken
 }
 
 struct Loader<'a> {
@@ -107,7 +127,8 @@ impl Loader<'_> {
             }
         };
         let Some(path) = path else {
-            self.report.push(fail(format!("import `{name}` not found")).help(self.searched(name)));
+            let what = if importer.is_some() { "import" } else { "file" };
+            self.report.push(fail(format!("{what} `{name}` not found")).help(self.searched(name)));
             return None;
         };
         match read(&path) {

@@ -14,7 +14,7 @@ use super::pending::Pending;
 use super::pushes::Listeners;
 use crate::codec::{Body, Codec};
 use crate::id::{RouteId, Seq};
-use crate::packet::{DecodeError, Dialect, Format, Frame, Packet};
+use crate::packet::{Dialect, Format, Frame, Packet};
 use crate::status::Status;
 use crate::transport::{CloseReason, Inbound, PacketRead, PacketWrite, ReadError};
 
@@ -157,7 +157,7 @@ impl Connection {
                 Ok(Frame::Packet(packet)) => self.dispatch(packet),
                 Ok(Frame::Heartbeat | Frame::KeepAlive) => {}
                 Err(error) if error.is_fatal() => return Disconnect::Read(Arc::new(error.into())),
-                Err(error) => dropped(&error),
+                Err(error) => tracing::debug!(%error, "malformed packet dropped"),
             }
         }
     }
@@ -229,10 +229,6 @@ impl Connection {
             let _ = self.outbox.try_send(heartbeat);
         }
     }
-}
-
-fn dropped(error: &DecodeError) {
-    tracing::debug!(%error, "malformed packet dropped");
 }
 
 impl fmt::Display for Disconnect {

@@ -138,13 +138,14 @@ async fn a_call_without_answer_ends_in_time_and_leaves_nothing() {
 #[tokio::test]
 async fn a_dropped_call_leaves_nothing() {
     let (client, mut peer) = quiet();
+    let mut call = Box::pin(call(&client, b"a"));
     tokio::select! {
         biased;
-        _ = call(&client, b"a") => panic!("nobody answers"),
-        asked = peer.packet() => {
-            assert_eq!(client.connection.pending.route_of(asked.seq), Some(ROUTE));
-        }
+        _ = &mut call => panic!("nobody answers"),
+        asked = peer.packet() => assert_eq!(asked.seq, Seq(1)),
     }
+    assert_eq!(client.connection.pending.route_of(Seq(1)), Some(ROUTE));
+    drop(call);
     assert_eq!(client.connection.pending.route_of(Seq(1)), None);
 }
 
@@ -229,8 +230,7 @@ async fn typed_pushes_are_decoded_one_by_one() {
         const ROUTE: RouteId = NEWS;
     }
 
-    let (client, mut peer) =
-        connected(Client::builder().codec(Codec::Json).heartbeat(Duration::ZERO), Format::new());
+    let (client, mut peer) = connected(Client::builder().codec(Codec::Json).heartbeat(Duration::ZERO), Format::new());
     let mut direct = client.pushes::<News>();
     let mut generated = Caller::from(&client).listen::<News>();
     peer.send(NEWS, Seq::NONE, b"{").await;

@@ -148,6 +148,15 @@ pub fn decode<M: prost::Message + Fields + Default>(
     }
 }
 
+/// `Body::error_code` of generated messages: codes that are no `i32` cannot have been ours.
+pub fn code_of(code: impl TryInto<i32>) -> Option<Code> {
+    match code.try_into() {
+        Ok(0) => None,
+        Ok(code) => Some(Code(code)),
+        Err(_) => Some(Code::UNKNOWN),
+    }
+}
+
 /// Bytes that are passed on as they are, under any codec.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct RawBody(pub Bytes);

@@ -10,7 +10,7 @@
 //! (`optional`, messages, oneofs) are left out while unset. Wrapper types are plain values. The JSON of an `Any` is
 //! `{"typeUrl": .., "value": base64}`: its canonical form needs a registry of all types, which a server does not carry.
 
-mod body;
+pub(crate) mod body;
 pub(crate) mod fields;
 mod json;
 pub(crate) mod known;
@@ -27,7 +27,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bytes::BytesMut;
 
 pub use body::{Body, DecodeError, EncodeError, ProstBody, RawBody, SerdeBody, Unsupported};
-pub(crate) use body::{decode, decode_serde, encode, encode_prost, encode_serde, not_proto};
+pub(crate) use body::{decode_serde, encode_prost, encode_serde, not_proto};
 
 /// Any error of a codec of somebody else's.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -11,6 +11,7 @@ use serde::Deserialize as _;
 use super::fields::{
     Enum, EnumTable, Field, Fields, Kind, Map, Msg, Opt, Plain, Rep, Slot, Table, View,
 };
+use super::body::{decode, encode};
 use super::*;
 
 #[derive(Clone, PartialEq, prost::Message)]

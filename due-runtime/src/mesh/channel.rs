@@ -33,7 +33,8 @@ const ATTEMPTS: usize = 3;
 /// Calls go in turn to all instances that serve the name and whose state is `work`; only where there is none to the
 /// `busy` ones, and only where there is none of those to the `hang` ones. (due in Go ignores the state and keeps to the
 /// first instance it saw.) The list follows the registry while calls run. An instance that cannot be connected to is
-/// passed over, and tried last for a second.
+/// passed over, and tried last for a second. A unary call whose instance left before it can have seen the request goes
+/// to the next; anything else is not repeated.
 ///
 /// # Deadlines
 /// [`timeout`](Self::timeout) covers a whole unary call, waiting for a first instance included; of calls with a stream of

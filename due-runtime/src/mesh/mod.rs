@@ -53,7 +53,7 @@ pub use self::service::Service;
 use self::service::{Handler, Router};
 pub use self::typed::{BoxStream, Streaming};
 #[doc(hidden)]
-pub use self::typed::{read, read_stream, respond, respond_stream};
+pub use self::typed::{collect, read, read_stream, respond, respond_stream, stream_of};
 use crate::cluster::Backends;
 use crate::registry::{Instance, Kind, Registry, RegistryError, State};
 

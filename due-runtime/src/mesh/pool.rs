@@ -63,9 +63,12 @@ impl Pool {
             connection.call(request).await
         };
         sent.await.map_err(|error| {
+            if caused_by(&error, |cause| cause.is::<tonic::TimeoutExpired>()) {
+                return Status::deadline_exceeded(format!("no answer from {self} in time"));
+            }
             link.lost();
             let message = format!("{} at {}: connection failed: {}", self.target, link.address, root(&error));
-            match unsent(&error) {
+            match never_sent(&error) {
                 true => NeverSent::status(message),
                 false => Status::unavailable(message),
             }
@@ -249,14 +252,23 @@ fn root(error: &dyn std::error::Error) -> String {
     last.to_string()
 }
 
-/// Whether the connection was not even there.
-fn unsent(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut error = Some(error);
-    while let Some(link) = error {
-        if link.is::<tonic::ConnectError>() {
-            return true;
-        }
-        error = link.source();
-    }
-    false
+/// Whether no server can have acted on the request: there was no connection, it closed before the request was written,
+/// or the server said while leaving that it did not look at the request (a stream above the last one of its `GOAWAY`).
+fn never_sent(error: &(dyn std::error::Error + 'static)) -> bool {
+    caused_by(error, |cause| {
+        cause.is::<tonic::ConnectError>()
+            || cause.downcast_ref().is_some_and(hyper::Error::is_canceled)
+            || cause.downcast_ref().is_some_and(|error: &h2::Error| {
+                error.is_remote()
+                    && (error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR)
+                        || error.reason() == Some(h2::Reason::REFUSED_STREAM))
+            })
+    })
+}
+
+fn caused_by(
+    error: &(dyn std::error::Error + 'static),
+    cause: impl Fn(&(dyn std::error::Error + 'static)) -> bool,
+) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(cause)
 }

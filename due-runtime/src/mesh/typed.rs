@@ -80,6 +80,20 @@ pub fn respond_stream<R: Body>(
     Ok(result?.map(|messages| -> BoxStream<Bytes> { Box::pin(Encoded { messages }) }))
 }
 
+/// All requests of a stream, for mocks.
+pub async fn collect<Q: Body>(mut requests: Streaming<Q>) -> Result<Vec<Q>, Status> {
+    let mut all = Vec::new();
+    while let Some(request) = requests.message().await? {
+        all.push(request);
+    }
+    Ok(all)
+}
+
+/// A stream of these responses, for mocks.
+pub fn stream_of<R: Send + 'static>(responses: Vec<R>) -> BoxStream<R> {
+    Box::pin(tonic::codegen::tokio_stream::iter(responses.into_iter().map(Ok)))
+}
+
 struct Encoded<R> {
     messages: BoxStream<R>,
 }

@@ -38,11 +38,7 @@ impl Format {
             }
             None => {}
         }
-        if first & HEARTBEAT != 0 || self.bare_route(message).is_some() {
-            Sniff::Bare
-        } else {
-            Sniff::Invalid
-        }
+        if first & HEARTBEAT != 0 || self.bare_route(message).is_some() { Sniff::Bare } else { Sniff::Invalid }
     }
 
     fn sized_reading(&self, message: &[u8]) -> Option<Reading> {

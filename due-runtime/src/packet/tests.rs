@@ -54,11 +54,7 @@ fn packets_of_all_widths() {
     ] {
         check(&format(order, route, seq), (1, 2, &hi), 2, frame);
     }
-    for (route, frame) in [
-        (1, "00000004 00 01 6869"),
-        (2, "00000005 00 0001 6869"),
-        (4, "00000007 00 00000001 6869"),
-    ] {
+    for (route, frame) in [(1, "00000004 00 01 6869"), (2, "00000005 00 0001 6869"), (4, "00000007 00 00000001 6869")] {
         check(&format(BIG, route, 0), (1, 2, &hi), 0, frame);
     }
 }
@@ -188,12 +184,9 @@ fn keep_alives_and_malformed_messages() {
 #[test]
 fn sizes_above_the_limit_are_fatal_at_once() {
     let format = Format::new().max_frame(100);
-    for (head, size) in [
-        ("00000065", 101),
-        ("7fffffff", 0x7fff_ffff),
-        ("fffffffc", 0xffff_fffc),
-        ("ffffffff", 0xffff_ffff),
-    ] {
+    for (head, size) in
+        [("00000065", 101), ("7fffffff", 0x7fff_ffff), ("fffffffc", 0xffff_fffc), ("ffffffff", 0xffff_ffff)]
+    {
         let mut stream = BytesMut::from(&hex(head)[..]);
         let err = format.split(&mut stream).unwrap_err();
         assert_eq!(err, DecodeError::TooLarge { size, limit: 100 });

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+mod answers;
 mod mock;
 
+pub use answers::{Mock, MockRoute, MockRpc};
 pub use mock::MockCaller;
 
 use crate::app::{App, RunningApp, StartError};

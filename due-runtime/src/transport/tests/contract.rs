@@ -146,8 +146,7 @@ async fn a_dropped_read_loses_nothing<K: Kind>() {
 
 async fn closing_one_end_ends_the_other<K: Kind>() {
     let format = format();
-    let ((client_read, mut client_write), (mut read, _write)) =
-        connected::<K>(format.clone(), format.clone()).await;
+    let ((client_read, mut client_write), (mut read, _write)) = connected::<K>(format.clone(), format.clone()).await;
     client_write.write(&mut vec![packet(&format, 1, b"last words")], Dialect::Sized).await.unwrap();
     client_write.close(CloseReason::Normal).await;
     drop((client_read, client_write));

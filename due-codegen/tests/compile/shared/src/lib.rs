@@ -1,0 +1,3 @@
+//! Types that another crate uses by `extern_path`.
+
+due::include_proto!();

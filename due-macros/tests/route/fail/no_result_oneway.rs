@@ -1,0 +1,4 @@
+#[due::route(1, oneway)]
+async fn greet(_: &mut due::Context, _: String) {}
+
+fn main() {}

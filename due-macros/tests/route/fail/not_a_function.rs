@@ -1,0 +1,4 @@
+#[due::route(1)]
+struct Greet;
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[due::route(1, oneway)]
+async fn greet(_: &mut due::Context, name: String) -> due::Result<String> {
+    Ok(name)
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+#[due::route(1)]
+async fn greet(_: &mut due::Context, name: String) -> due::Result<String>
+where
+    String: Clone,
+{
+    Ok(name)
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+async fn greet(_: &mut due::Context, name: String) -> due::Result<String> {
+    Ok(name)
+}
+
+fn main() {
+    due::routes![greet];
+}

@@ -1,0 +1,8 @@
+#[due::route(1)]
+async fn greet(_: &mut due::Context, name: String) -> due::Result<String> {
+    Ok(name)
+}
+
+fn main() {
+    due::routes![greet, 2, greet()];
+}

@@ -1,0 +1,10 @@
+mod handlers {
+    #[due::route(1)]
+    async fn greet(_: &mut due::Context, name: String) -> due::Result<String> {
+        Ok(name)
+    }
+}
+
+fn main() {
+    due::routes![handlers::greet];
+}

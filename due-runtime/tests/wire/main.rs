@@ -1,0 +1,6 @@
+//! The wire to clients, as raw sockets see it: a real gate and node, every byte of every answer compared.
+
+mod client;
+mod frames;
+mod hostile;
+mod raw;
