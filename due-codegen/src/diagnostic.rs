@@ -1,6 +1,6 @@
 //! What a run has to say about a schema, and the collector that lets it say everything at once.
 
-use std::fmt::{self, Display as _};
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -370,7 +370,7 @@ impl fmt::Display for Diagnostics {
             if i > 0 {
                 f.write_str("\n")?;
             }
-            diagnostic.compact().fmt(f)?;
+            write!(f, "{}", diagnostic.compact())?;
         }
         Ok(())
     }

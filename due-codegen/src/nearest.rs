@@ -3,12 +3,14 @@
 /// The candidate that `word` is most likely a slip of, if one is near enough.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
+    // Of two as near, the one that was typed too long or too short.
+    let unlike = |candidate: &str| !(candidate.starts_with(word) || word.starts_with(candidate));
     candidates
         .into_iter()
-        .map(|candidate| (distance(&candidate.to_lowercase(), &lower), candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.chars().count().max(word.chars().count()) / 2)
+        .map(|candidate| (distance(&candidate.to_lowercase(), &lower), unlike(candidate), candidate))
+        .filter(|(distance, _, candidate)| *distance <= (candidate.chars().count().max(word.chars().count()) / 3).max(1))
         .min()
-        .map(|(_, candidate)| candidate)
+        .map(|(.., candidate)| candidate)
 }
 
 /// Levenshtein distance in characters.
@@ -35,6 +37,7 @@ mod tests {
     fn slips_find_their_word() {
         assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(nearest("route_byte", ["seq_bytes", "route_bytes", "byte_order"]), Some("route_bytes"));
+        assert_eq!(nearest("nodes", ["codes", "node"]), Some("node"));
         assert_eq!(nearest("x", ["route_bytes"]), None);
     }
 }

@@ -15,8 +15,13 @@ pub(crate) mod number {
     pub(crate) const PUSH: i32 = 51004;
     pub(crate) const EVENT: i32 = 51005;
     pub(crate) const CODE: i32 = 51006;
+    #[cfg(test)]
     pub(crate) const CODES: i32 = 51007;
 }
+
+/// Full names of the extensions.
+pub(crate) const NAMES: &[&str] =
+    &["due.node", "due.mesh", "due.route", "due.push", "due.event", "due.code", "due.codes"];
 
 /// `due.node`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -154,7 +154,7 @@ impl Check<'_> {
                     by_modules.insert(path.clone(), (package, place.clone()));
                 }
             }
-            for (i, child) in path.iter().enumerate() {
+            for (i, child) in path.iter().enumerate().filter(|(_, child)| !child.is_empty()) {
                 let entry = Entry { what: format!("package `{package}`"), place: place.clone() };
                 children.entry(path[..i].to_vec()).or_default().entry(child.clone()).or_insert(entry);
             }
@@ -201,7 +201,7 @@ impl Check<'_> {
         }
         let file = message.parent_file();
         let entry = self.entry("message", message.name(), &file, message.path());
-        space.add(camel(message.name()), TYPE, entry.clone(), self.report);
+        let named = space.add(camel(message.name()), TYPE, entry.clone(), self.report);
         self.fields(message);
 
         let nested: Vec<MessageDescriptor> = message.child_messages().filter(|nested| !nested.is_map_entry()).collect();
@@ -210,8 +210,10 @@ impl Check<'_> {
         if nested.is_empty() && enums.is_empty() && oneofs.is_empty() {
             return;
         }
-        let what = format!("message `{}` with its nested types", message.name());
-        space.add(snake(message.name()), MODULE, Entry { what, ..entry }, self.report);
+        if named {
+            let what = format!("message `{}` with its nested types", message.name());
+            space.add(snake(message.name()), MODULE, Entry { what, ..entry }, self.report);
+        }
         let mut inner = Namespace::default();
         let taken: Vec<String> =
             nested.iter().map(|nested| camel(nested.name())).chain(enums.iter().map(|found| camel(found.name()))).collect();

@@ -3,7 +3,7 @@
 mod toml;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Report, Source};
@@ -105,9 +105,10 @@ impl Config {
 
     fn read(source: &Arc<Source>, folder: &Path, report: &mut Report) -> Self {
         let mut config = Self::default();
-        config.roots = config.roots.iter().map(|root| folder.join(root)).collect();
+        config.roots = vec![join(folder, "proto")];
         let (document, errors) = ::toml::de::DeTable::parse_recoverable(&source.text);
-        for error in errors {
+        // The later ones mostly come of the first.
+        for error in errors.into_iter().take(1) {
             let span = error.span().unwrap_or(0..0);
             report.push(Diagnostic::error(error.message().trim()).at(&source.place(span), ""));
         }
@@ -120,7 +121,7 @@ impl Config {
         if let Some(proto) = reader.section(&root, "proto") {
             reader.known(&proto, &["roots", "files"]);
             if let Some(roots) = reader.strings(&proto, "roots") {
-                config.roots = roots.iter().map(|(root, _)| folder.join(root)).collect();
+                config.roots = roots.iter().map(|(root, _)| join(folder, root)).collect();
             }
             if let Some(files) = reader.strings(&proto, "files") {
                 config.files = files.into_iter().map(|(pattern, _)| pattern).collect();
@@ -161,7 +162,7 @@ impl RustOptions {
         if let Some((out, _)) = reader.string(section, "out") {
             options.out = PathBuf::from(out);
         }
-        options.out = folder.join(&options.out);
+        options.out = join(folder, &options.out);
         reader.set(&mut options.mocks, |reader| reader.flag(section, "mocks"));
         if let Some((runtime, span)) = reader.string(section, "runtime") {
             reader.check(check_runtime(&runtime), span);
@@ -193,6 +194,12 @@ impl RustOptions {
             report.push(Diagnostic::error(problem));
         }
     }
+}
+
+/// Without the `.` parts that would stand in every message.
+fn join(folder: &Path, path: impl AsRef<Path>) -> PathBuf {
+    let path: PathBuf = folder.join(path).components().filter(|part| *part != Component::CurDir).collect();
+    if path.as_os_str().is_empty() { PathBuf::from(".") } else { path }
 }
 
 fn check_runtime(path: &str) -> Result<(), String> {

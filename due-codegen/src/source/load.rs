@@ -15,6 +15,8 @@ use super::roots::Roots;
 use super::token::{self, Kind};
 use super::{LineStarts, OPTIONS_PROTO, SourceFile, Sources};
 use crate::diagnostic::{Diagnostic, Place, Report, Source};
+use crate::nearest::nearest;
+use crate::options;
 
 /// Text of the file that a user imports as `due/options.proto`.
 const OPTIONS_TEXT: &str = include_str!("../../proto/due/options.proto");
@@ -22,6 +24,21 @@ const OPTIONS_TEXT: &str = include_str!("../../proto/due/options.proto");
 const MOST_DEPTH: usize = 200;
 /// A schema is not as long.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
+/// What can be imported without a root.
+const CARRIED: &[&str] = &[
+    OPTIONS_PROTO,
+    "google/protobuf/any.proto",
+    "google/protobuf/api.proto",
+    "google/protobuf/descriptor.proto",
+    "google/protobuf/duration.proto",
+    "google/protobuf/empty.proto",
+    "google/protobuf/field_mask.proto",
+    "google/protobuf/source_context.proto",
+    "google/protobuf/struct.proto",
+    "google/protobuf/timestamp.proto",
+    "google/protobuf/type.proto",
+    "google/protobuf/wrappers.proto",
+];
 /// After the first mistakes of a file a parser mostly reports its own confusion.
 const MOST_PARSE_ERRORS: usize = 10;
 /// Path of `dependency` in a file descriptor.
@@ -102,6 +119,7 @@ impl Loader<'_> {
             }
             let parsed = self.open(&name, importer);
             if let Some(file) = &parsed {
+                self.refuse_repeated_imports(file);
                 let imports = file.descriptor.dependency.iter().enumerate();
                 queue.extend(imports.map(|(i, import)| (import.clone(), Some(file.import_place(i)))));
             }
@@ -122,7 +140,7 @@ impl Loader<'_> {
         let fail = |message: String| {
             let error = Diagnostic::error(message);
             match &importer {
-                Some(place) => error.at(place, "imported here"),
+                Some(place) => error.at(place, ""),
                 None => error,
             }
         };
@@ -133,7 +151,12 @@ impl Loader<'_> {
         };
         match read(&path) {
             Ok(text) => self.parse(name, Some(path), text),
-            Err(problem) => {
+            Err(Unreadable::NotUtf8(source, at)) => {
+                let place = Arc::new(source).place(at..at);
+                self.report.push(Diagnostic::error("the file is not UTF-8").at(&place, ""));
+                None
+            }
+            Err(Unreadable::Other(problem)) => {
                 self.report.push(fail(format!("`{}` {problem}", path.display())));
                 None
             }
@@ -221,12 +244,24 @@ impl Loader<'_> {
         order
     }
 
+    fn refuse_repeated_imports(&mut self, file: &Parsed) {
+        let mut first = BTreeMap::new();
+        for (i, import) in file.descriptor.dependency.iter().enumerate() {
+            if let Some(first) = first.insert(import, i) {
+                self.report.push(
+                    Diagnostic::error(format!("`{import}` is imported twice"))
+                        .at(&file.import_place(i), "")
+                        .at(&file.import_place(first), "first imported here"),
+                );
+            }
+        }
+    }
+
     fn searched(&self, name: &str) -> String {
         let mut roots: Vec<String> = self.roots.iter().map(|root| format!("`{}`", root.display())).collect();
         roots.push(format!("and what due-codegen carries (`{OPTIONS_PROTO}`, `google/protobuf/*.proto`)"));
         let mut help = format!("searched {}", roots.join(", "));
-        let carried = [OPTIONS_PROTO];
-        let near = crate::nearest::nearest(name, carried).map(str::to_owned).or_else(|| self.roots.nearest(name));
+        let near = nearest(name, CARRIED.iter().copied()).map(str::to_owned).or_else(|| self.roots.nearest(name));
         if let Some(near) = near {
             help.push_str(&format!("\ndid you mean `{near}`?"));
         }
@@ -263,20 +298,27 @@ impl Parsed {
     }
 }
 
-/// A file's text without byte order mark, or what is wrong with it, as the end of a sentence.
-fn read(path: &Path) -> Result<String, String> {
-    let meta = fs::metadata(path).map_err(|err| format!("cannot be read: {err}"))?;
+enum Unreadable {
+    /// The text as far as it can be shown, and where it breaks.
+    NotUtf8(Source, usize),
+    /// The end of a sentence about the file.
+    Other(String),
+}
+
+/// A file's text without byte order mark.
+fn read(path: &Path) -> Result<String, Unreadable> {
+    let unreadable = |err: std::io::Error| Unreadable::Other(format!("cannot be read: {err}"));
+    let meta = fs::metadata(path).map_err(unreadable)?;
     if meta.is_dir() {
-        return Err("is a folder".to_owned());
+        return Err(Unreadable::Other("is a folder".to_owned()));
     }
     if meta.len() > MOST_BYTES {
-        return Err(format!("is larger than {} MiB", MOST_BYTES >> 20));
+        return Err(Unreadable::Other(format!("is larger than {} MiB", MOST_BYTES >> 20)));
     }
-    let bytes = fs::read(path).map_err(|err| format!("cannot be read: {err}"))?;
+    let bytes = fs::read(path).map_err(unreadable)?;
     let text = String::from_utf8(bytes).map_err(|err| {
-        let valid = &err.as_bytes()[..err.utf8_error().valid_up_to()];
-        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
-        format!("is not UTF-8 (line {line})")
+        let text = String::from_utf8_lossy(err.as_bytes()).into_owned();
+        Unreadable::NotUtf8(Source { name: path.display().to_string(), text }, err.utf8_error().valid_up_to())
     })?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
@@ -289,23 +331,28 @@ fn edition(text: &str) -> Option<Range<usize>> {
 }
 
 fn report_check_error(err: DescriptorError, source: &Arc<Source>, report: &mut Report) {
-    let name = err.file().map(str::to_owned);
+    let in_a_file = err.file().is_some();
     // The columns are bytes, but they are looked up as characters: in this mask of the text both are the same.
     let mask: String = source.text.bytes().map(|byte| if byte.is_ascii() { char::from(byte) } else { '?' }).collect();
-    let err = if name.is_some() { err.with_source_code(&mask) } else { err };
+    let err = if in_a_file { err.with_source_code(&mask) } else { err };
     for part in std::iter::once(&err as &dyn miette::Diagnostic).chain(err.related().into_iter().flatten()) {
         let mut message = part.to_string();
+        let mut help = part.help().map(|help| help.to_string());
         let mut labels: Vec<_> = part.labels().into_iter().flatten().collect();
         // The finding itself first, then what it clashes with.
         labels.sort_by_key(|label| !matches!(label.label(), Some("found here" | "defined again here")));
-        let mut places: Vec<(Place, &str)> = Vec::new();
-        for label in &labels {
-            let span = label.offset()..label.offset() + label.len();
-            places.push((source.place(span), label.label().unwrap_or_default()));
-        }
+        let place = |label: &miette::LabeledSpan| source.place(label.offset()..label.offset() + label.len());
+        let mut places: Vec<(Place, &str)> =
+            labels.iter().map(|label| (place(label), label.label().unwrap_or_default())).collect();
         if let (Some(inner), Some((place, _))) = (part.diagnostic_source(), places.first_mut()) {
             message = inner.to_string();
-            narrow(place, &message);
+            narrow(place, inner);
+        }
+        let unknown = |name: &&str| name.starts_with("due.") && !options::NAMES.contains(name);
+        let unknown = quoted(&message).find(unknown).filter(|_| part.diagnostic_source().is_none());
+        if let Some((name, near)) = unknown.and_then(|name| Some((name, nearest(name, options::NAMES.iter().copied())?))) {
+            help = Some(format!("did you mean `{near}`?"));
+            message = format!("option `{name}` is not defined");
         }
         let mut error = Diagnostic::error(&message);
         if places.is_empty() {
@@ -314,26 +361,33 @@ fn report_check_error(err: DescriptorError, source: &Arc<Source>, report: &mut R
         for (i, (place, text)) in places.iter().enumerate() {
             error = error.at(place, if i == 0 { "" } else { text });
         }
-        if let Some(help) = part.help() {
-            error = error.help(help.to_string());
-        } else if message.contains("(due.") || message.contains("'due.") {
-            error = error.help(format!("the options of due are in `{OPTIONS_PROTO}`; import it, and see there for their names"));
+        let due = quoted(&message).any(|name| name.trim_start_matches('(').starts_with("due."));
+        match help {
+            Some(help) => error = error.help(help),
+            None if due => error = error.help(format!("`{OPTIONS_PROTO}` says which options there are")),
+            None => {}
         }
         report.push(error);
     }
 }
 
-/// Errors inside an option's `{ .. }` name words of it; the first of them that is there is the place.
-fn narrow(place: &mut Place, message: &str) {
+/// Errors inside an option's `{ .. }` point into a copy that is made of its tokens: the same token is the place.
+fn narrow(place: &mut Place, inner: &dyn miette::Diagnostic) {
     let text = place.source.text.get(place.span.clone()).unwrap_or_default();
     let Some(open) = text.find('{') else { return };
-    for word in message.split(['\'', '`', '"']).skip(1).step_by(2) {
-        if let Some(found) = token::find(&text[open..], word) {
-            let start = place.span.start + open;
-            place.span = start + found.start..start + found.end;
-            return;
-        }
+    let label = inner.labels().and_then(|mut labels| labels.next());
+    let before = label.zip(inner.source_code()).and_then(|(label, copy)| {
+        let before = copy.read_span(&(0, label.offset()).into(), 0, 0).ok()?;
+        Some(token::tokens(&String::from_utf8_lossy(before.data())).len())
+    });
+    let start = place.span.start + open + 1;
+    if let Some(found) = before.and_then(|before| token::tokens(&text[open + 1..]).into_iter().nth(before)) {
+        place.span = start + found.span.start..start + found.span.end;
     }
+}
+
+fn quoted(message: &str) -> impl Iterator<Item = &str> {
+    message.split(['\'', '`']).skip(1).step_by(2)
 }
 
 fn warn_about_google(roots: &Roots, report: &mut Report) {

@@ -98,17 +98,6 @@ fn value_at(tokens: &[Token], mut at: usize) -> Option<Range<usize>> {
     Some(first.span.start..last.span.end)
 }
 
-/// The first token that is exactly `word`, quoted or not.
-pub(crate) fn find(text: &str, word: &str) -> Option<Range<usize>> {
-    tokens(text)
-        .into_iter()
-        .find(|token| {
-            let found = &text[token.span.clone()];
-            found == word || found.trim_matches(['"', '\'']) == word
-        })
-        .map(|token| token.span)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
