@@ -58,13 +58,7 @@ impl Builder {
     pub fn from_config(path: impl AsRef<Path>) -> Result<Self, Error> {
         let (config, warnings) = Config::load(&path)?;
         let rust = config.rust.clone().unwrap_or_default();
-        Ok(Self {
-            rust,
-            config,
-            warnings,
-            config_path: Some(path.as_ref().to_owned()),
-            ..Self::new()
-        })
+        Ok(Self { rust, config, warnings, config_path: Some(path.as_ref().to_owned()), ..Self::new() })
     }
 
     /// Files to generate from, as paths or as import names. Without any, every `.proto` below the roots.
@@ -119,6 +113,14 @@ impl Builder {
         let output = self.output(self.out.is_some())?;
         output.compare(folder)?.write()?;
         output.tell_cargo(&mut io::stdout().lock()).map_err(Error::Stdout)
+    }
+
+    /// Checks the schema and gives the warnings, without generating anything.
+    pub fn check(&self) -> Result<Diagnostics, Error> {
+        let mut report = Report::default();
+        report.extend(&self.warnings);
+        self.model(&mut report);
+        if report.has_errors() { Err(Error::Schema(report.finish())) } else { Ok(report.finish()) }
     }
 
     /// Generates in memory.
@@ -271,5 +273,61 @@ impl fmt::Debug for Error {
             cause = source.source();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn cargo_watches_what_was_read_and_nothing_that_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir(root.join("lib")).unwrap();
+        fs::write(root.join("a.proto"), "syntax = \"proto3\"; import \"lib/b.proto\"; import \"due/options.proto\";")
+            .unwrap();
+        fs::write(
+            root.join("lib/b.proto"),
+            "syntax = \"proto3\"; import \"google/protobuf/empty.proto\"; service S {}",
+        )
+        .unwrap();
+        fs::write(root.join("unused.proto"), "syntax = \"proto3\";").unwrap();
+        let told = |builder: &Builder| {
+            let mut out = Vec::new();
+            builder.render().unwrap().tell_cargo(&mut out).unwrap();
+            String::from_utf8(out).unwrap().replace(&root.display().to_string(), "ROOT")
+        };
+        let one = Builder::new().includes([root]).files([root.join("a.proto")]);
+        assert_eq!(told(&one), "cargo:rerun-if-changed=ROOT/a.proto\ncargo:rerun-if-changed=ROOT/lib/b.proto\n");
+        let all = told(&Builder::new().includes([root]));
+        assert!(all.starts_with("cargo:rerun-if-changed=ROOT\n"), "{all}");
+        assert!(all.contains("cargo:warning=ROOT/lib/b.proto:1:66: warning: nothing is generated"), "{all}");
+    }
+
+    #[test]
+    fn files_may_be_paths_or_import_names() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.proto"), "syntax = \"proto3\"; package a; message A {}").unwrap();
+        let names = |builder: Builder| -> Vec<String> {
+            let output = builder.includes([folder.path()]).render().unwrap();
+            output.files().iter().map(|file| file.path.display().to_string()).collect()
+        };
+        assert_eq!(names(Builder::new().files(["a.proto"])), ["a.rs", "mod.rs"]);
+        assert_eq!(names(Builder::new().files([folder.path().join("./a.proto")])), ["a.rs", "mod.rs"]);
+        let error = Builder::new().includes([folder.path()]).files(["/b.proto"]).render().unwrap_err();
+        assert!(format!("{error:?}").starts_with("error: `/b.proto` is not below an import root"), "{error:?}");
+    }
+
+    #[test]
+    fn wrong_options_in_code_are_findings() {
+        let folder = tempfile::tempdir().unwrap();
+        let builder = Builder::new().includes([folder.path()]).route_bytes(3).runtime("due").extern_path("a", "b");
+        let text = builder.render().unwrap_err().to_string();
+        for part in ["route_bytes must be", "runtime `due`", "extern path `a`", "no file matches"] {
+            assert!(text.contains(part), "{text}");
+        }
     }
 }

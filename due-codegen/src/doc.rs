@@ -1,14 +1,7 @@
 //! Comments of a `.proto` as rustdoc: nothing in them may break a link, open a tag or run as a doctest.
 
-/// Whether URLs become links here, or later: prost-build marks the bare ones itself.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Links {
-    Marked,
-    Bare,
-}
-
 /// Lines after `///`, without the space that follows it.
-pub(crate) fn sanitize(lines: &[String], links: Links) -> Vec<String> {
+pub(crate) fn sanitize(lines: &[String]) -> Vec<String> {
     let mut fence: Option<String> = None;
     let mut out = Vec::with_capacity(lines.len());
     for line in lines {
@@ -26,7 +19,7 @@ pub(crate) fn sanitize(lines: &[String], links: Links) -> Vec<String> {
                     out.push(format!("{open}{}", info_string(info)));
                     fence = Some(open);
                 }
-                None => out.push(prose(line, links)),
+                None => out.push(prose(line)),
             },
         }
     }
@@ -49,11 +42,11 @@ fn info_string(info: &str) -> &str {
 }
 
 /// A line outside of code blocks. Code spans stay as they are, if their backticks pair up.
-fn prose(line: &str, links: Links) -> String {
+fn prose(line: &str) -> String {
     let text = line.trim_start();
     // Four blanks make a code block, and code blocks run.
     let mut out = " ".repeat((line.len() - text.len()).min(3));
-    let paired = text.matches('`').count() % 2 == 0;
+    let paired = text.matches('`').count().is_multiple_of(2);
     for (index, part) in text.split('`').enumerate() {
         if index > 0 {
             out.push_str(if paired { "`" } else { "\\`" });
@@ -61,22 +54,19 @@ fn prose(line: &str, links: Links) -> String {
         if paired && index % 2 == 1 {
             out.push_str(part);
         } else {
-            escape(part, links, &mut out);
+            escape(part, &mut out);
         }
     }
     out
 }
 
-fn escape(mut text: &str, links: Links, out: &mut String) {
+fn escape(mut text: &str, out: &mut String) {
     while let Some(c) = text.chars().next() {
         let bare = text.strip_prefix('<').unwrap_or(text);
         if bare.starts_with("http://") || bare.starts_with("https://") {
             let ends = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '(' | ')' | '[' | ']' | '"' | '\\');
             let url = bare[..bare.find(ends).unwrap_or(bare.len())].trim_end_matches(['.', ',', ';', ':', '!', '?']);
-            match links {
-                Links::Marked => out.extend(["<", url, ">"]),
-                Links::Bare => out.push_str(url),
-            }
+            out.extend(["<", url, ">"]);
             text = &bare[url.len()..];
             text = text.strip_prefix('>').unwrap_or(text);
             continue;
@@ -89,13 +79,26 @@ fn escape(mut text: &str, links: Links, out: &mut String) {
     }
 }
 
+/// What prost-build would escape or indent once more, and what stands for it on the way through.
+const SHIELDS: &[(&str, &str)] = &[("http", "\u{e000}"), ("[", "\u{e001}"), ("]", "\u{e002}"), ("  ", "\u{e003}")];
+
+/// A sanitized line that prost-build leaves alone.
+pub(crate) fn shield(line: &str) -> String {
+    SHIELDS.iter().fold(line.to_owned(), |line, (plain, shield)| line.replace(plain, shield))
+}
+
+/// The text of prost-build with its comments as they were meant.
+pub(crate) fn unshield(text: &str) -> String {
+    SHIELDS.iter().fold(text.to_owned(), |text, (plain, shield)| text.replace(shield, plain))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn doc(text: &str) -> String {
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-        sanitize(&lines, Links::Marked).join("\n")
+        sanitize(&lines).join("\n")
     }
 
     #[test]

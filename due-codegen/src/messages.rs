@@ -12,7 +12,7 @@ use prost_reflect::{
 use serde::Serialize;
 
 use crate::config::RustOptions;
-use crate::doc::{Links, sanitize};
+use crate::doc::{sanitize, shield, unshield};
 use crate::lower::types::Types;
 use crate::model::{CodeCarrier, Package};
 use crate::naming::{camel, snake};
@@ -162,7 +162,8 @@ impl Lowering<'_> {
     }
 
     fn enumeration(&self, found: &EnumDescriptor) -> Enum {
-        let mut values: Vec<_> = found.values().map(|value| (value.number(), value.name().to_owned())).collect();
+        let declared = found.enum_descriptor_proto().value.iter();
+        let mut values: Vec<_> = declared.map(|value| (value.number(), value.name().to_owned())).collect();
         values.sort_by_key(|(number, _)| *number);
         Enum {
             name: found.full_name().to_owned(),
@@ -232,6 +233,8 @@ pub(crate) fn types(
     let mut config = prost_build::Config::new();
     config
         .btree_map(["."])
+        .skip_debug(["."])
+        .enum_attribute(".", "#[derive(Debug)]")
         .prost_path(format!("{}::codegen::prost", options.runtime))
         .prost_types_path(format!("{}::codegen::prost_types", options.runtime));
     for (proto, rust) in &options.extern_paths {
@@ -247,7 +250,7 @@ pub(crate) fn types(
     for package in packages {
         if let Some(text) = generated.remove(&module(&package.name)) {
             let text = text.split_once('\n').map_or("", |(_banner, text)| text);
-            texts.insert(package.name.clone(), text.to_owned());
+            texts.insert(package.name.clone(), unshield(text));
         }
     }
     Ok(texts)
@@ -313,11 +316,12 @@ impl Docs {
     fn item(&mut self, path: &[i32], default: impl FnOnce() -> String) {
         let comment = self.comments.get(path).map_or("", String::as_str);
         let lines: Vec<String> = comment.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned()).collect();
-        let mut lines = sanitize(&lines, Links::Bare);
+        let mut lines = sanitize(&lines);
         if lines.iter().all(|line| line.trim().is_empty()) {
             lines = vec![default()];
         }
-        let text = lines.iter().map(|line| if line.is_empty() { "\n".to_owned() } else { format!(" {line}\n") }).collect();
+        let text = lines.iter().map(|line| if line.is_empty() { "\n".to_owned() } else { format!(" {}\n", shield(line)) });
+        let text = text.collect();
         self.locations.push(Location { path: path.to_vec(), leading_comments: Some(text), ..Default::default() });
     }
 }

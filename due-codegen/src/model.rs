@@ -254,18 +254,6 @@ pub(crate) struct Doc {
     pub(crate) lines: Vec<String>,
 }
 
-impl Doc {
-    /// The first line, for `RouteSpec::doc` and one-line mentions.
-    pub(crate) fn summary(&self) -> &str {
-        self.lines.first().map_or("", String::as_str)
-    }
-
-    /// All lines as one text.
-    pub(crate) fn text(&self) -> String {
-        self.lines.join("\n")
-    }
-}
-
 /// A place in a `.proto`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub(crate) struct Position {

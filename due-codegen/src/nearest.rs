@@ -8,7 +8,9 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
     candidates
         .into_iter()
         .map(|candidate| (distance(&candidate.to_lowercase(), &lower), unlike(candidate), candidate))
-        .filter(|(distance, _, candidate)| *distance <= (candidate.chars().count().max(word.chars().count()) / 3).max(1))
+        .filter(|(distance, _, candidate)| {
+            *distance <= (candidate.chars().count().max(word.chars().count()) / 3).max(1)
+        })
         .min()
         .map(|(.., candidate)| candidate)
 }

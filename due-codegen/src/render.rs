@@ -1,7 +1,6 @@
 //! Model to text: messages by prost-build, the rest by templates, and the module tree around them.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
@@ -9,7 +8,7 @@ use minijinja::{Environment, UndefinedBehavior, context};
 use prost_reflect::DescriptorPool;
 
 use crate::config::RustOptions;
-use crate::doc::{Links, sanitize};
+use crate::doc::sanitize;
 use crate::lower::types::Types;
 use crate::model::{Model, Package};
 use crate::output::GeneratedFile;
@@ -86,8 +85,7 @@ pub(crate) fn render(
         }
     }
     let mut generated = Vec::new();
-    for (package, mut text) in files {
-        tree.nest(package, &mut text);
+    for (package, text) in files {
         let sources: String = package.files.iter().map(|file| format!("// source: {file}\n")).collect();
         let text = if format { pretty(&package.file_name, &text)? } else { text };
         generated.push(GeneratedFile::new(&package.file_name, format!("{sources}\n{text}")));
@@ -159,7 +157,7 @@ impl Renderer {
 /// The comment of an item as rustdoc, or `otherwise` if it has none; and the attribute if it is deprecated.
 fn doc(item: Value, otherwise: String) -> Result<String, minijinja::Error> {
     let lines: Vec<String> = item.get_attr("doc")?.try_iter()?.map(|line| line.to_string()).collect();
-    let mut lines = sanitize(&lines, Links::Marked);
+    let mut lines = sanitize(&lines);
     if lines.iter().all(|line| line.is_empty()) {
         lines = vec![otherwise];
     }
@@ -187,7 +185,7 @@ struct Tree {
 
 /// Generated text is not for users to tidy up; prost's and tonic's own follows no lint but the compiler's.
 const ALLOW: &str = "#[allow(dead_code, deprecated, missing_docs, unreachable_pub, unused_imports, unused_qualifications, \
-    clippy::all, clippy::pedantic, rustdoc::all)]";
+    clippy::all, clippy::pedantic, rustdoc::all)]\n";
 
 impl Tree {
     fn insert(&mut self, package: &Package) {
@@ -195,35 +193,12 @@ impl Tree {
         leaf.file = Some(package.file_name.clone());
     }
 
-    fn find(&mut self, modules: &[String]) -> Option<&mut Tree> {
-        modules.iter().try_fold(self, |tree, name| tree.children.get_mut(name))
-    }
-
-    /// A message `Foo` with types of its own and a package `foo` beside it are one module: prost has written it, so the
-    /// package moves in.
-    fn nest(&mut self, package: &Package, text: &mut String) {
-        let Some(tree) = self.find(&package.modules) else { return };
-        tree.children.retain(|name, child| {
-            let head = format!("\npub mod {name} {{\n");
-            let Some(at) = text.find(&head) else { return true };
-            let mut inside = String::new();
-            child.write(&mut inside);
-            text.insert_str(at + head.len(), &inside);
-            false
-        });
-    }
-
     fn write(&self, text: &mut String) {
         if let Some(file) = &self.file {
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "include!({file:?});");
+            text.push_str(&format!("include!({file:?});\n"));
         }
-        self.write_children(text);
-    }
-
-    fn write_children(&self, text: &mut String) {
         for (name, child) in &self.children {
-            let _ = writeln!(text, "{ALLOW}\npub mod {name} {{");
+            text.push_str(&format!("pub mod {name} {{\n"));
             child.write(text);
             text.push_str("}\n");
         }
@@ -233,9 +208,14 @@ impl Tree {
     fn text(&self) -> String {
         let mut text = String::new();
         if let Some(file) = &self.file {
-            let _ = writeln!(text, "{ALLOW}\nmod __due_root {{\nuse super::*;\ninclude!({file:?});\n}}\npub use __due_root::*;");
+            let root = format!("mod __due_root {{\nuse super::*;\ninclude!({file:?});\n}}\npub use __due_root::*;\n");
+            text.extend([ALLOW, &root]);
         }
-        self.write_children(&mut text);
+        for (name, child) in &self.children {
+            text.push_str(&format!("{ALLOW}pub mod {name} {{\n"));
+            child.write(&mut text);
+            text.push_str("}\n");
+        }
         text
     }
 }

@@ -1,7 +1,8 @@
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::Parser;
 use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
 use syn::{Expr, Lit, LitInt, Token, UnOp};
 
 use crate::errors::Errors;
@@ -48,7 +49,8 @@ impl RouteArgs {
             }
         };
         let mut flags = Vec::new();
-        for arg in args {
+        // Where the id does not come first, it may come later: that is one mistake.
+        for arg in args.filter(|arg| id.is_some() || word(arg).is_some()) {
             if let Some(flag) = Flag::parse(&arg, errors) {
                 if flags.contains(&flag) {
                     errors.at(&arg, format_args!("`{}` is already there", flag.name()));
@@ -160,7 +162,10 @@ impl ToTokens for Id {
                 let literal = LitInt::new(&value.to_string(), *span);
                 quote!(::due::codegen::RouteId::new(#literal))
             }
-            Self::Constant(expr) => quote!(::due::codegen::IdOf(#expr).route_id()),
+            Self::Constant(expr) => {
+                let span = Span::call_site().located_at(expr.span());
+                quote_spanned!(span=> ::due::codegen::IdOf(#expr).route_id())
+            }
         });
     }
 }

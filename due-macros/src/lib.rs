@@ -9,8 +9,8 @@ use proc_macro::TokenStream;
 
 /// Makes an `async fn` the handler of a route.
 ///
-/// ```ignore
-/// use due::Context;
+/// ```
+/// use due::{Codec, Context, Node};
 /// use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Deserialize)]
@@ -29,7 +29,8 @@ use proc_macro::TokenStream;
 ///     Ok(GreetResponse { message: format!("hello {}~~", request.name) })
 /// }
 ///
-/// let node = due::Node::builder().name("hello").codec(due::Codec::Json).serve(due::routes![greet]);
+/// let node = Node::builder().name("hello").codec(Codec::Json).serve(due::routes![greet]).build()?;
+/// # Ok::<(), due::BuildError>(())
 /// ```
 ///
 /// The first argument is the id: a literal, or a constant expression of type `i32` or `due::RouteId`. Flags follow:

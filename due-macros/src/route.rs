@@ -1,4 +1,4 @@
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, FnArg, GenericArgument, ItemFn, Lit, Meta, PathArguments, ReturnType, Safety, Type};
@@ -11,6 +11,7 @@ pub(crate) struct Handler {
     item: ItemFn,
     id: Id,
     flags: Vec<Flag>,
+    context: Type,
     request: Type,
     response: Type,
 }
@@ -19,7 +20,9 @@ impl Handler {
     pub(crate) fn parse(args: TokenStream, item: TokenStream) -> syn::Result<Self> {
         let item = match syn::parse2::<ItemFn>(item.clone()) {
             Ok(item) => item,
-            Err(_) => return Err(syn::Error::new_spanned(item, "`#[due::route]` belongs on an `async fn` with a body")),
+            Err(_) => {
+                return Err(syn::Error::new_spanned(item, "`#[due::route]` belongs on an `async fn` with a body"));
+            }
         };
         let mut errors = Errors::default();
         let args = RouteArgs::parse(args, &mut errors);
@@ -39,13 +42,13 @@ impl Handler {
         if let Some(abi) = &sig.abi {
             errors.at(abi, "a handler has the Rust ABI");
         }
-        let request = check_inputs(sig, &mut errors);
+        let inputs = check_inputs(sig, &mut errors);
         let response = check_output(sig, args.as_ref(), &mut errors);
         errors.finish()?;
-        let (Some(RouteArgs { id, flags }), Some(request), Some(response)) = (args, request, response) else {
+        let (Some(RouteArgs { id, flags }), Some((context, request)), Some(response)) = (args, inputs, response) else {
             return Err(syn::Error::new_spanned(&item.sig, "not a handler"));
         };
-        Ok(Self { item, id, flags, request, response })
+        Ok(Self { item, id, flags, context, request, response })
     }
 
     pub(crate) fn expand(&self) -> TokenStream {
@@ -56,24 +59,38 @@ impl Handler {
         let slot = match id {
             Id::Literal { value, span } => {
                 let slot = format_ident!("__due_route_{value}", span = *span);
-                quote_spanned! {*span=>
+                quote_spanned! {at(*span)=>
                     #(#cfgs)*
                     #[doc(hidden)]
+                    #[allow(non_local_definitions)]
                     #[macro_export]
                     macro_rules! #slot { () => {} }
                 }
             }
             Id::Constant(_) => TokenStream::new(),
         };
-        let request_probe = quote_spanned!(request.span()=> ::due::codegen::request_probe::<#request>());
-        let response_probe = quote_spanned!(self.response.span()=> ::due::codegen::response_probe(#name));
-        let request_form = quote_spanned!(request.span()=> (&&&&&__due_request).form());
-        let response_form = quote_spanned!(self.response.span()=> (&&&&&__due_response).form());
-        let call = quote_spanned!(name.span()=> #name(__due_ctx, __due_request).await);
+        let (request_span, response_span) = (at(request.span()), at(self.response.span()));
+        let request_probe = quote_spanned!(request_span=> ::due::codegen::request_probe::<#request>());
+        let response_probe = quote_spanned!(response_span=> ::due::codegen::response_probe(#name));
+        let request_form = quote_spanned!(request_span=> (&&&&&__due_request).form());
+        let response_form = quote_spanned!(response_span=> (&&&&&__due_response).form());
+        let ctx = quote_spanned!(at(self.context.span())=> __due_ctx);
+        let call = quote_spanned!(response_span=> #name(#ctx, __due_request).await);
         let finish = if self.flags.contains(&Flag::Oneway) {
             quote!(__due_ctx.finish_oneway(__due_result))
         } else {
             quote!(::due::codegen::write_response(__due_response_form, __due_ctx, __due_result))
+        };
+        let companion = quote_spanned!(at(name.span())=> #vis struct #name {});
+        let future = quote_spanned! {at(name.span())=>
+            ::std::boxed::Box::pin(async move {
+                let __due_result: ::due::codegen::Result<_> =
+                    match ::due::codegen::read_request(__due_request_form, __due_ctx, &__due_body) {
+                        ::std::result::Result::Ok(__due_request) => #call,
+                        ::std::result::Result::Err(__due_error) => ::std::result::Result::Err(__due_error),
+                    };
+                #finish
+            })
         };
         quote! {
             #item
@@ -83,13 +100,15 @@ impl Handler {
             #(#cfgs)*
             #[doc(hidden)]
             #[allow(non_camel_case_types)]
-            #vis struct #name {}
+            #companion
 
             #(#cfgs)*
             #[doc(hidden)]
             #[allow(deprecated, clippy::all, clippy::pedantic)]
             const _: () = {
                 use ::due::codegen::{ProbeBody as _, ProbeNone as _, ProbeProst as _, ProbeSerde as _, ProbeSerdeProst as _};
+
+                const __DUE_ID: ::due::codegen::RouteId = #id;
 
                 impl ::due::codegen::Route for #name {
                     const SPEC: ::due::codegen::RouteSpec = #spec;
@@ -102,13 +121,7 @@ impl Handler {
                         let __due_response = #response_probe;
                         let __due_request_form = #request_form;
                         let __due_response_form = #response_form;
-                        ::std::boxed::Box::pin(async move {
-                            let __due_result = match ::due::codegen::read_request(__due_request_form, __due_ctx, &__due_body) {
-                                ::std::result::Result::Ok(__due_request) => #call,
-                                ::std::result::Result::Err(__due_error) => ::std::result::Result::Err(__due_error),
-                            };
-                            #finish
-                        })
+                        #future
                     }
 
                     fn supports(
@@ -128,7 +141,7 @@ impl Handler {
     }
 
     fn spec(&self) -> TokenStream {
-        let Self { item, id, request, response, .. } = self;
+        let Self { item, request, response, .. } = self;
         let method = item.sig.ident.to_string();
         let method = method.strip_prefix("r#").unwrap_or(&method);
         let request = type_text(request);
@@ -140,13 +153,18 @@ impl Handler {
         let doc = doc(item);
         let doc = (!doc.is_empty()).then(|| quote!(.doc(#doc)));
         quote! {
-            ::due::codegen::RouteSpec::new(#id, ::std::module_path!(), #method).types(#request, #response) #(#flags)* #doc
+            ::due::codegen::RouteSpec::new(__DUE_ID, ::std::module_path!(), #method).types(#request, #response) #(#flags)* #doc
         }
     }
 }
 
-/// The request's type, after `ctx: &mut Context`.
-fn check_inputs(sig: &syn::Signature, errors: &mut Errors) -> Option<Type> {
+/// Where generated tokens show up in an error, while their names stay our own.
+fn at(span: Span) -> Span {
+    Span::call_site().located_at(span)
+}
+
+/// The types of the context and the request.
+fn check_inputs(sig: &syn::Signature, errors: &mut Errors) -> Option<(Type, Type)> {
     const SHAPE: &str = "a handler takes `ctx: &mut due::Context` and its request";
     if let Some(receiver) = sig.receiver() {
         errors.at(receiver, "a handler is a free function: it has no `self`");
@@ -173,7 +191,7 @@ fn check_inputs(sig: &syn::Signature, errors: &mut Errors) -> Option<Type> {
     match &*request.ty {
         Type::Reference(_) => errors.at(&request.ty, "the request is taken by value"),
         Type::ImplTrait(_) => errors.at(&request.ty, "the request is one type: the bytes must say what to read"),
-        _ => return Some(Type::clone(&request.ty)),
+        _ => return Some((Type::clone(&ctx.ty), Type::clone(&request.ty))),
     }
     None
 }
@@ -201,7 +219,13 @@ fn check_output(sig: &syn::Signature, args: Option<&RouteArgs>, errors: &mut Err
 
 /// The type as it is written, without the spaces of a token stream.
 fn type_text(ty: &Type) -> String {
-    ty.to_token_stream().to_string().replace(" :: ", "::").replace(" <", "<").replace("< ", "<").replace(" >", ">").replace(" ,", ",")
+    ty.to_token_stream()
+        .to_string()
+        .replace(" :: ", "::")
+        .replace(" <", "<")
+        .replace("< ", "<")
+        .replace(" >", ">")
+        .replace(" ,", ",")
 }
 
 /// The doc comment, one line per line.

@@ -31,7 +31,7 @@ impl RouteList {
                 impl ::due::codegen::RouteSlot<{ <#path as ::due::codegen::Route>::SPEC.id.0 }> for OneHandlerPerRoute {}
             }
         });
-        let entries = self.0.iter().map(|path| quote_spanned!(path.span()=> ::due::codegen::entry::<#path>()));
+        let entries = self.0.iter().map(|path| quote_spanned!(path.span()=> <#path as ::due::codegen::Route>::entry()));
         quote! {
             {
                 const _: () = {

@@ -1,4 +1,5 @@
-//! Every right and every wrong use of the macros, each with what the compiler says (rustc of `rust-toolchain.toml`).
+//! Every right and every wrong use of the macros, each with what the compiler says (rustc 1.95; others word some errors
+//! differently).
 
 #[test]
 fn route() {

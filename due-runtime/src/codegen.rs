@@ -14,6 +14,9 @@ pub use crate::codec::body::{code_of, decode, encode};
 pub use crate::codec::fields::{
     Enum, EnumTable, Field, Fields, Kind, Map, Msg, Opt, Plain, Rep, Slot, Table, View,
 };
+pub use crate::__message as message;
+pub use crate::codec::debug::debug;
+pub use crate::codec::message::Coded;
 pub use crate::codec::read::deserialize;
 pub use crate::codec::write::serialize;
 pub use crate::codec::*;

@@ -28,6 +28,11 @@ pub trait Route {
 
     /// Whether both bodies have a form in `codec`.
     fn supports(codec: &Codec) -> Result<(), Unsupported>;
+
+    /// Its line in a [`RouteTable`].
+    fn entry() -> RouteEntry {
+        RouteEntry { spec: Self::SPEC, call: Self::call, supports: Self::supports }
+    }
 }
 
 /// The value of `due::routes![..]`.
@@ -70,11 +75,6 @@ pub struct RouteEntry {
     spec: RouteSpec,
     call: for<'a> fn(&'a mut Context, Bytes) -> HandlerFuture<'a>,
     supports: fn(&Codec) -> Result<(), Unsupported>,
-}
-
-/// The line of one function.
-pub const fn entry<R: Route>() -> RouteEntry {
-    RouteEntry { spec: R::SPEC, call: R::call, supports: R::supports }
 }
 
 /// Each id once: two implementations with the same id are an error of the compiler that shows both places.
@@ -270,11 +270,12 @@ pub const fn request_probe<T>() -> RequestProbe<T> {
     RequestProbe(PhantomData)
 }
 
-/// The probe for what the function really returns, behind any alias.
-pub fn response_probe<'a, Q, R, H, F>(_: H) -> ResponseProbe<R>
+/// The probe for what the function really returns, behind any alias. Takes every function of two parameters: what is
+/// wrong with another one is said where it is called.
+pub fn response_probe<C, Q, R, E, H, F>(_: H) -> ResponseProbe<R>
 where
-    H: FnOnce(&'a mut Context, Q) -> F,
-    F: Future<Output = Result<R>>,
+    H: FnOnce(C, Q) -> F,
+    F: Future<Output = Result<R, E>>,
 {
     ResponseProbe(PhantomData)
 }
@@ -313,11 +314,11 @@ impl<T: prost::Message + Default + 'static> ProbeProst for &ResponseProbe<T> {}
 /// Types without any form end here, and read the text below.
 pub trait ProbeNone<T> {
     /// Exists for its bound.
-    fn form(&self) -> BodyForm
+    fn form(&self) -> NoForm
     where
         T: RouteBody,
     {
-        BodyForm
+        NoForm
     }
 }
 
@@ -331,7 +332,35 @@ impl<T> ProbeNone<T> for ResponseProbe<T> {}
     note = "a request derives `serde::Deserialize` or `prost::Message`, a response `serde::Serialize` or `prost::Message`",
     note = "or both are generated from a .proto by due-codegen"
 )]
-pub trait RouteBody: Body {}
+pub trait RouteBody {}
+
+/// What such a type gets, so that the compiler says one thing only.
+#[derive(Clone, Copy, Debug)]
+pub struct NoForm;
+
+impl<T> ReadForm<T> for NoForm {
+    const NAME: &'static str = "";
+
+    fn supports(codec: &Codec) -> Result<(), Unsupported> {
+        Err(half::<T>(codec))
+    }
+
+    fn read(codec: &Codec, _: &Bytes) -> Result<T, DecodeError> {
+        Err(half::<T>(codec).into())
+    }
+}
+
+impl<T> WriteForm<T> for NoForm {
+    const NAME: &'static str = "";
+
+    fn supports(codec: &Codec) -> Result<(), Unsupported> {
+        Err(half::<T>(codec))
+    }
+
+    fn write(_: &T, codec: &Codec, _: &mut BytesMut) -> Result<(), EncodeError> {
+        Err(half::<T>(codec).into())
+    }
+}
 
 /// The first half of a handler's expansion.
 pub fn read_request<T, F>(_: F, ctx: &Context, body: &Bytes) -> Result<T>

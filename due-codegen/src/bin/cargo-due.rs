@@ -70,10 +70,13 @@ fn generate(args: &Generate) -> Result<bool, Failure> {
         }
     };
     let (config, _) = Config::load(&path)?;
+    let builder = Builder::from_config(&path)?;
     let Some(rust) = config.rust else {
-        return Err(Failure::text(format!("`{}` has no section [rust], so there is nothing to generate", path.display())));
+        show(&builder.check()?);
+        eprintln!("nothing is generated: `{}` has no section [rust]", path.display());
+        return Ok(true);
     };
-    let output = Builder::from_config(&path)?.render()?;
+    let output = builder.render()?;
     show(output.warnings());
     let changes = output.compare(&rust.out).map_err(|err| Failure::Other(Box::new(err)))?;
     let told = if args.check {
@@ -84,7 +87,9 @@ fn generate(args: &Generate) -> Result<bool, Failure> {
     };
     match told {
         // `cargo due generate --check | head` closes the pipe early.
-        Err(err) if err.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new("cannot write to standard output", err)),
+        Err(err) if err.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new("cannot write to standard output", err))
+        }
         _ => Ok(!args.check || changes.is_empty()),
     }
 }

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use prost_reflect::{EnumDescriptor, FileDescriptor, MessageDescriptor, MethodDescriptor, OneofDescriptor, ServiceDescriptor};
+use prost_reflect::{
+    EnumDescriptor, FileDescriptor, MessageDescriptor, MethodDescriptor, OneofDescriptor, ServiceDescriptor,
+};
 
 use super::scopes::{Entry, MODULE, Namespace};
 use crate::diagnostic::{Diagnostic, Place, Report};
@@ -144,10 +146,13 @@ impl Check<'_> {
             }
             match by_modules.get(&path) {
                 Some((first, first_place)) if *first != package && bad.insert(package) => self.report.push(
-                    Diagnostic::error(format!("packages `{package}` and `{first}` both become the {MODULE} `{}`", path.join("::")))
-                        .at(&place, "")
-                        .at(first_place, "the other one")
-                        .help("rename one of them"),
+                    Diagnostic::error(format!(
+                        "packages `{package}` and `{first}` both become the {MODULE} `{}`",
+                        path.join("::")
+                    ))
+                    .at(&place, "")
+                    .at(first_place, "the other one")
+                    .help("rename one of them"),
                 ),
                 Some(_) => {}
                 None => {
@@ -215,8 +220,11 @@ impl Check<'_> {
             space.add(snake(message.name()), MODULE, Entry { what, ..entry }, self.report);
         }
         let mut inner = Namespace::default();
-        let taken: Vec<String> =
-            nested.iter().map(|nested| camel(nested.name())).chain(enums.iter().map(|found| camel(found.name()))).collect();
+        let taken: Vec<String> = nested
+            .iter()
+            .map(|nested| camel(nested.name()))
+            .chain(enums.iter().map(|found| camel(found.name())))
+            .collect();
         for nested in &nested {
             self.message(nested, &mut inner);
         }
@@ -294,7 +302,11 @@ fn accessors_of(field: &prost_reflect::FieldDescriptor, name: &str) -> Vec<Strin
     let is_enum = |kind: prost_reflect::Kind| kind.as_enum().is_some();
     if field.is_map() {
         let values = field.kind().as_message().map(|entry| entry.map_entry_value_field().kind());
-        return if values.is_some_and(is_enum) { vec![format!("get_{name}"), format!("insert_{name}")] } else { vec![] };
+        return if values.is_some_and(is_enum) {
+            vec![format!("get_{name}"), format!("insert_{name}")]
+        } else {
+            vec![]
+        };
     }
     match (is_enum(field.kind()), field.is_list()) {
         (true, true) => vec![name.to_owned(), format!("push_{name}")],

@@ -73,10 +73,12 @@ impl Claims {
         let key = name.to_lowercase();
         match self.nodes.get(&key) {
             Some((first, first_owner, first_place)) if first != name => report.push(
-                Diagnostic::warning(format!("node `{name}` of `{owner}` is another node than `{first}` of `{first_owner}`"))
-                    .at(&place, "")
-                    .at(first_place, "differs only in case")
-                    .help("users bound to one are not bound to the other; write the name alike to mean one node"),
+                Diagnostic::warning(format!(
+                    "node `{name}` of `{owner}` is another node than `{first}` of `{first_owner}`"
+                ))
+                .at(&place, "")
+                .at(first_place, "differs only in case")
+                .help("users bound to one are not bound to the other; write the name alike to mean one node"),
             ),
             Some(_) => {}
             None => {
@@ -111,7 +113,12 @@ impl Claims {
         }
         self.routes
             .into_iter()
-            .map(|claim| RouteEntry { id: claim.id, full_name: claim.owner, push: claim.push, position: claim.position })
+            .map(|claim| RouteEntry {
+                id: claim.id,
+                full_name: claim.owner,
+                push: claim.push,
+                position: claim.position,
+            })
             .collect()
     }
 }

@@ -34,9 +34,12 @@ impl Namespace {
         }
         if kind == MODULE && PRIMITIVES.contains(&name.as_str()) {
             report.push(
-                Diagnostic::error(format!("{} becomes the {kind} `{name}`, which hides the type of that name", entry.what))
-                    .at(&entry.place, "")
-                    .help("rename it"),
+                Diagnostic::error(format!(
+                    "{} becomes the {kind} `{name}`, which hides the type of that name",
+                    entry.what
+                ))
+                .at(&entry.place, "")
+                .help("rename it"),
             );
             return false;
         }

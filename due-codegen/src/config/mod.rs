@@ -83,7 +83,7 @@ impl Config {
         let path = path.as_ref();
         let text = fs::read_to_string(path)
             .map_err(|err| Diagnostic::error(format!("`{}` cannot be read: {err}", path.display())))?;
-        let source = Arc::new(Source { name: path.display().to_string(), text });
+        let source = Arc::new(Source::new(path.display().to_string(), text));
         let mut report = Report::default();
         let config = Self::read(&source, path.parent().unwrap_or(Path::new("")), &mut report);
         let errors = report.has_errors();
@@ -104,8 +104,7 @@ impl Config {
     }
 
     fn read(source: &Arc<Source>, folder: &Path, report: &mut Report) -> Self {
-        let mut config = Self::default();
-        config.roots = vec![join(folder, "proto")];
+        let mut config = Self { roots: vec![join(folder, "proto")], ..Self::default() };
         let (document, errors) = ::toml::de::DeTable::parse_recoverable(&source.text);
         // The later ones mostly come of the first.
         for error in errors.into_iter().take(1) {

@@ -87,12 +87,18 @@ impl<'a> Reader<'a> {
         for item in items.iter() {
             match item.get_ref() {
                 DeValue::String(text) if !text.is_empty() => strings.push((text.to_string(), item.span())),
-                DeValue::String(_) => self.error(format!("`{}` contains an empty string", section.path(key)), item.span(), None),
+                DeValue::String(_) => {
+                    self.error(format!("`{}` contains an empty string", section.path(key)), item.span(), None)
+                }
                 other => return self.wrong(section, key, "an array of strings", other, item.span()),
             }
         }
         if strings.is_empty() {
-            self.error(format!("`{}` is empty", section.path(key)), span, Some("leave the key out for its default".into()));
+            self.error(
+                format!("`{}` is empty", section.path(key)),
+                span,
+                Some("leave the key out for its default".into()),
+            );
             return None;
         }
         Some(strings)
@@ -147,7 +153,14 @@ impl<'a> Reader<'a> {
         self.report.push(Diagnostic::warning(message).at(&self.source.place(section.span.clone()), ""));
     }
 
-    fn wrong<T>(&mut self, section: &Section<'_, '_>, key: &str, expected: &str, found: &DeValue<'_>, span: Range<usize>) -> Option<T> {
+    fn wrong<T>(
+        &mut self,
+        section: &Section<'_, '_>,
+        key: &str,
+        expected: &str,
+        found: &DeValue<'_>,
+        span: Range<usize>,
+    ) -> Option<T> {
         let found = match found {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "an integer",

@@ -27,7 +27,9 @@ impl Lowering<'_> {
                 self.report.push(
                     Diagnostic::error(format!("`{}` has a route, but belongs to a mesh service", method.full_name()))
                         .at(&place, "")
-                        .help("clients reach nodes, not mesh services: drop the route, or move the rpc to a node service"),
+                        .help(
+                            "clients reach nodes, not mesh services: drop the route, or move the rpc to a node service",
+                        ),
                 );
             }
             let Some(rust_name) = self.names.method(&method) else { continue };

@@ -89,13 +89,15 @@ impl Lowering<'_> {
 
     fn service(&mut self, service: &ServiceDescriptor, package: &mut Package) {
         let file = service.parent_file();
-        let place = |extension| option_place(self.sources, (&file, service.path()), path::SERVICE_OPTIONS, extension, "");
+        let place =
+            |extension| option_place(self.sources, (&file, service.path()), path::SERVICE_OPTIONS, extension, "");
         match (self.options.node(service), self.options.mesh(service)) {
             (Some(_), Some(_)) => {
-                let error = Diagnostic::error(format!("service `{}` has both due.node and due.mesh", service.full_name()))
-                    .at(&place(number::MESH), "")
-                    .at(&place(number::NODE), "and this")
-                    .help("a node serves clients, a mesh serves other servers: make two services of it");
+                let error =
+                    Diagnostic::error(format!("service `{}` has both due.node and due.mesh", service.full_name()))
+                        .at(&place(number::MESH), "")
+                        .at(&place(number::NODE), "and this")
+                        .help("a node serves clients, a mesh serves other servers: make two services of it");
                 self.report.push(error);
             }
             (Some(options), None) => package.nodes.extend(self.node(service, options)),
@@ -135,7 +137,8 @@ impl Lowering<'_> {
         }
         let file = message.parent_file();
         let sources = self.sources;
-        let place = |extension, field| option_place(sources, (&file, message.path()), path::MESSAGE_OPTIONS, extension, field);
+        let place =
+            |extension, field| option_place(sources, (&file, message.path()), path::MESSAGE_OPTIONS, extension, field);
         if let Some(raw) = self.options.push(message) {
             let id_place = place(number::PUSH, "id");
             if message.parent_message().is_some() {
@@ -162,8 +165,11 @@ impl Lowering<'_> {
                     .at(&place(number::EVENT, "topic"), ""),
             ),
             Some(_) => self.report.push(
-                Diagnostic::warning(format!("nothing is generated for event `{}`: events are not supported yet", message.full_name()))
-                    .at(&place(number::EVENT, ""), ""),
+                Diagnostic::warning(format!(
+                    "nothing is generated for event `{}`: events are not supported yet",
+                    message.full_name()
+                ))
+                .at(&place(number::EVENT, ""), ""),
             ),
             None => {}
         }
@@ -196,7 +202,8 @@ impl Lowering<'_> {
                     ),
                     RouteIdError::TooWide { .. } => (
                         format!("`{owner}`: {err}"),
-                        "take a smaller id, or widen the field in every process: `route_bytes` in `due.toml`".to_owned(),
+                        "take a smaller id, or widen the field in every process: `route_bytes` in `due.toml`"
+                            .to_owned(),
                     ),
                 };
                 self.report.push(Diagnostic::error(message).at(&place, "").help(help));
@@ -209,14 +216,16 @@ impl Lowering<'_> {
     fn claim_foreign(&mut self, file: &FileDescriptor) {
         for method in file.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
             if let Some(Ok(id)) = self.options.route(&method).map(|route| RouteId::new(route.id, self.width)) {
-                let place = option_place(self.sources, (file, method.path()), path::METHOD_OPTIONS, number::ROUTE, "id");
+                let place =
+                    option_place(self.sources, (file, method.path()), path::METHOD_OPTIONS, number::ROUTE, "id");
                 let position = self.sources.position(file, method.path());
                 self.claims.claim(Claim { id, owner: method.full_name().to_owned(), push: false, place, position });
             }
         }
         for message in file.messages() {
             if let Some(Ok(id)) = self.options.push(&message).map(|id| RouteId::new(id, self.width)) {
-                let place = option_place(self.sources, (file, message.path()), path::MESSAGE_OPTIONS, number::PUSH, "id");
+                let place =
+                    option_place(self.sources, (file, message.path()), path::MESSAGE_OPTIONS, number::PUSH, "id");
                 let position = self.sources.position(file, message.path());
                 self.claims.claim(Claim { id, owner: message.full_name().to_owned(), push: true, place, position });
             }

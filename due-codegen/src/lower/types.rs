@@ -103,7 +103,13 @@ fn join(path: String, rest: &str) -> String {
     let mut parts: Vec<&str> = rest.split('.').collect();
     let name = parts.pop().map(camel).unwrap_or_default();
     let module = |(i, part): (usize, &str)| if i == 0 && part == "crate" { part.to_owned() } else { snake(part) };
-    path.split("::").enumerate().map(module).chain(parts.into_iter().map(snake)).chain([name]).collect::<Vec<_>>().join("::")
+    path.split("::")
+        .enumerate()
+        .map(module)
+        .chain(parts.into_iter().map(snake))
+        .chain([name])
+        .collect::<Vec<_>>()
+        .join("::")
 }
 
 fn relative(package: &str, of: &str, full_name: &str) -> String {
@@ -135,7 +141,8 @@ mod tests {
 
     #[test]
     fn foreign_types_keep_their_path() {
-        let types = Types::new(&[(".shared".into(), "::shared".into()), (".shared.v1.Id".into(), "::ids::Id".into())], "::due");
+        let types =
+            Types::new(&[(".shared".into(), "::shared".into()), (".shared.v1.Id".into(), "::ids::Id".into())], "::due");
         assert_eq!(types.reference("a", "shared.v1", "shared.v1.Item.Kind").rust, "::shared::v1::item::Kind");
         assert_eq!(types.reference("a", "shared.v1", "shared.v1.Id").inner, "::ids::Id");
         assert_eq!(types.reference("a", "google.protobuf", "google.protobuf.Empty").inner, "()");

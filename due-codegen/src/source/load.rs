@@ -13,7 +13,7 @@ use protox::file::{File, FileResolver, GoogleFileResolver};
 
 use super::roots::Roots;
 use super::token::{self, Kind};
-use super::{LineStarts, OPTIONS_PROTO, SourceFile, Sources};
+use super::{OPTIONS_PROTO, SourceFile, Sources, bytes};
 use crate::diagnostic::{Diagnostic, Place, Report, Source};
 use crate::nearest::nearest;
 use crate::options;
@@ -47,7 +47,7 @@ const DEPENDENCY: i32 = 3;
 /// Reads the inputs (import names) and all they import.
 pub(crate) fn load(inputs: BTreeSet<String>, roots: &Roots, report: &mut Report) -> Sources {
     warn_about_google(roots, report);
-    let mut loader = Loader { roots, report, parsed: BTreeMap::new() };
+    let mut loader = Loader { roots, report, parsed: BTreeMap::new(), real: BTreeMap::new() };
     loader.parse_all(&inputs);
     let order = loader.order();
     let Loader { mut parsed, .. } = loader;
@@ -59,7 +59,7 @@ pub(crate) fn load(inputs: BTreeSet<String>, roots: &Roots, report: &mut Report)
         let broken = drop_broken_imports(&mut file.descriptor, &pool);
         if let Err(err) = pool.add_file_descriptor_proto(file.descriptor.clone()) {
             if !broken {
-                report_check_error(err, &file.source, report);
+                report_check_error(err, &file.source, &pool, report);
             }
             // prost-reflect takes a bad file out again, but forgets its extensions in the messages they extend.
             pool = DescriptorPool::new();
@@ -98,6 +98,8 @@ struct Loader<'a> {
     report: &'a mut Report,
     /// `None` for a file that could not be read or parsed.
     parsed: BTreeMap<String, Option<Parsed>>,
+    /// Import names by the real path of the file.
+    real: BTreeMap<PathBuf, String>,
 }
 
 struct Parsed {
@@ -129,7 +131,7 @@ impl Loader<'_> {
 
     fn open(&mut self, name: &str, importer: Option<Place>) -> Option<Parsed> {
         if let Ok(file) = GoogleFileResolver::new().open_file(name) {
-            let source = Arc::new(Source { name: name.to_owned(), text: String::new() });
+            let source = Arc::new(Source::new(name, ""));
             return Some(Parsed { source, path: None, descriptor: file.into() });
         }
         let path = self.roots.resolve(name);
@@ -150,6 +152,7 @@ impl Loader<'_> {
             return None;
         };
         match read(&path) {
+            Ok(_) if self.has_other_name(name, &path) => None,
             Ok(text) => self.parse(name, Some(path), text),
             Err(Unreadable::NotUtf8(source, at)) => {
                 let place = Arc::new(source).place(at..at);
@@ -165,7 +168,7 @@ impl Loader<'_> {
 
     fn parse(&mut self, name: &str, path: Option<PathBuf>, text: String) -> Option<Parsed> {
         let shown = path.as_ref().map_or_else(|| name.to_owned(), |path| path.display().to_string());
-        let source = Arc::new(Source { name: shown, text });
+        let source = Arc::new(Source::new(shown, text));
         if let Some(edition) = edition(&source.text) {
             self.report.push(
                 Diagnostic::error("protobuf editions are not supported yet")
@@ -244,6 +247,18 @@ impl Loader<'_> {
         order
     }
 
+    /// A file under two import names would define everything twice.
+    fn has_other_name(&mut self, name: &str, path: &Path) -> bool {
+        let Ok(real) = fs::canonicalize(path) else { return false };
+        let first = self.real.entry(real).or_insert_with(|| name.to_owned());
+        if first == name {
+            return false;
+        }
+        let message = format!("`{}` is imported as `{name}` and as `{first}`", path.display());
+        self.report.push(Diagnostic::error(message).help("an import root lies inside another: keep one of them"));
+        true
+    }
+
     fn refuse_repeated_imports(&mut self, file: &Parsed) {
         let mut first = BTreeMap::new();
         for (i, import) in file.descriptor.dependency.iter().enumerate() {
@@ -275,8 +290,11 @@ impl Loader<'_> {
             return;
         }
         self.report.push(
-            Diagnostic::error(format!("`{}` is not the `{OPTIONS_PROTO}` that this due-codegen carries", path.display()))
-                .help("remove the copy: the import is found without it"),
+            Diagnostic::error(format!(
+                "`{}` is not the `{OPTIONS_PROTO}` that this due-codegen carries",
+                path.display()
+            ))
+            .help("remove the copy: the import is found without it"),
         );
     }
 }
@@ -284,10 +302,10 @@ impl Loader<'_> {
 impl Parsed {
     /// The quoted name in the import statement.
     fn import_place(&self, index: usize) -> Place {
-        let lines = LineStarts::new(&self.source.text);
         let wanted = [DEPENDENCY, i32::try_from(index).unwrap_or(i32::MAX)];
         let infos = self.descriptor.source_code_info.iter().flat_map(|info| &info.location);
-        let statement = infos.filter(|location| location.path == wanted).map(|location| lines.span(&location.span)).next();
+        let statement =
+            infos.filter(|location| location.path == wanted).map(|location| bytes(&self.source, &location.span)).next();
         let Some(span) = statement else { return self.source.place(0..0) };
         let text = self.source.text.get(span.clone()).unwrap_or_default();
         let quoted = token::tokens(text).into_iter().find(|token| token.kind == Kind::Text);
@@ -318,7 +336,7 @@ fn read(path: &Path) -> Result<String, Unreadable> {
     let bytes = fs::read(path).map_err(unreadable)?;
     let text = String::from_utf8(bytes).map_err(|err| {
         let text = String::from_utf8_lossy(err.as_bytes()).into_owned();
-        Unreadable::NotUtf8(Source { name: path.display().to_string(), text }, err.utf8_error().valid_up_to())
+        Unreadable::NotUtf8(Source::new(path.display().to_string(), text), err.utf8_error().valid_up_to())
     })?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
@@ -330,7 +348,7 @@ fn edition(text: &str) -> Option<Range<usize>> {
     found.then_some(word.span.start..value.span.end)
 }
 
-fn report_check_error(err: DescriptorError, source: &Arc<Source>, report: &mut Report) {
+fn report_check_error(err: DescriptorError, source: &Arc<Source>, pool: &DescriptorPool, report: &mut Report) {
     let in_a_file = err.file().is_some();
     // The columns are bytes, but they are looked up as characters: in this mask of the text both are the same.
     let mask: String = source.text.bytes().map(|byte| if byte.is_ascii() { char::from(byte) } else { '?' }).collect();
@@ -347,10 +365,13 @@ fn report_check_error(err: DescriptorError, source: &Arc<Source>, report: &mut R
         if let (Some(inner), Some((place, _))) = (part.diagnostic_source(), places.first_mut()) {
             message = inner.to_string();
             narrow(place, inner);
+            help = help.or_else(|| nearest_field(&message, pool));
         }
         let unknown = |name: &&str| name.starts_with("due.") && !options::NAMES.contains(name);
         let unknown = quoted(&message).find(unknown).filter(|_| part.diagnostic_source().is_none());
-        if let Some((name, near)) = unknown.and_then(|name| Some((name, nearest(name, options::NAMES.iter().copied())?))) {
+        if let Some((name, near)) =
+            unknown.and_then(|name| Some((name, nearest(name, options::NAMES.iter().copied())?)))
+        {
             help = Some(format!("did you mean `{near}`?"));
             message = format!("option `{name}` is not defined");
         }
@@ -369,6 +390,15 @@ fn report_check_error(err: DescriptorError, source: &Arc<Source>, report: &mut R
         }
         report.push(error);
     }
+}
+
+/// For "field 'statefull' not found for message 'due.RouteOptions'".
+fn nearest_field(message: &str, pool: &DescriptorPool) -> Option<String> {
+    let mut names = quoted(message).filter(|_| message.contains("not found for message"));
+    let (field, owner) = (names.next()?, pool.get_message_by_name(names.next()?)?);
+    let fields: Vec<_> = owner.fields().collect();
+    let near = nearest(field, fields.iter().map(|field| field.name()))?;
+    Some(format!("did you mean `{near}`?"))
 }
 
 /// Errors inside an option's `{ .. }` point into a copy that is made of its tokens: the same token is the place.

@@ -4,7 +4,7 @@ mod load;
 pub(crate) mod roots;
 pub(crate) mod token;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ struct SourceFile {
     /// Absent for files that this crate or protox carries.
     path: Option<PathBuf>,
     /// By descriptor path.
-    locations: HashMap<Vec<i32>, Location>,
+    locations: BTreeMap<Vec<i32>, Location>,
 }
 
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Sources {
                 let span = file.locations.get(path).map_or(0..0, |location| location.span.clone());
                 file.source.place(span)
             }
-            None => Arc::new(Source { name: file.name().to_owned(), text: String::new() }).place(0..0),
+            None => Arc::new(Source::new(file.name(), "")).place(0..0),
         }
     }
 
@@ -79,8 +79,12 @@ impl Sources {
         let Some(known) = self.files.get(file.name()) else { return self.place(file, options) };
         let mut prefix = options.to_vec();
         prefix.push(extension);
-        let mut statements: Vec<&Location> =
-            known.locations.iter().filter(|(path, _)| path.starts_with(&prefix)).map(|(_, found)| found).collect();
+        let mut statements: Vec<&Location> = known
+            .locations
+            .range(prefix.clone()..)
+            .take_while(|(path, _)| path.starts_with(&prefix))
+            .map(|(_, found)| found)
+            .collect();
         statements.sort_by_key(|location| location.span.start);
         for statement in &statements {
             let text = known.source.text.get(statement.span.clone()).unwrap_or_default();
@@ -123,15 +127,14 @@ impl Sources {
 
 impl SourceFile {
     fn new(source: Arc<Source>, path: Option<PathBuf>, descriptor: &FileDescriptorProto) -> Self {
-        let lines = LineStarts::new(&source.text);
         let locations = descriptor.source_code_info.iter().flat_map(|info| &info.location).map(|location| {
             let comment = match location.leading_comments() {
                 "" => location.trailing_comments(),
                 leading => leading,
             };
-            (location.path.clone(), Location { span: lines.span(&location.span), comment: comment.to_owned() })
+            (location.path.clone(), Location { span: bytes(&source, &location.span), comment: comment.to_owned() })
         });
-        let mut by_path = HashMap::new();
+        let mut by_path = BTreeMap::new();
         for (path, location) in locations {
             // `extend` blocks and repeated statements share a path; the first one counts.
             by_path.entry(path).or_insert(location);
@@ -140,28 +143,16 @@ impl SourceFile {
     }
 }
 
-/// Turns the spans of SourceCodeInfo, whose columns protox counts in bytes, into byte ranges.
-struct LineStarts {
-    starts: Vec<usize>,
-    end: usize,
-}
-
-impl LineStarts {
-    fn new(text: &str) -> Self {
-        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { starts, end: text.len() }
-    }
-
-    fn span(&self, span: &[i32]) -> Range<usize> {
-        match *span {
-            [line, start, end] => self.offset(line, start)..self.offset(line, end),
-            [line, start, last, end] => self.offset(line, start)..self.offset(last, end),
-            _ => 0..0,
-        }
-    }
-
-    fn offset(&self, line: i32, column: i32) -> usize {
-        let start = usize::try_from(line).ok().and_then(|line| self.starts.get(line)).copied().unwrap_or(self.end);
-        (start + usize::try_from(column).unwrap_or(0)).min(self.end)
+/// The bytes of a span of SourceCodeInfo, whose columns protox counts in bytes.
+fn bytes(source: &Source, span: &[i32]) -> Range<usize> {
+    let offset = |line: i32, column: i32| {
+        let start = usize::try_from(line).ok().and_then(|line| source.line_starts().get(line));
+        let offset = start.map_or(source.text.len(), |start| start + usize::try_from(column).unwrap_or(0));
+        offset.min(source.text.len())
+    };
+    match *span {
+        [line, start, end] => offset(line, start)..offset(line, end),
+        [line, start, last, end] => offset(line, start)..offset(last, end),
+        _ => 0..0,
     }
 }

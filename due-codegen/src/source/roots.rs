@@ -1,5 +1,6 @@
 //! Which files there are: import roots, globs, and the nearest name to one that does not exist.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -102,9 +103,16 @@ impl Roots {
                         folders.push(path);
                     } else if path.extension().is_some_and(|ext| ext == "proto") {
                         match strip(&path, root).and_then(|rest| slashed(&rest)) {
-                            Some(name) => {
-                                files.entry(name).or_insert(path);
-                            }
+                            Some(name) => match files.entry(name) {
+                                Entry::Vacant(free) => {
+                                    free.insert(path);
+                                }
+                                Entry::Occupied(first) => report.push(Diagnostic::warning(format!(
+                                    "`{}` is not used: `{}` comes first under the same import name",
+                                    path.display(),
+                                    first.get().display()
+                                ))),
+                            },
                             None => report.push(Diagnostic::error(format!(
                                 "the file name `{}` is not UTF-8, so no import can name it",
                                 path.display()
@@ -199,7 +207,7 @@ mod tests {
         assert!(matches("x/**", "x/y/a.proto"));
         assert!(matches("x/?.proto", "x/a.proto"));
         assert!(!matches("x/?.proto", "x/ab.proto"));
-        assert!(!matches(&"**/*a".repeat(40), &"a/a".repeat(40)));
+        assert!(!matches(&format!("{}b", "**/*a/".repeat(40)), &"a/".repeat(80)));
     }
 
     #[test]

@@ -1,16 +1,14 @@
-//! What holds for every byte string that a peer can send. The fuzzer tries to break it, and `tests/noise.rs` tries with
-//! the same functions where there is no fuzzer.
-#![allow(dead_code)]
+//! What holds for every byte string that a peer can send. The fuzzer tries to break it, and so does `tests/noise.rs`
+//! with the same functions where there is no fuzzer.
+#![allow(dead_code, reason = "every target takes one of them")]
 
 use due::codec::Body;
+use due::codegen::{Bytes, BytesMut, prost_types};
 use due::packet::{ByteOrder, Dialect, Format, Frame, HeartbeatTime, RouteWidth, SeqWidth, Sniff};
 use due::{Codec, Status};
 
-type Bytes = due::codegen::Bytes;
-type BytesMut = due::codegen::BytesMut;
-
 /// A byte stream in chunks: `settings | chunk length | stream`.
-pub fn stream(data: &[u8]) {
+pub(crate) fn stream(data: &[u8]) {
     let [settings, chunk, stream @ ..] = data else { return };
     let format = format(*settings);
     let mut whole = BytesMut::from(stream);
@@ -51,7 +49,7 @@ pub fn stream(data: &[u8]) {
 }
 
 /// A ws message: `settings | known routes | message`.
-pub fn message(data: &[u8]) {
+pub(crate) fn message(data: &[u8]) {
     let [settings, known, message @ ..] = data else { return };
     let format = format(*settings);
     let message = Bytes::copy_from_slice(message);
@@ -67,7 +65,7 @@ pub fn message(data: &[u8]) {
 }
 
 /// A packet's body: `codec | body`.
-pub fn body(data: &[u8]) {
+pub(crate) fn body(data: &[u8]) {
     let [codec, body @ ..] = data else { return };
     let codec = match codec % 3 {
         0 => Codec::Proto,
@@ -76,10 +74,10 @@ pub fn body(data: &[u8]) {
     };
     let body = Bytes::copy_from_slice(body);
     comes_back::<Status>(&codec, &body);
-    comes_back::<due::codegen::prost_types::Value>(&codec, &body);
-    comes_back::<due::codegen::prost_types::Struct>(&codec, &body);
-    comes_back::<due::codegen::prost_types::Timestamp>(&codec, &body);
-    comes_back::<due::codegen::prost_types::Duration>(&codec, &body);
+    comes_back::<prost_types::Value>(&codec, &body);
+    comes_back::<prost_types::Struct>(&codec, &body);
+    comes_back::<prost_types::Timestamp>(&codec, &body);
+    comes_back::<prost_types::Duration>(&codec, &body);
     comes_back::<Vec<u8>>(&codec, &body);
     comes_back::<String>(&codec, &body);
     comes_back::<f64>(&codec, &body);

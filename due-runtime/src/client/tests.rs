@@ -2,7 +2,6 @@ use std::time::Duration;
 
 use super::*;
 use crate::codec::RawBody;
-use crate::error::Code;
 use crate::packet::{Dialect, Frame, Packet, SeqWidth};
 use crate::status::Status;
 use crate::transport::mem::{self, MemRead, MemWrite};

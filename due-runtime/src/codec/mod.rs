@@ -11,9 +11,11 @@
 //! `{"typeUrl": .., "value": base64}`: its canonical form needs a registry of all types, which a server does not carry.
 
 pub(crate) mod body;
+pub(crate) mod debug;
 pub(crate) mod fields;
 mod json;
 pub(crate) mod known;
+pub(crate) mod message;
 mod msgpack;
 pub(crate) mod read;
 #[cfg(test)]

@@ -48,72 +48,34 @@ impl Locator for MemoryLocator {
         })
     }
 
-    fn unbind_gate<'a>(
-        &'a self,
-        uid: Uid,
-        gid: &'a Gid,
-    ) -> BoxFuture<'a, Result<bool, LocateError>> {
-        Box::pin(async move {
-            Ok(self.forget(uid, |place| {
-                place.gate.take_if(|known| known == gid).is_some()
-            }))
-        })
+    fn unbind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<bool, LocateError>> {
+        Box::pin(async move { Ok(self.forget(uid, |place| place.gate.take_if(|known| known == gid).is_some())) })
     }
 
     fn locate_gate(&self, uid: Uid) -> BoxFuture<'_, Result<Option<Gid>, LocateError>> {
         Box::pin(async move { Ok(self.lock().get(&uid).and_then(|place| place.gate.clone())) })
     }
 
-    fn bind_node<'a>(
-        &'a self,
-        uid: Uid,
-        name: &'a str,
-        nid: &'a Nid,
-    ) -> BoxFuture<'a, Result<(), LocateError>> {
+    fn bind_node<'a>(&'a self, uid: Uid, name: &'a str, nid: &'a Nid) -> BoxFuture<'a, Result<(), LocateError>> {
         Box::pin(async move {
-            self.lock()
-                .entry(uid)
-                .or_default()
-                .nodes
-                .insert(name.to_owned(), nid.clone());
+            self.lock().entry(uid).or_default().nodes.insert(name.to_owned(), nid.clone());
             Ok(())
         })
     }
 
-    fn unbind_node<'a>(
-        &'a self,
-        uid: Uid,
-        name: &'a str,
-        nid: &'a Nid,
-    ) -> BoxFuture<'a, Result<bool, LocateError>> {
+    fn unbind_node<'a>(&'a self, uid: Uid, name: &'a str, nid: &'a Nid) -> BoxFuture<'a, Result<bool, LocateError>> {
         Box::pin(async move {
             Ok(self.forget(uid, |place| {
-                place.nodes.get(name).is_some_and(|known| known == nid)
-                    && place.nodes.remove(name).is_some()
+                place.nodes.get(name).is_some_and(|known| known == nid) && place.nodes.remove(name).is_some()
             }))
         })
     }
 
-    fn locate_node<'a>(
-        &'a self,
-        uid: Uid,
-        name: &'a str,
-    ) -> BoxFuture<'a, Result<Option<Nid>, LocateError>> {
-        Box::pin(async move {
-            Ok(self
-                .lock()
-                .get(&uid)
-                .and_then(|place| place.nodes.get(name).cloned()))
-        })
+    fn locate_node<'a>(&'a self, uid: Uid, name: &'a str) -> BoxFuture<'a, Result<Option<Nid>, LocateError>> {
+        Box::pin(async move { Ok(self.lock().get(&uid).and_then(|place| place.nodes.get(name).cloned())) })
     }
 
     fn locate_nodes(&self, uid: Uid) -> BoxFuture<'_, Result<BTreeMap<String, Nid>, LocateError>> {
-        Box::pin(async move {
-            Ok(self
-                .lock()
-                .get(&uid)
-                .map(|place| place.nodes.clone())
-                .unwrap_or_default())
-        })
+        Box::pin(async move { Ok(self.lock().get(&uid).map(|place| place.nodes.clone()).unwrap_or_default()) })
     }
 }

@@ -18,39 +18,21 @@ pub trait Locator: Send + Sync + fmt::Debug + 'static {
     fn bind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<(), LocateError>>;
 
     /// The user left this gate. Changes nothing, and says `false`, if another gate was noted meanwhile or none is.
-    fn unbind_gate<'a>(
-        &'a self,
-        uid: Uid,
-        gid: &'a Gid,
-    ) -> BoxFuture<'a, Result<bool, LocateError>>;
+    fn unbind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<bool, LocateError>>;
 
     /// The gate of the user.
     fn locate_gate(&self, uid: Uid) -> BoxFuture<'_, Result<Option<Gid>, LocateError>>;
 
     /// The user's stateful routes of the nodes called `name` go to `nid` now; a node noted before for this name is
     /// forgotten, those of other names are not.
-    fn bind_node<'a>(
-        &'a self,
-        uid: Uid,
-        name: &'a str,
-        nid: &'a Nid,
-    ) -> BoxFuture<'a, Result<(), LocateError>>;
+    fn bind_node<'a>(&'a self, uid: Uid, name: &'a str, nid: &'a Nid) -> BoxFuture<'a, Result<(), LocateError>>;
 
     /// The user left this node. Changes nothing, and says `false`, if another node was noted meanwhile for this name or
     /// none is.
-    fn unbind_node<'a>(
-        &'a self,
-        uid: Uid,
-        name: &'a str,
-        nid: &'a Nid,
-    ) -> BoxFuture<'a, Result<bool, LocateError>>;
+    fn unbind_node<'a>(&'a self, uid: Uid, name: &'a str, nid: &'a Nid) -> BoxFuture<'a, Result<bool, LocateError>>;
 
     /// The node called `name` that the user is bound to.
-    fn locate_node<'a>(
-        &'a self,
-        uid: Uid,
-        name: &'a str,
-    ) -> BoxFuture<'a, Result<Option<Nid>, LocateError>>;
+    fn locate_node<'a>(&'a self, uid: Uid, name: &'a str) -> BoxFuture<'a, Result<Option<Nid>, LocateError>>;
 
     /// Every node that the user is bound to, by name.
     fn locate_nodes(&self, uid: Uid) -> BoxFuture<'_, Result<BTreeMap<String, Nid>, LocateError>>;

@@ -246,9 +246,8 @@ impl FromStr for Target {
     type Err = InvalidTarget;
 
     fn from_str(target: &str) -> Result<Self, InvalidTarget> {
-        let is_address = |text: &str| {
-            text.parse::<http::uri::Authority>().is_ok_and(|authority| authority.port_u16().is_some())
-        };
+        let is_address =
+            |text: &str| text.parse::<http::uri::Authority>().is_ok_and(|authority| authority.port_u16().is_some());
         let parsed = match target.split_once("://") {
             Some(("discovery", name)) => Self::Service(name.to_owned()),
             Some(("direct", rest)) if is_address(rest) => Self::Address(rest.to_owned()),

@@ -4,28 +4,18 @@
 //! they are plain gRPC with protobuf bodies at `/package.Service/Method`, so that clients and servers in any language
 //! take part.
 //!
-//! # What generated code looks like
 //! ```text
-//! pub trait Wallet: Send + Sync + 'static {
-//!     fn incr_gold(&self, request: mesh::Request<Q>) -> impl Future<Output = Result<mesh::Response<R>, mesh::Status>> + Send;
+//! impl Wallet for MyWallet {
+//!     async fn incr_gold(&self, request: mesh::Request<IncrGoldRequest>) -> Result<mesh::Response<IncrGoldResponse>, mesh::Status> { .. }
 //! }
-//! pub struct WalletServer<T>(Arc<T>);                      // new(T)
-//! impl<T: Wallet> mesh::Service for WalletServer<T> {       // what Mesh::builder().serve(..) and Channel::local(..) take
-//!     const NAME: &'static str = "wallet";
-//!     type Grpc = wallet_grpc::wallet_server::WalletServer<WalletBytes<T>>;    // tonic-build, default stubs, BytesCodec
-//!     fn into_grpc(self) -> Self::Grpc { .. }
-//! }
-//! #[tonic::async_trait] impl<T: Wallet> wallet_grpc::wallet_server::Wallet for WalletBytes<T> {
-//!     async fn incr_gold(&self, request: mesh::Request<Bytes>) -> Result<mesh::Response<Bytes>, mesh::Status> {
-//!         mesh::respond(self.0.incr_gold(mesh::read(request)?).await)
-//!     }
-//! }
-//! impl WalletClient {                                       // holds a mesh::Channel; no tonic-build client is needed
-//!     pub async fn incr_gold(&self, request: impl mesh::IntoRequest<Q>) -> Result<mesh::Response<R>, mesh::Status> {
-//!         self.channel.unary("/pkg.Wallet/IncrGold", request.into_request()).await
-//!     }
-//! }
+//! App::new().mesh(Mesh::builder().addr("10.0.0.5:8011").serve(WalletServer::new(MyWallet)).build())
+//!
+//! let wallet = WalletClient::connect(ctx.cluster(), "discovery://wallet").await?;      // once; clones share connections
+//! let total = wallet.incr_gold(IncrGoldRequest { uid, gold: 5 }).await?.into_inner().total;
 //! ```
+//!
+//! A handler's `due::Error` becomes a [`Status`] with `?`. A panic in a handler, or in a stream it returned, fails that
+//! call with `internal`. Messages are at most 4 MiB. There is no TLS yet.
 
 mod channel;
 mod codec;
@@ -96,13 +86,15 @@ impl Mesh {
     pub async fn start(self, backends: &Backends) -> Result<RunningMesh, MeshError> {
         let MeshBuilder { id, name, addr, advertise, drain, names, services } = self.settings;
         let router = Router::new(services)?;
-        let listener = TcpListener::bind(&addr).await.map_err(|source| MeshError::Bind { addr: addr.clone(), source })?;
+        let listener =
+            TcpListener::bind(&addr).await.map_err(|source| MeshError::Bind { addr: addr.clone(), source })?;
         let addr = listener.local_addr().map_err(|source| MeshError::Bind { addr, source })?;
 
         let mut instance = Instance::new(Kind::Mesh, id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()));
         instance.alias = name;
         instance.services = names;
-        instance.endpoint = format!("grpc://{}?is_secure=false", advertise.unwrap_or_else(|| reachable(addr).to_string()));
+        instance.endpoint =
+            format!("grpc://{}?is_secure=false", advertise.unwrap_or_else(|| reachable(addr).to_string()));
 
         let (finish, cut) = (CancellationToken::new(), CancellationToken::new());
         let serve = stop::serve(listener, router, finish.clone(), cut.clone());
@@ -285,6 +277,9 @@ impl fmt::Debug for MeshBuilder {
 
 impl fmt::Debug for RunningMesh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunningMesh").field("instance", &self.instance).field("addr", &self.addr).finish_non_exhaustive()
+        f.debug_struct("RunningMesh")
+            .field("instance", &self.instance)
+            .field("addr", &self.addr)
+            .finish_non_exhaustive()
     }
 }

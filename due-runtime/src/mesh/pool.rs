@@ -27,13 +27,12 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// The instances of one target.
 pub(super) struct Pool {
     target: Target,
-    watch: Option<Watch>,
     table: Mutex<Table>,
     turn: AtomicUsize,
 }
 
 struct Table {
-    /// Kept to see cheaply whether the registry has said anything new.
+    /// None for an address: its one link never changes.
     watch: Option<Watch>,
     seen: Option<Instances>,
     /// Everything that matches and is not `shut`: a link survives changes of state.
@@ -44,14 +43,14 @@ struct Table {
 
 impl Pool {
     pub(super) fn watching(target: Target, watch: Watch) -> Self {
-        let table = Table { watch: Some(watch.clone()), seen: None, all: Vec::new(), best: Arc::from([]) };
-        Self { target, watch: Some(watch), table: Mutex::new(table), turn: AtomicUsize::new(0) }
+        let table = Table { watch: Some(watch), seen: None, all: Vec::new(), best: Arc::from([]) };
+        Self { target, table: Mutex::new(table), turn: AtomicUsize::new(0) }
     }
 
     pub(super) fn fixed(address: String) -> Self {
         let link = Arc::new(Link::new(String::new(), &address, false));
         let table = Table { watch: None, seen: None, all: Vec::new(), best: Arc::from([link]) };
-        Self { target: Target::Address(address), watch: None, table: Mutex::new(table), turn: AtomicUsize::new(0) }
+        Self { target: Target::Address(address), table: Mutex::new(table), turn: AtomicUsize::new(0) }
     }
 
     /// `timeout` is for finding an instance; how long the answer may take is the caller's concern.
@@ -110,7 +109,7 @@ impl Pool {
 
     async fn first_instance(&self) -> Result<(), Status> {
         let gone = || Status::unavailable(format!("no instance of {self}, and the registry is closed"));
-        let mut watch = self.watch.clone().ok_or_else(gone)?;
+        let mut watch = self.lock().watch.clone().ok_or_else(gone)?;
         while self.links().is_empty() {
             watch.next().await.ok_or_else(gone)?;
         }
@@ -125,7 +124,8 @@ impl Pool {
             if !table.seen.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &list)) {
                 table.all = self.matching(&list, &table.all);
                 let best = table.all.iter().map(|(state, _)| *state).min();
-                table.best = table.all.iter().filter(|(state, _)| Some(*state) == best).map(|(_, link)| link.clone()).collect();
+                table.best =
+                    table.all.iter().filter(|(state, _)| Some(*state) == best).map(|(_, link)| link.clone()).collect();
                 table.seen = Some(list);
             }
         }
@@ -144,7 +144,8 @@ impl Pool {
         });
         ours.filter_map(|instance| {
             let address = instance.address()?;
-            let link = known.iter().map(|(_, link)| link).find(|link| link.id == instance.id && link.address == address);
+            let link =
+                known.iter().map(|(_, link)| link).find(|link| link.id == instance.id && link.address == address);
             let fresh = || Arc::new(Link::new(instance.id.clone(), address, instance.is_secure()));
             Some((instance.state, link.map_or_else(fresh, Arc::clone)))
         })

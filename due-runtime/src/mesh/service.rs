@@ -46,12 +46,15 @@ impl Handler {
         let call = move |request: Request<Body>| -> BoxFuture<'static, Response<Body>> {
             let mut grpc = grpc.clone();
             Box::pin(async move {
-                let path = request.uri().path().to_owned();
+                let uri = request.uri().clone();
                 match catch_panic(async move { tower_service::Service::call(&mut grpc, request).await }).await {
                     Ok(Ok(response)) => response,
                     Ok(Err(never)) => match never {},
                     Err(_) => {
-                        tracing::error!(path, "a mesh handler panicked; its call fails, nothing else does");
+                        tracing::error!(
+                            path = uri.path(),
+                            "a mesh handler panicked; its call fails, nothing else does"
+                        );
                         Status::internal("internal error").into_http()
                     }
                 }

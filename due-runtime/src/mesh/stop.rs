@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -13,6 +14,9 @@ use tonic::transport::Server;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use super::service::Router;
+
+/// A silent client is asked this often whether it lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// Serves until `finish`, then until the last call is answered. `cut` ends it at once.
 pub(super) async fn serve(listener: TcpListener, router: Router, finish: CancellationToken, cut: CancellationToken) {
@@ -26,7 +30,8 @@ pub(super) async fn serve(listener: TcpListener, router: Router, finish: Cancell
             () = cut.cancelled() => {}
         }
     };
-    if let Err(error) = Server::builder().serve_with_incoming_shutdown(router, streams, stop).await {
+    let server = Server::builder().http2_keepalive_interval(Some(KEEP_ALIVE));
+    if let Err(error) = server.serve_with_incoming_shutdown(router, streams, stop).await {
         tracing::error!(error = &error as &dyn std::error::Error, "mesh server ended");
     }
 }

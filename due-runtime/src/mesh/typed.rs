@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -77,7 +78,7 @@ pub fn respond<R: Body>(result: Result<Response<R>, Status>) -> Result<Response<
 pub fn respond_stream<R: Body>(
     result: Result<Response<BoxStream<R>>, Status>,
 ) -> Result<Response<BoxStream<Bytes>>, Status> {
-    Ok(result?.map(|messages| -> BoxStream<Bytes> { Box::pin(Encoded { messages }) }))
+    Ok(result?.map(|messages| -> BoxStream<Bytes> { Box::pin(Encoded { messages: Some(messages) }) }))
 }
 
 /// All requests of a stream, for mocks.
@@ -95,14 +96,23 @@ pub fn stream_of<R: Send + 'static>(responses: Vec<R>) -> BoxStream<R> {
 }
 
 struct Encoded<R> {
-    messages: BoxStream<R>,
+    /// `None` after a panic.
+    messages: Option<BoxStream<R>>,
 }
 
 impl<R: Body> Stream for Encoded<R> {
     type Item = Result<Bytes, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.messages.as_mut().poll_next(cx).map(|next| next.map(|message| encode(&message?)))
+        let Some(messages) = &mut self.messages else { return Poll::Ready(None) };
+        match catch_unwind(AssertUnwindSafe(|| messages.as_mut().poll_next(cx))) {
+            Ok(next) => next.map(|next| next.map(|message| encode(&message?))),
+            Err(_) => {
+                self.messages = None;
+                tracing::error!("a stream of a mesh handler panicked; its call fails, nothing else does");
+                Poll::Ready(Some(Err(Status::internal("internal error"))))
+            }
+        }
     }
 }
 

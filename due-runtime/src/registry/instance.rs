@@ -29,25 +29,13 @@ pub struct Instance {
     /// Whether it takes traffic.
     pub state: State,
     /// Nodes: the session events it handles, 1 connect, 2 reconnect, 3 disconnect.
-    #[serde(
-        default,
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_is_empty"
-    )]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_empty")]
     pub events: Vec<i32>,
     /// Nodes: what it serves.
-    #[serde(
-        default,
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_is_empty"
-    )]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_empty")]
     pub routes: Vec<InstanceRoute>,
     /// Meshes: the discovery names it serves.
-    #[serde(
-        default,
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_is_empty"
-    )]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_empty")]
     pub services: Vec<String>,
     /// `scheme://host:port?is_secure=false`, the scheme is drpc, grpc or rpcx.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -56,11 +44,7 @@ pub struct Instance {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub weight: i32,
     /// What the operator adds.
-    #[serde(
-        default,
-        skip_serializing_if = "BTreeMap::is_empty",
-        deserialize_with = "null_is_empty"
-    )]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_is_empty")]
     pub metadata: BTreeMap<String, String>,
 }
 
@@ -86,17 +70,13 @@ impl Instance {
     pub fn address(&self) -> Option<&str> {
         let (_, rest) = self.endpoint.split_once("://")?;
         let address = rest.split(['?', '/']).next()?;
-        address
-            .rsplit_once(':')
-            .filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())?;
+        address.rsplit_once(':').filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())?;
         Some(address)
     }
 
     /// Whether the endpoint asks for TLS: only `is_secure=true` does.
     pub fn is_secure(&self) -> bool {
-        self.endpoint
-            .split_once('?')
-            .is_some_and(|(_, query)| query.split('&').any(|pair| pair == "is_secure=true"))
+        self.endpoint.split_once('?').is_some_and(|(_, query)| query.split('&').any(|pair| pair == "is_secure=true"))
     }
 }
 
@@ -127,12 +107,7 @@ impl InstanceRoute {
 
 impl From<&RouteSpec> for InstanceRoute {
     fn from(spec: &RouteSpec) -> Self {
-        Self {
-            id: spec.id.0,
-            internal: spec.internal,
-            stateful: spec.stateful,
-            authorized: spec.authorized,
-        }
+        Self { id: spec.id.0, internal: spec.internal, stateful: spec.stateful, authorized: spec.authorized }
     }
 }
 

@@ -34,21 +34,15 @@ impl MemoryRegistry {
 impl Registry for MemoryRegistry {
     fn register(&self, instance: Instance) -> BoxFuture<'_, Result<(), RegistryError>> {
         Box::pin(async move {
-            self.change(instance.kind, |list| {
-                match list.iter_mut().find(|known| known.id == instance.id) {
-                    Some(known) => *known = instance,
-                    None => list.push(instance),
-                }
+            self.change(instance.kind, |list| match list.iter_mut().find(|known| known.id == instance.id) {
+                Some(known) => *known = instance,
+                None => list.push(instance),
             });
             Ok(())
         })
     }
 
-    fn deregister<'a>(
-        &'a self,
-        kind: Kind,
-        id: &'a str,
-    ) -> BoxFuture<'a, Result<(), RegistryError>> {
+    fn deregister<'a>(&'a self, kind: Kind, id: &'a str) -> BoxFuture<'a, Result<(), RegistryError>> {
         Box::pin(async move {
             self.change(kind, |list| list.retain(|known| known.id != id));
             Ok(())

@@ -24,11 +24,7 @@ pub trait Registry: Send + Sync + fmt::Debug + 'static {
     fn register(&self, instance: Instance) -> BoxFuture<'_, Result<(), RegistryError>>;
 
     /// Takes the instance with this kind and id back. One that is not there is no error.
-    fn deregister<'a>(
-        &'a self,
-        kind: Kind,
-        id: &'a str,
-    ) -> BoxFuture<'a, Result<(), RegistryError>>;
+    fn deregister<'a>(&'a self, kind: Kind, id: &'a str) -> BoxFuture<'a, Result<(), RegistryError>>;
 
     /// The instances of one kind as the registry knows them now, each id once.
     fn list(&self, kind: Kind) -> BoxFuture<'_, Result<Instances, RegistryError>>;

@@ -1,6 +1,8 @@
 //! Ways for packets to travel between client and gate. Heartbeats, queues and drains live above, once for all of them.
 
 mod framed;
+#[cfg(any(feature = "tcp", feature = "ws"))]
+mod listener;
 pub mod mem;
 #[cfg(feature = "tcp")]
 pub mod tcp;

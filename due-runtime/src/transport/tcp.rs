@@ -2,21 +2,18 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::net::{TcpStream, ToSocketAddrs};
 
+use super::listener::Listener;
 use super::{FramedRead, FramedWrite, Incoming, Peer, Transport};
 use crate::packet::Format;
-
-/// Time for the cause of a failed accept to pass, as too many open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Listens on a TCP port. `TCP_NODELAY` is set on every connection.
 #[derive(Debug)]
 pub struct Tcp {
-    listener: TcpListener,
+    listener: Listener,
 }
 
 impl Tcp {
@@ -25,7 +22,7 @@ impl Tcp {
     /// # Errors
     /// When the address cannot be resolved or is taken.
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(addr).await? })
+        Ok(Self { listener: Listener::bind(addr).await? })
     }
 }
 
@@ -33,12 +30,12 @@ impl Transport for Tcp {
     type Incoming = TcpIncoming;
 
     async fn accept(&mut self) -> (TcpIncoming, Peer) {
-        let (stream, peer) = accept(&self.listener).await;
+        let (stream, peer) = self.listener.accept().await;
         (TcpIncoming { stream }, peer)
     }
 
     fn local_addr(&self) -> String {
-        url("tcp", &self.listener)
+        self.listener.url("tcp")
     }
 }
 
@@ -68,30 +65,4 @@ pub async fn connect(
     format: Arc<Format>,
 ) -> io::Result<(FramedRead<OwnedReadHalf>, FramedWrite<OwnedWriteHalf>)> {
     TcpIncoming { stream: TcpStream::connect(addr).await? }.open(format).await
-}
-
-pub(super) async fn accept(listener: &TcpListener) -> (TcpStream, Peer) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, addr)) => return (stream, Peer::Addr(addr)),
-            Err(err) if is_of_connection(&err) => {}
-            Err(err) => {
-                tracing::warn!(error = &err as &dyn std::error::Error, "cannot accept clients");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-pub(super) fn url(scheme: &str, listener: &TcpListener) -> String {
-    match listener.local_addr() {
-        Ok(addr) => format!("{scheme}://{addr}"),
-        Err(_) => format!("{scheme}://?"),
-    }
-}
-
-/// Whether only the connection that was to be accepted has failed.
-fn is_of_connection(err: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(err.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }

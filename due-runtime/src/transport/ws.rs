@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, Stream, StreamExt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
@@ -20,7 +20,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::{CLOSE_WAIT, CloseReason, Inbound, Incoming, PacketRead, PacketWrite, Peer, ReadError, Transport, tcp};
+use super::listener::Listener;
+use super::{CLOSE_WAIT, CloseReason, Inbound, Incoming, PacketRead, PacketWrite, Peer, ReadError, Transport};
 use crate::packet::{DecodeError, Dialect, Format};
 
 const HANDSHAKE_WAIT: Duration = Duration::from_secs(10);
@@ -41,7 +42,7 @@ const FRAME_HEAD: usize = 14;
 /// Compression and subprotocols are never agreed on; text messages are ignored; pings are answered.
 #[derive(Debug)]
 pub struct Ws {
-    listener: TcpListener,
+    listener: Listener,
     path: Arc<str>,
     dialect: Option<Dialect>,
 }
@@ -52,7 +53,7 @@ impl Ws {
     /// # Errors
     /// When the address cannot be resolved or is taken.
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(addr).await?, path: "/".into(), dialect: None })
+        Ok(Self { listener: Listener::bind(addr).await?, path: "/".into(), dialect: None })
     }
 
     /// The path that clients must ask for; others get 404. A path that ends in `/` also stands for everything below it.
@@ -75,12 +76,12 @@ impl Transport for Ws {
     type Incoming = WsIncoming;
 
     async fn accept(&mut self) -> (WsIncoming, Peer) {
-        let (stream, peer) = tcp::accept(&self.listener).await;
+        let (stream, peer) = self.listener.accept().await;
         (WsIncoming { stream, path: Arc::clone(&self.path) }, peer)
     }
 
     fn local_addr(&self) -> String {
-        tcp::url("ws", &self.listener) + if &*self.path == "/" { "" } else { &self.path }
+        self.listener.url("ws") + if &*self.path == "/" { "" } else { &self.path }
     }
 
     fn dialect(&self) -> Option<Dialect> {

@@ -54,6 +54,7 @@ impl Wallet for Named {
         let some = tokio_stream::iter((1..=gold).map(|total| Ok(self.answer(total))).collect::<Vec<_>>());
         match gold {
             0 => Ok(Response::new(Box::pin(tokio_stream::pending()))),
+            -1 => Ok(Response::new(Box::pin(tokio_stream::once(()).map(|()| panic!("gold below zero"))))),
             _ => Ok(Response::new(Box::pin(some))),
         }
     }
@@ -317,6 +318,10 @@ async fn a_panic_fails_one_call_only() {
     assert_eq!(who(&client).await, "m1");
     let error = client.incr_gold(gold(-2)).await.unwrap_err();
     assert_eq!((error.code(), error.message()), (Code::Unauthenticated, "no such user"));
+
+    let error = client.watch(gold(-1)).await.unwrap().into_inner().message().await.unwrap_err();
+    assert_eq!((error.code(), error.message()), (Code::Internal, "internal error"));
+    assert_eq!(who(&client).await, "m1");
     mesh.stop().await;
 }
 

@@ -18,19 +18,19 @@ use due::codegen::{Bytes, BytesMut, tonic};
 use due::mesh::{self, Channel, Request, Response, Status};
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct IncrGoldRequest {
+pub(crate) struct IncrGoldRequest {
     #[prost(int64, tag = "1")]
-    pub uid: i64,
+    pub(crate) uid: i64,
     #[prost(int64, tag = "2")]
-    pub gold: i64,
+    pub(crate) gold: i64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct IncrGoldResponse {
+pub(crate) struct IncrGoldResponse {
     #[prost(int64, tag = "1")]
-    pub total: i64,
+    pub(crate) total: i64,
     #[prost(string, tag = "2")]
-    pub by: String,
+    pub(crate) by: String,
 }
 
 macro_rules! bodies {
@@ -50,7 +50,7 @@ macro_rules! bodies {
 }
 bodies!(IncrGoldRequest, IncrGoldResponse);
 
-pub trait Wallet: Send + Sync + 'static {
+pub(crate) trait Wallet: Send + Sync + 'static {
     fn incr_gold(
         &self,
         request: Request<IncrGoldRequest>,
@@ -67,10 +67,10 @@ pub trait Wallet: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Response<IncrGoldResponse>, Status>> + Send;
 }
 
-pub struct WalletServer<T>(Arc<T>);
+pub(crate) struct WalletServer<T>(Arc<T>);
 
 impl<T: Wallet> WalletServer<T> {
-    pub fn new(service: T) -> Self {
+    pub(crate) fn new(service: T) -> Self {
         Self(Arc::new(service))
     }
 }
@@ -85,28 +85,28 @@ impl<T: Wallet> mesh::Service for WalletServer<T> {
 }
 
 #[derive(Clone)]
-pub struct WalletClient(Channel);
+pub(crate) struct WalletClient(Channel);
 
 impl WalletClient {
-    pub fn new(channel: Channel) -> Self {
+    pub(crate) fn new(channel: Channel) -> Self {
         Self(channel)
     }
 
-    pub async fn incr_gold(
+    pub(crate) async fn incr_gold(
         &self,
         request: impl mesh::IntoRequest<IncrGoldRequest>,
     ) -> Result<Response<IncrGoldResponse>, Status> {
         self.0.unary("/wallet.v1.Wallet/IncrGold", request.into_request()).await
     }
 
-    pub async fn watch(
+    pub(crate) async fn watch(
         &self,
         request: impl mesh::IntoRequest<IncrGoldRequest>,
     ) -> Result<Response<mesh::Streaming<IncrGoldResponse>>, Status> {
         self.0.server_streaming("/wallet.v1.Wallet/Watch", request.into_request()).await
     }
 
-    pub async fn sum(
+    pub(crate) async fn sum(
         &self,
         request: impl mesh::IntoStreamingRequest<Stream = impl Stream<Item = IncrGoldRequest> + Send + 'static>,
     ) -> Result<Response<IncrGoldResponse>, Status> {
@@ -122,7 +122,7 @@ mod grpc {
     use tonic::codegen::{BoxFuture, http};
     use tonic::server::{ClientStreamingService, Grpc, NamedService, ServerStreamingService, UnaryService};
 
-    pub struct WalletServer<T>(pub Arc<T>);
+    pub(crate) struct WalletServer<T>(pub(super) Arc<T>);
 
     impl<T> Clone for WalletServer<T> {
         fn clone(&self) -> Self {
@@ -150,7 +150,9 @@ mod grpc {
                     Box::pin(async move { Ok(Grpc::new(mesh::BytesCodec).unary(IncrGold(inner), request).await) })
                 }
                 "/wallet.v1.Wallet/Watch" => {
-                    Box::pin(async move { Ok(Grpc::new(mesh::BytesCodec).server_streaming(Watch(inner), request).await) })
+                    Box::pin(
+                        async move { Ok(Grpc::new(mesh::BytesCodec).server_streaming(Watch(inner), request).await) },
+                    )
                 }
                 "/wallet.v1.Wallet/Sum" => {
                     Box::pin(async move { Ok(Grpc::new(mesh::BytesCodec).client_streaming(Sum(inner), request).await) })

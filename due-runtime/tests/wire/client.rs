@@ -40,7 +40,7 @@ async fn every_width_order_and_dialect_is_understood() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn calls_share_a_connection() {
     let app = echo_app(Format::new().seq_width(SeqWidth::One)).await;
     for scheme in ["tcp://", "ws://"] {

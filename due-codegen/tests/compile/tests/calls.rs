@@ -12,8 +12,7 @@ impl Greeter for Hello {
         match request.name.as_str() {
             "" => Err(Error::new(Code::INVALID_ARGUMENT, "who are you?")),
             name => {
-                let cid = ctx.cid();
-                Waved { uid: 7 }.push(ctx.cluster(), cid).await?;
+                Waved { uid: 7 }.push(ctx.cluster(), ctx.session()).await?;
                 Ok(GreetResponse { code: 0, message: format!("hello {name}~~") })
             }
         }
@@ -37,7 +36,7 @@ async fn a_generated_client_calls_a_generated_node_in_every_codec() {
         let client = GreeterClient::new(&connection);
         let response = client.greet(GreetRequest { name: "due".into() }).await.unwrap();
         assert_eq!(response, GreetResponse { code: 0, message: "hello due~~".into() });
-        assert_eq!(waves.next().await.unwrap(), Waved { uid: 7 });
+        assert_eq!(waves.next().await.unwrap().unwrap(), Waved { uid: 7 });
 
         let refused = client.greet(GreetRequest::default()).await.unwrap();
         assert_eq!(refused, GreetResponse { code: 3, message: "who are you?".into() });
@@ -133,8 +132,8 @@ mod mesh {
         all
     }
 
-    fn golds(golds: &[i64]) -> due::mesh::BoxedRequests {
-        due::mesh::requests(golds.iter().map(|gold| GoldRequest { gold: *gold }).collect())
+    fn golds(golds: &[i64]) -> impl futures_util::Stream<Item = GoldRequest> + Send + 'static {
+        futures_util::stream::iter(golds.iter().map(|gold| GoldRequest { gold: *gold }).collect::<Vec<_>>())
     }
 
     #[tokio::test]
