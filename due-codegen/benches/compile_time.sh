@@ -60,7 +60,7 @@ awk -v n="$rpcs" -v dir="$work" 'BEGIN {
     print head "package bench.mesh;\n" options "service Bank { option (due.mesh) = { name: \"bank\" };" > mesh
     handlers = dir "/node/src/lib.rs"; services = dir "/mesh/src/lib.rs"
     print "//! Handlers.\ndue::include_proto!();\nuse bench_messages::bench::messages::*;\npub struct Handlers;" > handlers
-    print "pub fn routes() -> impl due::Routes { bench::node::GameRoutes::new(Handlers) }" > handlers
+    print "pub fn node() -> due::NodeBuilder { due::Node::builder().serve(bench::node::GameRoutes::new(Handlers)) }" > handlers
     print "impl bench::node::Game for Handlers {" > handlers
     print "//! Services.\ndue::include_proto!();\nuse bench_messages::bench::messages::*;\npub struct Services;" > services
     print "pub fn mesh() -> due::Mesh { due::Mesh::builder().serve(bench::mesh::BankServer::new(Services)).build() }" > services

@@ -36,29 +36,34 @@ pub struct Builder {
 
 impl Default for Builder {
     fn default() -> Self {
-        Self::new()
+        Self::from(Config::default())
+    }
+}
+
+impl From<Config> for Builder {
+    fn from(config: Config) -> Self {
+        Self {
+            files: Vec::new(),
+            rust: config.rust.clone().unwrap_or_default(),
+            config,
+            out: None,
+            config_path: None,
+            warnings: Diagnostics::default(),
+        }
     }
 }
 
 impl Builder {
     /// All `.proto` files below `proto`, with the defaults of `due.toml`.
     pub fn new() -> Self {
-        Self {
-            files: Vec::new(),
-            config: Config::default(),
-            rust: RustOptions::default(),
-            out: None,
-            config_path: None,
-            warnings: Diagnostics::default(),
-        }
+        Self::default()
     }
 
     /// What a `due.toml` says. Its `out` serves `cargo due generate`: in a build script the output goes to `OUT_DIR`
     /// all the same, unless [`out_dir`](Self::out_dir) is called.
     pub fn from_config(path: impl AsRef<Path>) -> Result<Self, Error> {
         let (config, warnings) = Config::load(&path)?;
-        let rust = config.rust.clone().unwrap_or_default();
-        Ok(Self { rust, config, warnings, config_path: Some(path.as_ref().to_owned()), ..Self::new() })
+        Ok(Self { warnings, config_path: Some(path.as_ref().to_owned()), ..Self::from(config) })
     }
 
     /// Files to generate from, as paths or as import names. Without any, every `.proto` below the roots.

@@ -1,4 +1,4 @@
-//! The one boxed future of the crate's object-safe traits.
+//! The one boxed future of the crate's object-safe traits, and a fence around code that may panic.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,7 +7,6 @@ use std::pin::Pin;
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Polls a future, and turns a panic in it into the error of the result.
-#[cfg_attr(not(feature = "mesh"), allow(dead_code))]
 pub(crate) async fn catch_panic<F: Future>(future: F) -> std::thread::Result<F::Output> {
     let mut future = std::pin::pin!(future);
     // What the future was about to change is dropped with it; nothing of it is looked at again.

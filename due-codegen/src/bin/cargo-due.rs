@@ -69,9 +69,11 @@ fn generate(args: &Generate) -> Result<bool, Failure> {
             Config::find(here).ok_or_else(|| Failure::text("no due.toml in this folder or above it"))?
         }
     };
-    let (config, _) = Config::load(&path)?;
-    let builder = Builder::from_config(&path)?;
-    let Some(rust) = config.rust else {
+    let (config, warnings) = Config::load(&path)?;
+    show(&warnings);
+    let rust = config.rust.clone();
+    let builder = Builder::from(config);
+    let Some(rust) = rust else {
         show(&builder.check()?);
         eprintln!("nothing is generated: `{}` has no section [rust]", path.display());
         return Ok(true);

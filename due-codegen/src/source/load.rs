@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use miette::Diagnostic as _;
+use prost_reflect::DescriptorPool;
 use prost_reflect::prost_types::FileDescriptorProto;
-use prost_reflect::{DescriptorError, DescriptorPool};
 use protox::file::{File, FileResolver, GoogleFileResolver};
 
+use super::findings::report_check_error;
 use super::roots::Roots;
 use super::token::{self, Kind};
 use super::{OPTIONS_PROTO, SourceFile, Sources, bytes};
 use crate::diagnostic::{Diagnostic, Place, Report, Source};
 use crate::nearest::nearest;
-use crate::options;
 
 /// Text of the file that a user imports as `due/options.proto`.
 const OPTIONS_TEXT: &str = include_str!("../../proto/due/options.proto");
@@ -346,78 +346,6 @@ fn edition(text: &str) -> Option<Range<usize>> {
     let (word, equals, value) = (tokens.next()?, tokens.next()?, tokens.next()?);
     let found = &text[word.span.clone()] == "edition" && equals.kind == Kind::Mark(b'=') && value.kind == Kind::Text;
     found.then_some(word.span.start..value.span.end)
-}
-
-fn report_check_error(err: DescriptorError, source: &Arc<Source>, pool: &DescriptorPool, report: &mut Report) {
-    let in_a_file = err.file().is_some();
-    // The columns are bytes, but they are looked up as characters: in this mask of the text both are the same.
-    let mask: String = source.text.bytes().map(|byte| if byte.is_ascii() { char::from(byte) } else { '?' }).collect();
-    let err = if in_a_file { err.with_source_code(&mask) } else { err };
-    for part in std::iter::once(&err as &dyn miette::Diagnostic).chain(err.related().into_iter().flatten()) {
-        let mut message = part.to_string();
-        let mut help = part.help().map(|help| help.to_string());
-        let mut labels: Vec<_> = part.labels().into_iter().flatten().collect();
-        // The finding itself first, then what it clashes with.
-        labels.sort_by_key(|label| !matches!(label.label(), Some("found here" | "defined again here")));
-        let place = |label: &miette::LabeledSpan| source.place(label.offset()..label.offset() + label.len());
-        let mut places: Vec<(Place, &str)> =
-            labels.iter().map(|label| (place(label), label.label().unwrap_or_default())).collect();
-        if let (Some(inner), Some((place, _))) = (part.diagnostic_source(), places.first_mut()) {
-            message = inner.to_string();
-            narrow(place, inner);
-            help = help.or_else(|| nearest_field(&message, pool));
-        }
-        let unknown = |name: &&str| name.starts_with("due.") && !options::NAMES.contains(name);
-        let unknown = quoted(&message).find(unknown).filter(|_| part.diagnostic_source().is_none());
-        if let Some((name, near)) =
-            unknown.and_then(|name| Some((name, nearest(name, options::NAMES.iter().copied())?)))
-        {
-            help = Some(format!("did you mean `{near}`?"));
-            message = format!("option `{name}` is not defined");
-        }
-        let mut error = Diagnostic::error(&message);
-        if places.is_empty() {
-            error = error.at(&source.place(0..0), "");
-        }
-        for (i, (place, text)) in places.iter().enumerate() {
-            error = error.at(place, if i == 0 { "" } else { text });
-        }
-        let due = quoted(&message).any(|name| name.trim_start_matches('(').starts_with("due."));
-        match help {
-            Some(help) => error = error.help(help),
-            None if due => error = error.help(format!("`{OPTIONS_PROTO}` says which options there are")),
-            None => {}
-        }
-        report.push(error);
-    }
-}
-
-/// For "field 'statefull' not found for message 'due.RouteOptions'".
-fn nearest_field(message: &str, pool: &DescriptorPool) -> Option<String> {
-    let mut names = quoted(message).filter(|_| message.contains("not found for message"));
-    let (field, owner) = (names.next()?, pool.get_message_by_name(names.next()?)?);
-    let fields: Vec<_> = owner.fields().collect();
-    let near = nearest(field, fields.iter().map(|field| field.name()))?;
-    Some(format!("did you mean `{near}`?"))
-}
-
-/// Errors inside an option's `{ .. }` point into a copy that is made of its tokens: the same token is the place.
-fn narrow(place: &mut Place, inner: &dyn miette::Diagnostic) {
-    let text = place.source.text.get(place.span.clone()).unwrap_or_default();
-    let Some(open) = text.find('{') else { return };
-    let label = inner.labels().and_then(|mut labels| labels.next());
-    let before = label.zip(inner.source_code()).and_then(|(label, copy)| {
-        let before = copy.read_span(&(0, label.offset()).into(), 0, 0).ok()?;
-        Some(token::tokens(&String::from_utf8_lossy(before.data())).len())
-    });
-    let start = place.span.start + open + 1;
-    if let Some(found) = before.and_then(|before| token::tokens(&text[open + 1..]).into_iter().nth(before)) {
-        place.span = start + found.span.start..start + found.span.end;
-    }
-}
-
-fn quoted(message: &str) -> impl Iterator<Item = &str> {
-    message.split(['\'', '`']).skip(1).step_by(2)
 }
 
 fn warn_about_google(roots: &Roots, report: &mut Report) {

@@ -1,5 +1,6 @@
 //! Paths in, a checked descriptor pool with comments and positions out. protox does the parsing.
 
+mod findings;
 mod load;
 pub(crate) mod roots;
 pub(crate) mod token;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::NodeCore;
+use super::serve::NodeCore;
 use crate::cluster::{Close, Cluster, ClusterError, GateAnswer, GateLink, GateOp, Push, Target};
 use crate::codec::{Body, Codec};
 use crate::error::{Code, Error, Result};

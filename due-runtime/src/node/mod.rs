@@ -3,30 +3,26 @@
 mod context;
 mod lanes;
 mod router;
+mod serve;
 
 use std::fmt;
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
-use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use context::{Context, Reply};
-use lanes::{LaneKey, Lanes};
+use lanes::Lanes;
 pub use router::RouteConflict;
 use router::Router;
+use serve::NodeCore;
 
-use crate::cluster::{Backends, Cluster, Delivery, GateLink, NodeLink, Undelivered};
+use crate::cluster::{Backends, Cluster, NodeLink};
 use crate::codec::{Codec, Unsupported};
-use crate::error::{Code, Error};
-use crate::future::BoxFuture;
-use crate::id::{Cid, Gid, Nid, RouteId};
+use crate::id::{Nid, RouteId};
 use crate::registry::{Instance, Kind, RegistryError, State};
 use crate::route::{RouteSpec, Routes};
-use crate::status::Status;
 
 /// How requests of different sessions share the node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -273,147 +269,6 @@ impl RunningNode {
         core.stop.cancel();
         core.tasks.wait().await;
         tracing::info!(nid = %core.nid, "node stopped");
-    }
-}
-
-pub(crate) struct NodeCore {
-    this: std::sync::Weak<Self>,
-    nid: Nid,
-    name: String,
-    dispatch: Dispatch,
-    lanes: Lanes,
-    router: Router,
-    cluster: Cluster,
-    tasks: TaskTracker,
-    /// Ends what still runs when the drain time is over.
-    stop: CancellationToken,
-    instance: OnceLock<Instance>,
-}
-
-impl NodeLink for NodeCore {
-    fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered> {
-        let Some(this) = self.this.upgrade().filter(|_| !self.stop.is_cancelled()) else {
-            return Err(Undelivered::Gone(delivery));
-        };
-        let key = self.lane(&delivery.gid, delivery.cid);
-        let Some(delivery) = self.lanes.enter(&key, delivery).map_err(Undelivered::Full)? else {
-            return Ok(());
-        };
-        // The first poll happens right here, on the reader's stack: most handlers never wait, and cost no task.
-        let mut request = Box::pin(Arc::clone(&this).handle(delivery));
-        let mut noop = std::task::Context::from_waker(std::task::Waker::noop());
-        loop {
-            if request.as_mut().poll(&mut noop).is_pending() {
-                let tasks = this.tasks.clone();
-                tasks.spawn(async move {
-                    let stop = this.stop.clone();
-                    stop.run_until_cancelled(this.drain_lane(key, request)).await;
-                });
-                return Ok(());
-            }
-            let Some(next) = this.lanes.next(&key) else { return Ok(()) };
-            request = Box::pin(Arc::clone(&this).handle(next));
-        }
-    }
-
-    fn room(&self, gid: &Gid, cid: Cid) -> BoxFuture<'_, ()> {
-        let key = self.lane(gid, cid);
-        Box::pin(async move {
-            self.stop.run_until_cancelled(self.lanes.room(&key)).await;
-        })
-    }
-}
-
-impl NodeCore {
-    fn lane(&self, gid: &Gid, cid: Cid) -> LaneKey {
-        match self.dispatch {
-            Dispatch::PerSession => LaneKey::Session(gid.clone(), cid),
-            Dispatch::Serial => LaneKey::Node,
-        }
-    }
-
-    async fn drain_lane(self: Arc<Self>, key: LaneKey, first: impl Future<Output = ()>) {
-        first.await;
-        while let Some(next) = self.lanes.next(&key) {
-            Arc::clone(&self).handle(next).await;
-        }
-    }
-
-    /// One request, from its bytes to its answer. Never panics, whatever the handler does.
-    async fn handle(self: Arc<Self>, delivery: Delivery) {
-        let Delivery { gid, gate, cid, uid, packet } = delivery;
-        let answer = Answer { gate: Arc::clone(&gate), cid, route: packet.route, seq: packet.seq };
-        let Some((routes, index)) = self.router.find(packet.route) else {
-            let error = Error::new(Code::NOT_FOUND, format!("no handler for route {}", packet.route));
-            return self.refuse(&answer, &error);
-        };
-        let spec = &routes.specs()[index];
-        if (spec.authorized || spec.stateful) && uid.is_none() {
-            return self.refuse(&answer, &Error::new(Code::UNAUTHORIZED, "log in first"));
-        }
-        let mut ctx = Context::new(Arc::clone(&self), gid, gate, cid, uid, packet.route, packet.seq);
-        let outcome = {
-            let mut future = match std::panic::catch_unwind(AssertUnwindSafe(|| {
-                routes.call(index, &mut ctx, packet.body)
-            })) {
-                Ok(future) => future,
-                Err(_) => return self.panicked(&answer, spec),
-            };
-            std::future::poll_fn(|cx| {
-                match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-                    Ok(Poll::Ready(outcome)) => Poll::Ready(Some(outcome)),
-                    Ok(Poll::Pending) => Poll::Pending,
-                    Err(_) => Poll::Ready(None),
-                }
-            })
-            .await
-        };
-        match outcome {
-            Some(Ok(reply)) => {
-                if let Some(packet) = reply.into_packet() {
-                    answer.send(packet);
-                }
-            }
-            Some(Err(error)) => self.refuse(&answer, &error),
-            None => self.panicked(&answer, spec),
-        }
-    }
-
-    fn panicked(&self, answer: &Answer, spec: &RouteSpec) {
-        tracing::error!(route = %answer.route, service = spec.service, method = spec.method, "the handler panicked");
-        self.refuse(answer, &Error::new(Code::INTERNAL, "internal error"));
-    }
-
-    /// The answer to a request that has no response: a status on route -1.
-    fn refuse(&self, answer: &Answer, error: &Error) {
-        if let Some(cause) = error.cause() {
-            tracing::warn!(route = %answer.route, cid = %answer.cid, %error, cause = %cause, "request failed");
-        } else {
-            tracing::debug!(route = %answer.route, cid = %answer.cid, %error, "request failed");
-        }
-        if !self.cluster.backends().statuses {
-            return;
-        }
-        let status = Status::of(answer.route, answer.seq, error);
-        match self.cluster.packet(RouteId::STATUS, answer.seq, &status) {
-            Ok(packet) => answer.send(packet),
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "a status could not be written"),
-        }
-    }
-}
-
-struct Answer {
-    gate: Arc<dyn GateLink>,
-    cid: Cid,
-    route: RouteId,
-    seq: crate::id::Seq,
-}
-
-impl Answer {
-    fn send(&self, packet: Bytes) {
-        if let Err(error) = self.gate.push(self.cid, packet) {
-            tracing::debug!(cid = %self.cid, route = %self.route, %error, "the client is gone before its answer");
-        }
     }
 }
 

@@ -1,0 +1,232 @@
+//! What a run has to say about a schema, and the collector that lets it say everything at once.
+
+mod show;
+mod source;
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use show::Compact;
+pub(crate) use source::{Place, Source};
+
+/// One finding. `Display` is the message alone; [`compact`](Self::compact) adds places and help, and as a
+/// [`miette::Diagnostic`] it makes a graphical report.
+#[derive(Clone, Debug)]
+pub struct Diagnostic {
+    severity: Severity,
+    message: String,
+    help: Option<String>,
+    labels: Vec<Label>,
+    elsewhere: Vec<Diagnostic>,
+}
+
+/// Whether the output can still be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Nothing is generated.
+    Error,
+    /// Generated all the same.
+    Warning,
+    /// Another place that belongs to an error or a warning.
+    Note,
+}
+
+/// A marked place in a source file.
+#[derive(Clone, Debug)]
+pub struct Label {
+    text: String,
+    source: Arc<Source>,
+    span: Range<usize>,
+}
+
+impl Diagnostic {
+    pub(crate) fn error(message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, message)
+    }
+
+    pub(crate) fn warning(message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, message)
+    }
+
+    fn new(severity: Severity, message: impl Into<String>) -> Self {
+        Self { severity, message: message.into(), help: None, labels: Vec::new(), elsewhere: Vec::new() }
+    }
+
+    /// The first label is where the finding is; later ones are other places that matter.
+    #[must_use]
+    pub(crate) fn at(mut self, place: &Place, text: impl Into<String>) -> Self {
+        let label = Label { text: text.into(), source: Arc::clone(&place.source), span: place.span.clone() };
+        match self.labels.first() {
+            Some(first) if !Arc::ptr_eq(&first.source, &label.source) => {
+                let mut note = Self::new(Severity::Note, label.text.clone());
+                note.labels.push(label);
+                self.elsewhere.push(note);
+            }
+            _ => self.labels.push(label),
+        }
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Whether it is an error.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
+    /// How bad it is.
+    pub fn severity(&self) -> Severity {
+        self.severity
+    }
+
+    /// What is wrong, in one line without a place.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do about it.
+    pub fn help_text(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
+    /// `file:line:column: error: message`, the source line with a mark under it, other places, and help.
+    pub fn compact(&self) -> impl fmt::Display {
+        Compact(self)
+    }
+
+    /// All places, the finding's own first.
+    pub fn labels(&self) -> impl Iterator<Item = &Label> {
+        self.labels.iter().chain(self.elsewhere.iter().flat_map(|note| &note.labels))
+    }
+
+    fn key(&self) -> (&str, usize, Severity, &str) {
+        let (file, start) = self.labels.first().map_or(("", 0), |label| (label.file(), label.span.start));
+        (file, start, self.severity, &self.message)
+    }
+}
+
+impl Label {
+    /// The file as the user named it.
+    pub fn file(&self) -> &str {
+        &self.source.name
+    }
+
+    /// Counts from 1.
+    pub fn line(&self) -> usize {
+        self.source.position(self.span.start).0
+    }
+
+    /// In characters, counts from 1.
+    pub fn column(&self) -> usize {
+        self.source.position(self.span.start).1
+    }
+
+    /// What is to be seen there; may be empty.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Diagnostic {}
+
+impl Severity {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// Collects findings; every room reports here and goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Report {
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    pub(crate) fn extend(&mut self, diagnostics: &Diagnostics) {
+        self.diagnostics.extend(diagnostics.iter().cloned());
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+
+    /// The findings in the order of files and lines.
+    pub(crate) fn finish(mut self) -> Diagnostics {
+        self.diagnostics.sort_by(|a, b| a.key().cmp(&b.key()));
+        self.diagnostics.dedup_by(|a, b| a.compact().to_string() == b.compact().to_string());
+        Diagnostics { all: self.diagnostics }
+    }
+}
+
+/// All findings of a run, in the order of files and lines. `Display` shows every one in its compact form.
+#[derive(Clone, Default)]
+pub struct Diagnostics {
+    all: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    /// Whether any of them is an error.
+    pub fn has_errors(&self) -> bool {
+        self.all.iter().any(Diagnostic::is_error)
+    }
+
+    /// The findings.
+    pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
+        self.all.iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Diagnostics {
+    type Item = &'a Diagnostic;
+    type IntoIter = std::slice::Iter<'a, Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl From<Diagnostic> for Diagnostics {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self { all: vec![diagnostic] }
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, diagnostic) in self.all.iter().enumerate() {
+            if i > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{}", diagnostic.compact())?;
+        }
+        Ok(())
+    }
+}
+
+/// As `Display`: build scripts print errors with `{:?}`.
+impl fmt::Debug for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Diagnostics {}
