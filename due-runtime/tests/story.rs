@@ -408,3 +408,29 @@ async fn two_handlers_of_one_route_are_refused_with_both_names() {
     let error = error.unwrap_err().to_string();
     assert_eq!(error, "route 1 is declared twice: by story.greet and by story.greet");
 }
+
+#[tokio::test]
+async fn an_id_that_does_not_fit_the_packet_is_refused_at_the_start() {
+    #[due::route(300)]
+    async fn far(_: &mut Context, _: Nothing) -> due::Result<Nothing> {
+        Ok(Nothing {})
+    }
+
+    let narrow = due::packet::Format::new().route_width(due::packet::RouteWidth::One);
+    let app = App::new()
+        .backends(Backends::memory().codec(Codec::Json).format(narrow))
+        .node(Node::builder().serve(due::routes![far]).build().unwrap());
+    let error = app.start().await.unwrap_err().to_string();
+    assert_eq!(error, "route 300 of story.far: ids are positive and fit the packet's 1-byte route field");
+}
+
+#[tokio::test]
+async fn a_body_without_a_form_in_the_codec_is_refused_at_the_start() {
+    let app = App::new().node(Node::builder().serve(due::routes![greet]).build().unwrap());
+    let error = app.start().await.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "route 1 of story.greet: `story::Greet` cannot travel as proto: it is a serde type; choose the codec `json` or \
+         `msgpack`, derive `prost::Message`, or write a .proto"
+    );
+}

@@ -11,6 +11,10 @@ use crate::options::number;
 impl Lowering<'_> {
     pub(super) fn code_carrier(&mut self, message: &MessageDescriptor, package: &str) -> Option<CodeCarrier> {
         let (mut codes, mut texts, mut implied) = (Vec::new(), Vec::new(), Vec::new());
+        let file = message.parent_file();
+        if message.fields().any(|field| self.sources.is_mended(&file, field.path())) {
+            return None;
+        }
         for field in message.fields() {
             let kind = field.kind();
             if self.options.code(&field) {
@@ -41,7 +45,6 @@ impl Lowering<'_> {
             }
             return None;
         };
-        let file = message.parent_file();
         let (rust_type, enum_path) = match code.kind() {
             Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => ("i64", None),
             Kind::Uint32 | Kind::Fixed32 => ("u32", None),

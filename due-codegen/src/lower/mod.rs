@@ -108,6 +108,9 @@ impl Lowering<'_> {
 
     /// A service that is none of ours.
     fn plain(&mut self, service: &ServiceDescriptor) {
+        if self.sources.is_mended(&service.parent_file(), service.path()) {
+            return;
+        }
         let mut routed = false;
         for method in service.methods().filter(|method| self.options.route(method).is_some()) {
             routed = true;
@@ -139,7 +142,8 @@ impl Lowering<'_> {
         let sources = self.sources;
         let place =
             |extension, field| option_place(sources, (&file, message.path()), path::MESSAGE_OPTIONS, extension, field);
-        if let Some(raw) = self.options.push(message) {
+        let mended = self.sources.is_mended(&file, message.path());
+        if let Some(raw) = self.options.push(message).filter(|_| !mended) {
             let id_place = place(number::PUSH, "id");
             if message.parent_message().is_some() {
                 self.report.push(
@@ -159,7 +163,7 @@ impl Lowering<'_> {
                 }
             }
         }
-        match self.options.event(message) {
+        match self.options.event(message).filter(|_| !mended) {
             Some(topic) if topic.is_empty() => self.report.push(
                 Diagnostic::error(format!("event `{}` has no topic", message.full_name()))
                     .at(&place(number::EVENT, "topic"), ""),

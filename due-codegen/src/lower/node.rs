@@ -84,6 +84,9 @@ impl Lowering<'_> {
                 );
             }
         }
+        if self.sources.is_mended(&file, method.path()) {
+            return None;
+        }
         let Some(route) = self.options.route(method) else {
             let id = self.claims.next_free();
             self.report.push(

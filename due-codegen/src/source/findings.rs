@@ -11,10 +11,12 @@ use crate::diagnostic::{Diagnostic, Place, Report, Source};
 use crate::nearest::nearest;
 use crate::options;
 
-/// Reports what prost-reflect has to say about a file. `pool` holds the files before it.
+/// Reports what prost-reflect has to say about a file. `broken`: some of its imports are missing, and what they would
+/// define is no news. `pool` holds the files before it.
 pub(super) fn report_check_error(
     err: DescriptorError,
     source: &Arc<Source>,
+    broken: bool,
     pool: &DescriptorPool,
     report: &mut Report,
 ) {
@@ -36,6 +38,7 @@ pub(super) fn report_check_error(
             narrow(place, inner);
             help = help.or_else(|| nearest_field(&message, pool));
         }
+        let consequence = broken && message.ends_with("is not defined");
         let unknown = |name: &&str| name.starts_with("due.") && !options::NAMES.contains(name);
         let unknown = quoted(&message).find(unknown).filter(|_| part.diagnostic_source().is_none());
         if let Some((name, near)) =
@@ -43,6 +46,8 @@ pub(super) fn report_check_error(
         {
             help = Some(format!("did you mean `{near}`?"));
             message = format!("option `{name}` is not defined");
+        } else if consequence {
+            continue;
         }
         let mut error = Diagnostic::error(&message);
         if places.is_empty() {

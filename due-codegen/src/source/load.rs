@@ -1,4 +1,4 @@
-//! From import names to descriptors: every file is parsed before any is judged, so that one run shows every mistake.
+//! From import names to parsed files: every one is parsed before any is judged, so that one run shows every mistake.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use miette::Diagnostic as _;
-use prost_reflect::DescriptorPool;
 use prost_reflect::prost_types::FileDescriptorProto;
 use protox::file::{File, FileResolver, GoogleFileResolver};
 
-use super::findings::report_check_error;
+use super::link::link;
 use super::roots::Roots;
 use super::token::{self, Kind};
-use super::{OPTIONS_PROTO, SourceFile, Sources, bytes};
+use super::{OPTIONS_PROTO, Sources, bytes};
 use crate::diagnostic::{Diagnostic, Place, Report, Source};
 use crate::nearest::nearest;
 
@@ -51,46 +50,8 @@ pub(crate) fn load(inputs: BTreeSet<String>, roots: &Roots, report: &mut Report)
     loader.parse_all(&inputs);
     let order = loader.order();
     let Loader { mut parsed, .. } = loader;
-    let mut pool = DescriptorPool::new();
-    let mut good: Vec<FileDescriptorProto> = Vec::new();
-    let mut files = BTreeMap::new();
-    for name in order {
-        let Some(Some(mut file)) = parsed.remove(&name) else { continue };
-        let broken = drop_broken_imports(&mut file.descriptor, &pool);
-        if let Err(err) = pool.add_file_descriptor_proto(file.descriptor.clone()) {
-            if !broken {
-                report_check_error(err, &file.source, &pool, report);
-            }
-            // prost-reflect takes a bad file out again, but forgets its extensions in the messages they extend.
-            pool = DescriptorPool::new();
-            let added = pool.add_file_descriptor_protos(good.iter().cloned());
-            debug_assert!(added.is_ok(), "files that were good stay good");
-        } else if let Some(added) = pool.get_file_by_name(&name) {
-            files.insert(name, SourceFile::new(file.source, file.path, added.file_descriptor_proto()));
-            good.push(file.descriptor);
-        }
-    }
-    Sources { pool, inputs, files }
-}
-
-/// Takes out imports that could not be had, which was reported. The file may do without them, and is checked then.
-fn drop_broken_imports(file: &mut FileDescriptorProto, pool: &DescriptorPool) -> bool {
-    let all = std::mem::take(&mut file.dependency);
-    let public: BTreeSet<i32> = std::mem::take(&mut file.public_dependency).into_iter().collect();
-    let count = all.len();
-    for (old, import) in (0..).zip(all) {
-        if pool.get_file_by_name(&import).is_some() {
-            if public.contains(&old) {
-                file.public_dependency.extend(i32::try_from(file.dependency.len()));
-            }
-            file.dependency.push(import);
-        }
-    }
-    let broken = file.dependency.len() < count;
-    if broken {
-        file.weak_dependency.clear();
-    }
-    broken
+    let files = order.into_iter().filter_map(|name| Some((name.clone(), parsed.remove(&name)??)));
+    link(files, inputs, report)
 }
 
 struct Loader<'a> {
@@ -102,10 +63,13 @@ struct Loader<'a> {
     real: BTreeMap<PathBuf, String>,
 }
 
-struct Parsed {
-    source: Arc<Source>,
-    path: Option<PathBuf>,
-    descriptor: FileDescriptorProto,
+/// A file without syntax errors.
+pub(super) struct Parsed {
+    pub(super) source: Arc<Source>,
+    pub(super) path: Option<PathBuf>,
+    pub(super) descriptor: FileDescriptorProto,
+    /// Descriptor paths of what has lost an option.
+    pub(super) mended: BTreeSet<Vec<i32>>,
 }
 
 impl Loader<'_> {
@@ -132,7 +96,7 @@ impl Loader<'_> {
     fn open(&mut self, name: &str, importer: Option<Place>) -> Option<Parsed> {
         if let Ok(file) = GoogleFileResolver::new().open_file(name) {
             let source = Arc::new(Source::new(name, ""));
-            return Some(Parsed { source, path: None, descriptor: file.into() });
+            return Some(Parsed { source, path: None, descriptor: file.into(), mended: BTreeSet::new() });
         }
         let path = self.roots.resolve(name);
         if name == OPTIONS_PROTO {
@@ -183,7 +147,7 @@ impl Loader<'_> {
             return None;
         }
         match File::from_source(name, &source.text) {
-            Ok(file) => Some(Parsed { source, path, descriptor: file.into() }),
+            Ok(file) => Some(Parsed { source, path, descriptor: file.into(), mended: BTreeSet::new() }),
             Err(err) => {
                 let related = err.related().into_iter().flatten().take(MOST_PARSE_ERRORS - 1);
                 for part in std::iter::once(&err as &dyn miette::Diagnostic).chain(related) {

@@ -7,35 +7,55 @@ use prost_reflect::prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, UninterpretedOption,
 };
 
-const EMPTY: &str = "google/protobuf/empty.proto";
+pub(super) const EMPTY: &str = "google/protobuf/empty.proto";
 const UNINTERPRETED: i32 = 999;
 
-/// Takes out what the path of an error points at, if that is a type name or an option. The owners of options are added
-/// to `mended`: what they lack now must not be reported.
+/// Takes out what the path of an error points at, if that is a type name or an option. The owners are added to
+/// `mended`: what they lack now must not be reported.
 pub(super) fn mend(file: &mut FileDescriptorProto, path: &[i32], mended: &mut BTreeSet<Vec<i32>>) -> bool {
-    if let [owner @ .., _, UNINTERPRETED, index] = path {
-        let removed = options_of(file, owner).and_then(|options| {
-            let index = usize::try_from(*index).ok()?;
-            (index < options.len()).then(|| options.remove(index))
-        });
-        mended.insert(owner.to_vec());
-        return removed.is_some();
+    match path {
+        [owner @ .., _, UNINTERPRETED, index] => {
+            mended.insert(owner.to_vec());
+            option(file, owner, path, *index).is_some()
+        }
+        [6, ..] => rpc_type(file, path).is_some(),
+        [field @ .., 6] => {
+            mended.insert(field.to_vec());
+            field_type(file, field).is_some()
+        }
+        _ => false,
     }
-    type_name(file, path).is_some()
 }
 
-fn type_name(file: &mut FileDescriptorProto, path: &[i32]) -> Option<()> {
-    if let &[6, service, 2, method, part @ (2 | 3)] = path {
-        let method = at(&mut at(&mut file.service, service)?.method, method)?;
-        let name = if part == 2 { &mut method.input_type } else { &mut method.output_type };
-        *name = Some(".google.protobuf.Empty".to_owned());
-        if !file.dependency.iter().any(|import| import == EMPTY) {
-            file.dependency.push(EMPTY.to_owned());
+fn option(file: &mut FileDescriptorProto, owner: &[i32], path: &[i32], index: i32) -> Option<()> {
+    let options = options_of(file, owner)?;
+    let index = usize::try_from(index).ok().filter(|index| *index < options.len())?;
+    options.remove(index);
+    // The options behind it move up, and so do their positions.
+    let (siblings, at) = (&path[..path.len() - 1], path.len() - 1);
+    let locations = &mut file.source_code_info.as_mut()?.location;
+    locations.retain(|location| !location.path.starts_with(path));
+    for location in locations.iter_mut().filter(|location| location.path.starts_with(siblings)) {
+        if let Some(step) = location.path.get_mut(at).filter(|step| **step > path[at]) {
+            *step -= 1;
         }
-        return Some(());
     }
-    let (field, [6]) = path.split_at_checked(path.len().checked_sub(1)?)? else { return None };
-    let field = field_at(file, field)?;
+    Some(())
+}
+
+fn rpc_type(file: &mut FileDescriptorProto, path: &[i32]) -> Option<()> {
+    let &[6, service, 2, method, part @ (2 | 3)] = path else { return None };
+    let method = at(&mut at(&mut file.service, service)?.method, method)?;
+    let name = if part == 2 { &mut method.input_type } else { &mut method.output_type };
+    *name = Some(".google.protobuf.Empty".to_owned());
+    if !file.dependency.iter().any(|import| import == EMPTY) {
+        file.dependency.push(EMPTY.to_owned());
+    }
+    Some(())
+}
+
+fn field_type(file: &mut FileDescriptorProto, path: &[i32]) -> Option<()> {
+    let field = field_at(file, path)?;
     field.type_name = None;
     field.set_type(Type::String);
     Some(())
@@ -48,7 +68,7 @@ fn options_of<'a>(file: &'a mut FileDescriptorProto, owner: &[i32]) -> Option<&'
         [6, service, 2, method] => {
             &mut at(&mut at(&mut file.service, service)?.method, method)?.options.as_mut()?.uninterpreted_option
         }
-        _ if owner.len() % 2 == 0 => match owner {
+        _ if owner.len().is_multiple_of(2) => match owner {
             [4, .., 3, _] | [4, _] => &mut message_at(file, owner)?.options.as_mut()?.uninterpreted_option,
             [4, .., 4, _] | [5, _] => &mut enum_at(file, owner)?.options.as_mut()?.uninterpreted_option,
             _ => &mut field_at(file, owner)?.options.as_mut()?.uninterpreted_option,

@@ -1,7 +1,9 @@
 //! Paths in, a checked descriptor pool with comments and positions out. protox does the parsing.
 
 mod findings;
+mod link;
 mod load;
+mod mend;
 pub(crate) mod roots;
 pub(crate) mod token;
 
@@ -38,6 +40,7 @@ struct SourceFile {
     path: Option<PathBuf>,
     /// By descriptor path.
     locations: BTreeMap<Vec<i32>, Location>,
+    mended: BTreeSet<Vec<i32>>,
 }
 
 #[derive(Debug)]
@@ -100,6 +103,11 @@ impl Sources {
         }
     }
 
+    /// Whether the descriptor with this path has lost an option, so that nothing it lacks is worth a word.
+    pub(crate) fn is_mended(&self, file: &FileDescriptor, path: &[i32]) -> bool {
+        self.files.get(file.name()).is_some_and(|file| file.mended.contains(path))
+    }
+
     /// The comment above the descriptor with this path, or else the one behind it.
     pub(crate) fn doc(&self, file: &FileDescriptor, path: &[i32]) -> Doc {
         let comment = self
@@ -127,7 +135,12 @@ impl Sources {
 }
 
 impl SourceFile {
-    fn new(source: Arc<Source>, path: Option<PathBuf>, descriptor: &FileDescriptorProto) -> Self {
+    fn new(
+        source: Arc<Source>,
+        path: Option<PathBuf>,
+        descriptor: &FileDescriptorProto,
+        mended: BTreeSet<Vec<i32>>,
+    ) -> Self {
         let locations = descriptor.source_code_info.iter().flat_map(|info| &info.location).map(|location| {
             let comment = match location.leading_comments() {
                 "" => location.trailing_comments(),
@@ -140,7 +153,7 @@ impl SourceFile {
             // `extend` blocks and repeated statements share a path; the first one counts.
             by_path.entry(path).or_insert(location);
         }
-        Self { source, path, locations: by_path }
+        Self { source, path, locations: by_path, mended }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Calls that wait for their answers.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub(super) struct Pending {
     /// `None` when no answer will come any more.
     calls: Mutex<Option<Calls>>,
     limit: usize,
+    /// Numbers the calls: a seq is free for the next one as soon as its answer has come.
+    entered: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -38,7 +41,7 @@ impl Pending {
             0 => (Calls::ByOrder(ByOrder::default()), usize::MAX),
             max => (Calls::BySeq(BySeq { max, last: 0, waiting: HashMap::new() }), max as usize),
         };
-        Self { calls: Mutex::new(Some(calls)), limit: limit.min(seqs) }
+        Self { calls: Mutex::new(Some(calls)), limit: limit.min(seqs), entered: AtomicU64::new(0) }
     }
 
     /// Adds a call, whose packet `send` puts in line: none that enters later overtakes it.
@@ -50,23 +53,25 @@ impl Pending {
         let mut guard = self.calls();
         let calls = guard.as_mut().ok_or(CallError::Closed)?;
         let (answer, waiting) = oneshot::channel();
-        let key = match calls {
+        let number = self.entered.fetch_add(1, Ordering::Relaxed);
+        let place = match calls {
             Calls::BySeq(calls) => {
                 if calls.waiting.len() >= self.limit {
                     return Err(CallError::Busy { limit: self.limit });
                 }
                 let seq = calls.free();
                 send(Seq(seq))?;
-                calls.waiting.insert(seq, (route, answer));
-                Key::Seq(seq)
+                calls.waiting.insert(seq, Called { number, route, answer });
+                Place::Seq(seq)
             }
             Calls::ByOrder(calls) => {
                 calls.make_room(self.limit)?;
                 send(Seq::NONE)?;
-                Key::Order(route, calls.push(route, answer))
+                calls.push(number, route, answer);
+                Place::Route(route)
             }
         };
-        Ok(Waiting { pending: self, key, answer: waiting })
+        Ok(Waiting { pending: self, number, place, answer: waiting })
     }
 
     /// Hands an answer to the call that waits for it, or back.
@@ -90,7 +95,7 @@ impl Pending {
     /// The route of the call with this seq.
     pub(super) fn route_of(&self, seq: Seq) -> Option<RouteId> {
         match &*self.calls() {
-            Some(Calls::BySeq(calls)) => calls.waiting.get(&seq.0).map(|(route, _)| *route),
+            Some(Calls::BySeq(calls)) => calls.waiting.get(&seq.0).map(|called| called.route),
             _ => None,
         }
     }
@@ -101,10 +106,10 @@ impl Pending {
         drop(calls);
     }
 
-    fn leave(&self, key: Key) {
-        match (&mut *self.calls(), key) {
-            (Some(Calls::BySeq(calls)), Key::Seq(seq)) => drop(calls.waiting.remove(&seq)),
-            (Some(Calls::ByOrder(calls)), Key::Order(route, number)) => calls.abandon(route, number),
+    fn leave(&self, number: u64, place: Place) {
+        match (&mut *self.calls(), place) {
+            (Some(Calls::BySeq(calls)), Place::Seq(seq)) => calls.leave(number, seq),
+            (Some(Calls::ByOrder(calls)), Place::Route(route)) => calls.abandon(number, route),
             _ => {}
         }
     }
@@ -115,16 +120,17 @@ impl Pending {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Key {
+enum Place {
     Seq(i32),
-    Order(RouteId, u64),
+    Route(RouteId),
 }
 
 /// A call that was sent. Dropping it gives its place free.
 #[derive(Debug)]
 pub(super) struct Waiting<'a> {
     pending: &'a Pending,
-    key: Key,
+    number: u64,
+    place: Place,
     answer: oneshot::Receiver<Answer>,
 }
 
@@ -136,7 +142,7 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.pending.leave(self.key);
+        self.pending.leave(self.number, self.place);
     }
 }
 
@@ -144,7 +150,14 @@ impl Drop for Waiting<'_> {
 struct BySeq {
     max: i32,
     last: i32,
-    waiting: HashMap<i32, (RouteId, oneshot::Sender<Answer>)>,
+    waiting: HashMap<i32, Called>,
+}
+
+#[derive(Debug)]
+struct Called {
+    number: u64,
+    route: RouteId,
+    answer: oneshot::Sender<Answer>,
 }
 
 impl BySeq {
@@ -161,15 +174,20 @@ impl BySeq {
     fn take(&mut self, route: RouteId, seq: Seq) -> Option<oneshot::Sender<Answer>> {
         // A server may push with any seq: only together with the route it is an answer.
         match self.waiting.get(&seq.0) {
-            Some((called, _)) if *called == route => self.waiting.remove(&seq.0).map(|(_, waiting)| waiting),
+            Some(called) if called.route == route => self.waiting.remove(&seq.0).map(|called| called.answer),
             _ => None,
+        }
+    }
+
+    fn leave(&mut self, number: u64, seq: i32) {
+        if self.waiting.get(&seq).is_some_and(|called| called.number == number) {
+            self.waiting.remove(&seq);
         }
     }
 }
 
 #[derive(Debug, Default)]
 struct ByOrder {
-    last: u64,
     len: usize,
     routes: HashMap<RouteId, VecDeque<InOrder>>,
 }
@@ -198,12 +216,10 @@ impl ByOrder {
         if self.len < limit { Ok(()) } else { Err(CallError::Busy { limit }) }
     }
 
-    fn push(&mut self, route: RouteId, answer: oneshot::Sender<Answer>) -> u64 {
-        self.last += 1;
+    fn push(&mut self, number: u64, route: RouteId, answer: oneshot::Sender<Answer>) {
         self.len += 1;
-        let call = InOrder { number: self.last, state: State::Waiting(answer) };
+        let call = InOrder { number, state: State::Waiting(answer) };
         self.routes.entry(route).or_default().push_back(call);
-        self.last
     }
 
     /// The inner `None` is an answer that nobody waits for any more.
@@ -222,9 +238,9 @@ impl ByOrder {
         })
     }
 
-    fn abandon(&mut self, route: RouteId, number: u64) {
-        let calls = self.routes.get_mut(&route).into_iter().flatten();
-        if let Some(call) = calls.into_iter().find(|call| call.number == number) {
+    fn abandon(&mut self, number: u64, route: RouteId) {
+        let mut calls = self.routes.get_mut(&route).into_iter().flatten();
+        if let Some(call) = calls.find(|call| call.number == number) {
             call.state = State::Abandoned(Instant::now());
         }
     }
@@ -283,6 +299,22 @@ mod tests {
             held.pop();
             enter(&pending);
         }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_leaves_late_leaves_the_next_holder_of_its_seq_alone() {
+        let pending = pending(SeqWidth::One, 1);
+        let (seq, answered) = enter(&pending);
+        pending.answer(ROUTE, Seq(seq), answer("for the first")).unwrap();
+        let reused = loop {
+            let (next, waiting) = enter(&pending);
+            if next == seq {
+                break waiting;
+            }
+        };
+        assert_eq!(answered.answer().await.unwrap(), "for the first");
+        pending.answer(ROUTE, Seq(seq), answer("for the other")).unwrap();
+        assert_eq!(reused.answer().await.unwrap(), "for the other");
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,7 +19,7 @@ pub use link::Audience;
 pub(crate) use link::{Delivery, GateAnswer, GateLink, GateOp, Link, LinkError, MemoryLink, NodeLink, Undelivered};
 pub use push::{Push, PushExt};
 
-use crate::codec::{Body, Codec};
+use crate::codec::{Body, Codec, EncodeError};
 use crate::id::{Cid, Gid, Nid, RouteId, Seq, Uid};
 use crate::locator::{LocateError, Locator, MemoryLocator};
 use crate::packet::{self, Format};
@@ -226,7 +226,19 @@ impl Cluster {
     /// The bytes of one message, written once for any number of targets. The size prefix is included.
     pub fn packet<B: Body>(&self, route: RouteId, seq: Seq, message: &B) -> Result<Bytes, ClusterError> {
         let mut buf = self.format().begin(128);
-        message.encode_body(self.codec(), &mut buf)?;
+        let written = message.encode_body(self.codec(), &mut buf);
+        self.sealed(buf, written, route, seq)
+    }
+
+    /// The part of [`packet`](Self::packet) that is the same for all messages.
+    fn sealed(
+        &self,
+        buf: BytesMut,
+        written: Result<(), EncodeError>,
+        route: RouteId,
+        seq: Seq,
+    ) -> Result<Bytes, ClusterError> {
+        written?;
         Ok(self.format().seal(buf, route, seq)?)
     }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::serve::NodeCore;
 use crate::cluster::{Close, Cluster, ClusterError, GateAnswer, GateLink, GateOp, Push, Target};
-use crate::codec::{Body, Codec};
+use crate::codec::{Body, Codec, DecodeError};
 use crate::error::{Code, Error, Result};
 use crate::id::{Cid, Gid, Nid, RouteId, Seq, Uid};
 use crate::session::SessionTarget;
@@ -170,10 +170,13 @@ impl Context {
     /// Reads the body of the request. An undecodable one is [`Code::INTERNAL`], as in due's own samples.
     #[doc(hidden)]
     pub fn decode<B: Body>(&self, body: &Bytes) -> Result<B> {
-        B::decode_body(self.codec(), body).map_err(|error| {
-            tracing::debug!(route = %self.route, cid = %self.cid, body = B::NAME, %error, "undecodable body");
-            Error::new(Code::INTERNAL, "undecodable body")
-        })
+        B::decode_body(self.codec(), body).map_err(|error| self.undecodable(B::NAME, &error))
+    }
+
+    /// Not generic, like all that generated code need not have once per message: a crate of 300 routes compiles faster.
+    fn undecodable(&self, body: &str, error: &DecodeError) -> Error {
+        tracing::debug!(route = %self.route, cid = %self.cid, body, %error, "undecodable body");
+        Error::new(Code::INTERNAL, "undecodable body")
     }
 
     /// Writes the response; an error becomes one if the type has a `due.code` field.
