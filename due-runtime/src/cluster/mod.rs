@@ -381,11 +381,7 @@ impl Cluster {
     }
 
     /// One call to the gate of `target`. A user who moved meanwhile is located once more.
-    async fn ask(
-        &self,
-        target: Target,
-        op: impl Fn(SessionTarget) -> GateOp,
-    ) -> Result<GateAnswer, ClusterError> {
+    async fn ask(&self, target: Target, op: impl Fn(SessionTarget) -> GateOp) -> Result<GateAnswer, ClusterError> {
         let uid = match &target {
             Target::Session(gid, cid) => {
                 let answer = self.gate(gid)?.call(op(SessionTarget::Session(*cid))).await;

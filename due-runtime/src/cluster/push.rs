@@ -24,11 +24,7 @@ pub trait PushExt: Push {
     }
 
     /// To many users; see [`Cluster::multicast`].
-    fn multicast(
-        &self,
-        cluster: &Cluster,
-        users: &[Uid],
-    ) -> impl Future<Output = Result<Tally, ClusterError>> + Send {
+    fn multicast(&self, cluster: &Cluster, users: &[Uid]) -> impl Future<Output = Result<Tally, ClusterError>> + Send {
         cluster.multicast(users, self)
     }
 

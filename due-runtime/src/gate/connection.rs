@@ -241,9 +241,10 @@ impl GateCore {
             return self.refuse(session, &packet, Error::new(Code::UNAUTHORIZED, "log in first"));
         }
         let node = match uid.filter(|_| entry.stateful) {
-            None => entry.pick().cloned().ok_or_else(|| {
-                Error::new(Code::NOT_FOUND, format!("no node serves route {route} at the moment"))
-            }),
+            None => entry
+                .pick()
+                .cloned()
+                .ok_or_else(|| Error::new(Code::NOT_FOUND, format!("no node serves route {route} at the moment"))),
             Some(uid) => match self.locator.locate_node(uid, &entry.group).await {
                 Ok(nid) => nid.and_then(|nid| table.node(&nid).cloned()).ok_or_else(|| {
                     Error::new(Code::NOT_FOUND, format!("the user is bound to no node {:?}", &*entry.group))

@@ -23,9 +23,9 @@ use crate::packet::Format;
 use crate::registry::{Instance, Kind, Registry, RegistryError, State};
 use crate::session::{OutboxLimits, Session, SessionTable};
 use crate::status::Status;
+use crate::transport::Transport;
 #[cfg(feature = "tcp")]
 use crate::transport::tcp::Tcp;
-use crate::transport::Transport;
 #[cfg(feature = "ws")]
 use crate::transport::ws::Ws;
 
@@ -385,6 +385,9 @@ impl fmt::Debug for Gate {
 
 impl fmt::Debug for GateBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GateBuilder").field("name", &self.name).field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("GateBuilder")
+            .field("name", &self.name)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }

@@ -32,7 +32,11 @@ impl GateLink for GateCore {
                 GateOp::IsOnline(target) => Ok(GateAnswer::Online(self.sessions.get(target).is_some())),
                 GateOp::Disconnect { target, force } => {
                     let session = self.session(target)?;
-                    if force { session.cut() } else { session.finish() }
+                    if force {
+                        session.cut()
+                    } else {
+                        session.finish()
+                    }
                     Ok(GateAnswer::Done)
                 }
                 GateOp::Push { target, packet } => {

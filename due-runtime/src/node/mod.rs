@@ -78,7 +78,9 @@ pub enum BuildError {
         width: usize,
     },
     /// Stateful routes belong to the nodes of the name that the schema gives; the locator knows users by it.
-    #[error("{service} has stateful routes of nodes named {wanted:?}, but this node is named {name:?}; serve it from a node of that name")]
+    #[error(
+        "{service} has stateful routes of nodes named {wanted:?}, but this node is named {name:?}; serve it from a node of that name"
+    )]
     WrongName {
         /// The service.
         service: String,

@@ -69,9 +69,7 @@ impl Outbox {
             return Err(Refused::Closed);
         }
         // A packet larger than the whole limit still fits an empty outbox, so that no limit makes a route mute.
-        if state.packets >= self.limits.packets
-            || (state.bytes > 0 && state.bytes + packet.len() > self.limits.bytes)
-        {
+        if state.packets >= self.limits.packets || (state.bytes > 0 && state.bytes + packet.len() > self.limits.bytes) {
             return Err(Refused::Full);
         }
         state.packets += 1;

@@ -172,3 +172,43 @@ impl fmt::Debug for MockCaller {
         f.debug_struct("MockCaller").field("codec", &self.codec).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ASK: RouteSpec = RouteSpec::new(RouteId(1), "tests.Oracle", "Ask");
+    const TELL: RouteSpec = RouteSpec::new(RouteId(2), "tests.Oracle", "Tell").oneway();
+
+    impl Push for String {
+        const ROUTE: RouteId = RouteId(3);
+    }
+
+    #[tokio::test]
+    async fn answers_can_be_set_replaced_and_missing() {
+        let mock = MockCaller::with_codec(Codec::Json);
+        let caller = Caller::from(mock.clone());
+        let ask = async |number: i32| caller.call::<i32, String>(&ASK, &number, None).await;
+
+        let unset = ask(1).await.unwrap_err();
+        assert_eq!(unset.to_string(), "the server answers unknown: MockCaller: no answer set for Ask");
+        mock.answer(ASK.id, |number: i32| Ok(format!("{number}!")));
+        assert_eq!(ask(2).await.unwrap(), "2!");
+        mock.answer(ASK.id, |_: i32| Err::<String, _>(CallError::Closed));
+        assert!(matches!(ask(3).await, Err(CallError::Closed)));
+        assert_eq!(mock.requests::<i32>(ASK.id).unwrap(), [1, 2, 3]);
+    }
+
+    #[tokio::test]
+    async fn messages_without_an_answer_are_kept_and_pushes_come() {
+        let mock = MockCaller::new();
+        let caller = Caller::from(&mock);
+        caller.send(&TELL, &"one".to_owned()).await.unwrap();
+        assert_eq!(mock.requests::<String>(TELL.id).unwrap(), ["one"]);
+
+        assert!(!mock.push(&"nobody hears".to_owned()).unwrap());
+        let mut pushes = caller.listen::<String>();
+        assert!(mock.push(&"news".to_owned()).unwrap());
+        assert_eq!(pushes.next().await.unwrap().unwrap(), "news");
+    }
+}

@@ -117,3 +117,44 @@ impl<W: AsyncWrite + Unpin + Send + 'static> PacketWrite for FramedWrite<W> {
         let _ = timeout(CLOSE_WAIT, self.write.shutdown()).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{RouteId, Seq};
+
+    #[tokio::test]
+    async fn an_idle_connection_holds_no_buffer() {
+        let format = Arc::new(Format::new());
+        let (near, mut far) = tokio::io::duplex(100_000);
+        let mut read = FramedRead::new(near, Arc::clone(&format));
+        for len in [10, 5000] {
+            let packet = format.encode(RouteId(1), Seq(1), &vec![7; len]).unwrap();
+            far.write_all(&packet.repeat(10)).await.unwrap();
+            for _ in 0..10 {
+                assert!(read.read().await.unwrap().is_some());
+            }
+            assert_eq!((read.buf.len(), read.buf.capacity()), (0, 0));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_written_as_it_is_whatever_its_sizes() {
+        let format = Arc::new(Format::new().buffer_bytes(50_000));
+        for lens in [vec![], vec![1], vec![40_000], vec![1, 2, 40_000, 3, 16_000, 500, 40_000], vec![900; 100]] {
+            let batch: Vec<Bytes> =
+                lens.iter().map(|len| format.encode(RouteId(1), Seq(1), &vec![*len as u8; *len]).unwrap()).collect();
+            let (near, mut far) = tokio::io::duplex(1 << 20);
+            let mut write = FramedWrite::new(near, Arc::clone(&format));
+            for (dialect, head) in [(Dialect::Sized, 0), (Dialect::Bare, 4)] {
+                let expected: Vec<u8> = batch.iter().flat_map(|packet| packet[head..].to_vec()).collect();
+                write.write(&mut batch.clone(), dialect).await.unwrap();
+                let mut written = vec![0; expected.len()];
+                far.read_exact(&mut written).await.unwrap();
+                assert!(written == expected, "{lens:?} {dialect:?}");
+            }
+            write.close(CloseReason::Normal).await;
+            assert_eq!(far.read(&mut [0]).await.unwrap(), 0);
+        }
+    }
+}

@@ -7,9 +7,7 @@ use due::mesh::{Request, Response, Status};
 use due::{App, Backends, Codec, Context, Gate, Mesh, Node};
 
 pub use generated::hello::v1;
-use v1::{
-    GreetRequest, GreetResponse, Greeter, GreeterRoutes, Manners, MannersServer, PhraseRequest, PhraseResponse,
-};
+use v1::{GreetRequest, GreetResponse, Greeter, GreeterRoutes, Manners, MannersServer, PhraseRequest, PhraseResponse};
 
 /// The node's service.
 #[derive(Debug, Default)]

@@ -34,7 +34,8 @@ fn codec(name: &str) -> Result<Codec, String> {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::builder().with_default_directive(tracing_subscriber::filter::LevelFilter::WARN.into());
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_default_directive(tracing_subscriber::filter::LevelFilter::WARN.into());
     tracing_subscriber::fmt().with_env_filter(filter.from_env_lossy()).with_writer(std::io::stderr).init();
     match Args::parse().command {
         None => tour().await,
@@ -70,7 +71,8 @@ async fn tour() -> anyhow::Result<()> {
         say(&format!("  route 1, Greet: code {}, {:?}", response.code, response.message));
 
         let mut announcements = client.pushes::<Announcement>();
-        let tally = Announcement { text: format!("{address} was greeted") }.broadcast(&cluster, Audience::Sessions).await?;
+        let tally =
+            Announcement { text: format!("{address} was greeted") }.broadcast(&cluster, Audience::Sessions).await?;
         let announcement = announcements.next().await.context("the connection ended")??;
         say(&format!("  push 2, Announcement: {:?}, told to {} session", announcement.text, tally.delivered));
 
