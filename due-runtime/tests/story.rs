@@ -341,16 +341,20 @@ async fn a_stop_answers_what_was_accepted() {
     let app = App::new()
         .backends(Backends::memory().codec(Codec::Json))
         .gate(Gate::builder().tcp("127.0.0.1:0").build())
-        .node(Node::builder().serve(due::routes![last]).build().unwrap())
+        .node(Node::builder().lane(1).serve(due::routes![last]).build().unwrap())
         .start()
         .await
         .unwrap();
+    // One request runs, one waits in the lane, and one was read and finds no room.
     let mut client = Raw::connect(&app).await;
-    client.send(21, 1, "{}").await;
+    let requests: Vec<u8> = (1..=3).flat_map(|seq| packet(21, seq, "{}")).collect();
+    client.0.write_all(&requests).await.unwrap();
     ENTERED.acquire().await.unwrap().forget();
     let stopping = tokio::spawn(app.stop());
-    LET_GO.add_permits(1);
-    client.expect(21, 1, "{}").await;
+    LET_GO.add_permits(3);
+    for seq in 1..=3 {
+        client.expect(21, seq, "{}").await;
+    }
     client.closed().await;
     stopping.await.unwrap();
 }

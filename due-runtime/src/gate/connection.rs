@@ -82,12 +82,7 @@ impl Connection {
     }
 
     async fn read(&self, mut read: impl PacketRead) -> CloseReason {
-        let end = tokio::select! {
-            biased;
-            () = self.session.until_finish() => End::Finish,
-            end = self.read_all(&mut read) => end,
-        };
-        match end {
+        match self.read_all(&mut read).await {
             // What is queued still goes out: the peer may have closed one direction only.
             End::Peer(reason) => {
                 self.session.finish();
@@ -110,9 +105,17 @@ impl Connection {
         let mut strays = 0;
         loop {
             self.session.outbox().room().await;
+            if self.session.is_finishing() {
+                return End::Finish;
+            }
+            // Only waiting for the next frame is given up for a stop, never the handing over of one.
             let inbound = match read.buffered() {
                 Some(inbound) => inbound.map(Some),
-                None => read.read().await,
+                None => tokio::select! {
+                    biased;
+                    () = self.session.until_finish() => return End::Finish,
+                    inbound = read.read() => inbound,
+                },
             };
             // Text and control frames do not prove that the client works.
             if let Ok(Some(Inbound::Unit(_) | Inbound::Message(_))) = inbound {

@@ -119,6 +119,10 @@ impl Session {
         self.cut.cancelled().await;
     }
 
+    pub(crate) fn is_finishing(&self) -> bool {
+        self.finish.is_cancelled()
+    }
+
     pub(crate) async fn until_finish(&self) {
         self.finish.cancelled().await;
     }
