@@ -1,12 +1,35 @@
 //! tonic's server of a mesh service, over bytes: what the typed layer of `mesh/service.rs.j2` stands on.
 
+use std::collections::BTreeSet;
+
 use proc_macro2::TokenStream;
 use quote::quote;
+use serde::Serialize;
 use syn::{Item, ItemMod, parse_quote, parse_str, parse2};
 use tonic_build::{CodeGenBuilder, Method, Service};
 
 use crate::model::{MeshMethod, MeshService};
 use crate::render::RenderError;
+
+/// A way to call rpcs: tonic gets one method for each that a service uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) struct Kind {
+    call: &'static str,
+    client_streaming: bool,
+    server_streaming: bool,
+}
+
+impl Kind {
+    /// The kinds among a service's rpcs.
+    pub(crate) fn of(service: &MeshService) -> BTreeSet<Self> {
+        let kind = |method: &MeshMethod| Self {
+            call: method.call,
+            client_streaming: method.client_streaming,
+            server_streaming: method.server_streaming,
+        };
+        service.methods.iter().map(kind).collect()
+    }
+}
 
 /// The module `rpc_server` with the trait `Rpc` and its server, in names that no schema can clash with.
 pub(crate) fn server(service: &MeshService, due: &str) -> Result<String, RenderError> {
@@ -14,7 +37,7 @@ pub(crate) fn server(service: &MeshService, due: &str) -> Result<String, RenderE
     let bytes = Bytes {
         package: package.to_owned(),
         name: service.proto_name.clone(),
-        methods: service.methods.iter().map(|method| BytesMethod::new(method, due)).collect(),
+        methods: Kind::of(service).into_iter().map(|kind| BytesMethod::new(kind, due)).collect(),
     };
     let text = CodeGenBuilder::new().generate_default_stubs(true).generate_server(&bytes, "");
     let not_rust = |source| RenderError::NotRust { file: service.full_name.clone(), source };
@@ -61,24 +84,15 @@ impl Service for Bytes {
 }
 
 struct BytesMethod {
-    rust_name: String,
-    proto_name: String,
+    kind: Kind,
     codec: String,
     bytes: syn::Result<TokenStream>,
-    client_streaming: bool,
-    server_streaming: bool,
 }
 
 impl BytesMethod {
-    fn new(method: &MeshMethod, due: &str) -> Self {
-        Self {
-            rust_name: method.rust_name.clone(),
-            proto_name: method.proto_name.clone(),
-            codec: format!("{due}::mesh::BytesCodec"),
-            bytes: parse_str(&format!("{due}::Bytes")),
-            client_streaming: method.client_streaming,
-            server_streaming: method.server_streaming,
-        }
+    fn new(kind: Kind, due: &str) -> Self {
+        let codec = format!("{due}::mesh::BytesCodec");
+        Self { kind, codec, bytes: parse_str(&format!("{due}::Bytes")) }
     }
 }
 
@@ -86,11 +100,11 @@ impl Method for BytesMethod {
     type Comment = String;
 
     fn name(&self) -> &str {
-        &self.rust_name
+        self.kind.call
     }
 
     fn identifier(&self) -> &str {
-        &self.proto_name
+        self.kind.call
     }
 
     fn codec_path(&self) -> &str {
@@ -98,11 +112,11 @@ impl Method for BytesMethod {
     }
 
     fn client_streaming(&self) -> bool {
-        self.client_streaming
+        self.kind.client_streaming
     }
 
     fn server_streaming(&self) -> bool {
-        self.server_streaming
+        self.kind.server_streaming
     }
 
     fn comment(&self) -> &[String] {

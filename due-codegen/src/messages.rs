@@ -7,7 +7,8 @@ use prost_build::Module;
 use prost_reflect::prost_types::source_code_info::Location;
 use prost_reflect::prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, SourceCodeInfo};
 use prost_reflect::{
-    Cardinality, DescriptorPool, EnumDescriptor, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor, OneofDescriptor,
+    Cardinality, DescriptorPool, EnumDescriptor, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor,
+    OneofDescriptor,
 };
 use serde::Serialize;
 
@@ -165,11 +166,7 @@ impl Lowering<'_> {
         let declared = found.enum_descriptor_proto().value.iter();
         let mut values: Vec<_> = declared.map(|value| (value.number(), value.name().to_owned())).collect();
         values.sort_by_key(|(number, _)| *number);
-        Enum {
-            name: found.full_name().to_owned(),
-            rust: self.rust(found.package_name(), found.full_name()),
-            values,
-        }
+        Enum { name: found.full_name().to_owned(), rust: self.rust(found.package_name(), found.full_name()), values }
     }
 
     fn rust(&self, of: &str, full_name: &str) -> String {
@@ -315,12 +312,14 @@ impl Docs {
 
     fn item(&mut self, path: &[i32], default: impl FnOnce() -> String) {
         let comment = self.comments.get(path).map_or("", String::as_str);
-        let lines: Vec<String> = comment.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned()).collect();
+        let lines: Vec<String> =
+            comment.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned()).collect();
         let mut lines = sanitize(&lines);
         if lines.iter().all(|line| line.trim().is_empty()) {
             lines = vec![default()];
         }
-        let text = lines.iter().map(|line| if line.is_empty() { "\n".to_owned() } else { format!(" {}\n", shield(line)) });
+        let text =
+            lines.iter().map(|line| if line.is_empty() { "\n".to_owned() } else { format!(" {}\n", shield(line)) });
         let text = text.collect();
         self.locations.push(Location { path: path.to_vec(), leading_comments: Some(text), ..Default::default() });
     }

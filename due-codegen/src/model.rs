@@ -142,6 +142,10 @@ pub(crate) struct MeshService {
 /// One rpc of a mesh service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct MeshMethod {
+    /// Index among the service's rpcs.
+    pub(crate) index: usize,
+    /// How it is called, by our channel and by tonic: `unary`, `server_streaming`, `client_streaming` or `streaming`.
+    pub(crate) call: &'static str,
     /// The rpc's name in the proto: `IncrGold`.
     pub(crate) proto_name: String,
     /// With package and service.

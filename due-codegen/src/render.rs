@@ -139,8 +139,9 @@ impl Renderer {
         }
         for service in &package.meshes {
             let tonic = mesh::server(service, &self.due)?;
+            let kinds = Value::from(Serde(mesh::Kind::of(service)));
             let service = Value::from(Serde(service));
-            self.add("mesh/service.rs.j2", context! { service, tonic, mocks => self.mocks }, text)?;
+            self.add("mesh/service.rs.j2", context! { service, tonic, kinds, mocks => self.mocks }, text)?;
         }
         Ok(())
     }
@@ -184,7 +185,7 @@ struct Tree {
 }
 
 /// Generated text is not for users to tidy up; prost's and tonic's own follows no lint but the compiler's.
-const ALLOW: &str = "#[allow(dead_code, deprecated, missing_docs, unreachable_pub, unused_imports, unused_qualifications, \
+const ALLOW: &str = "#[rustfmt::skip]\n#[allow(dead_code, deprecated, missing_docs, unreachable_pub, unused_imports, unused_qualifications, \
     clippy::all, clippy::pedantic, rustdoc::all)]\n";
 
 impl Tree {

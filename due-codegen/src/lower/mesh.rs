@@ -36,6 +36,13 @@ impl Lowering<'_> {
             let package = service.package_name();
             let (input, output) = (method.input(), method.output());
             methods.push(MeshMethod {
+                index: methods.len(),
+                call: match (method.is_client_streaming(), method.is_server_streaming()) {
+                    (false, false) => "unary",
+                    (false, true) => "server_streaming",
+                    (true, false) => "client_streaming",
+                    (true, true) => "streaming",
+                },
                 proto_name: method.name().to_owned(),
                 full_name: method.full_name().to_owned(),
                 path: format!("/{}/{}", service.full_name(), method.name()),

@@ -93,53 +93,26 @@ pub enum DecodeError {
     Unsupported(#[from] Unsupported),
 }
 
-pub(super) fn unwritable(
-    body: &'static str,
-    codec: &Codec,
-    source: impl Into<BoxError>,
-) -> EncodeError {
-    EncodeError::Unwritable {
-        body,
-        codec: codec.name().into(),
-        source: source.into(),
-    }
+pub(super) fn unwritable(body: &'static str, codec: &Codec, source: impl Into<BoxError>) -> EncodeError {
+    EncodeError::Unwritable { body, codec: codec.name().into(), source: source.into() }
 }
 
-pub(super) fn malformed(
-    body: &'static str,
-    codec: &Codec,
-    source: impl Into<BoxError>,
-) -> DecodeError {
-    DecodeError::Malformed {
-        body,
-        codec: codec.name().into(),
-        source: source.into(),
-    }
+pub(super) fn malformed(body: &'static str, codec: &Codec, source: impl Into<BoxError>) -> DecodeError {
+    DecodeError::Malformed { body, codec: codec.name().into(), source: source.into() }
 }
 
 /// `Body::encode_body` of generated messages.
-pub fn encode<M: prost::Message + Fields>(
-    message: &M,
-    codec: &Codec,
-    out: &mut BytesMut,
-) -> Result<(), EncodeError> {
+pub fn encode<M: prost::Message + Fields>(message: &M, codec: &Codec, out: &mut BytesMut) -> Result<(), EncodeError> {
     match codec {
-        Codec::Proto => message
-            .encode(out)
-            .map_err(|err| unwritable(message.table().name, codec, err)),
+        Codec::Proto => message.encode(out).map_err(|err| unwritable(message.table().name, codec, err)),
         _ => write::encode(message, codec, out),
     }
 }
 
 /// `Body::decode_body` of generated messages.
-pub fn decode<M: prost::Message + Fields + Default>(
-    codec: &Codec,
-    body: &Bytes,
-) -> Result<M, DecodeError> {
+pub fn decode<M: prost::Message + Fields + Default>(codec: &Codec, body: &Bytes) -> Result<M, DecodeError> {
     match codec {
-        Codec::Proto => {
-            M::decode(body.as_ref()).map_err(|err| malformed(M::default().table().name, codec, err))
-        }
+        Codec::Proto => M::decode(body.as_ref()).map_err(|err| malformed(M::default().table().name, codec, err)),
         _ => {
             let mut message = M::default();
             read::decode(&mut message, codec, body)?;
@@ -197,11 +170,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Body for SerdeBody
     }
 }
 
-pub(crate) fn encode_serde<T: Serialize>(
-    value: &T,
-    codec: &Codec,
-    out: &mut BytesMut,
-) -> Result<(), EncodeError> {
+pub(crate) fn encode_serde<T: Serialize>(value: &T, codec: &Codec, out: &mut BytesMut) -> Result<(), EncodeError> {
     match codec {
         Codec::Proto => return Err(not_proto::<T>().into()),
         Codec::Json => json::encode(value, out).map_err(BoxError::from),
@@ -212,18 +181,13 @@ pub(crate) fn encode_serde<T: Serialize>(
 }
 
 /// Serde knows no default values, but a type whose fields all have one reads an empty map.
-pub(crate) fn decode_serde<T: DeserializeOwned>(
-    codec: &Codec,
-    body: &Bytes,
-) -> Result<T, DecodeError> {
+pub(crate) fn decode_serde<T: DeserializeOwned>(codec: &Codec, body: &Bytes) -> Result<T, DecodeError> {
     const EMPTY_MAP: u8 = 0x80;
     let empty = body.is_empty();
     match codec {
         Codec::Proto => return Err(not_proto::<T>().into()),
         Codec::Json => json::decode(if empty { b"{}" } else { body }).map_err(BoxError::from),
-        Codec::MsgPack => {
-            msgpack::decode(if empty { &[EMPTY_MAP] } else { body }).map_err(BoxError::from)
-        }
+        Codec::MsgPack => msgpack::decode(if empty { &[EMPTY_MAP] } else { body }).map_err(BoxError::from),
         Codec::Custom(custom) => {
             let mut value = None;
             custom
@@ -258,9 +222,7 @@ impl<T: prost::Message + Default + 'static> Body for ProstBody<T> {
 
     fn decode_body(codec: &Codec, body: &Bytes) -> Result<Self, DecodeError> {
         only_proto::<T>(codec)?;
-        T::decode(body.as_ref())
-            .map(Self)
-            .map_err(|err| malformed(type_name::<T>(), codec, err))
+        T::decode(body.as_ref()).map(Self).map_err(|err| malformed(type_name::<T>(), codec, err))
     }
 
     fn supports(codec: &Codec) -> Result<(), Unsupported> {
@@ -268,15 +230,9 @@ impl<T: prost::Message + Default + 'static> Body for ProstBody<T> {
     }
 }
 
-pub(crate) fn encode_prost<T: prost::Message>(
-    value: &T,
-    codec: &Codec,
-    out: &mut BytesMut,
-) -> Result<(), EncodeError> {
+pub(crate) fn encode_prost<T: prost::Message>(value: &T, codec: &Codec, out: &mut BytesMut) -> Result<(), EncodeError> {
     only_proto::<T>(codec)?;
-    value
-        .encode(out)
-        .map_err(|err| unwritable(type_name::<T>(), codec, err))
+    value.encode(out).map_err(|err| unwritable(type_name::<T>(), codec, err))
 }
 
 fn only_proto<T>(codec: &Codec) -> Result<(), Unsupported> {

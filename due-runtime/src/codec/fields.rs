@@ -91,12 +91,7 @@ pub struct Field {
 impl Field {
     /// A field outside of any oneof.
     pub const fn new(name: &'static str, json: &'static str) -> Self {
-        Self {
-            name,
-            json,
-            oneof: 0,
-            nullable: false,
-        }
+        Self { name, json, oneof: 0, nullable: false }
     }
 
     /// Puts the field into a oneof.
@@ -136,25 +131,16 @@ pub struct Names {
 
 impl Names {
     const fn of<E: EnumTable>() -> Self {
-        Self {
-            names: E::NAMES,
-            null: E::NULL,
-        }
+        Self { names: E::NAMES, null: E::NULL }
     }
 
     pub(super) fn name(&self, number: i32) -> Option<&'static str> {
         let first = self.names.partition_point(|(known, _)| *known < number);
-        self.names
-            .get(first)
-            .filter(|(known, _)| *known == number)
-            .map(|(_, name)| *name)
+        self.names.get(first).filter(|(known, _)| *known == number).map(|(_, name)| *name)
     }
 
     pub(super) fn number(&self, name: &str) -> Option<i32> {
-        self.names
-            .iter()
-            .find(|(_, known)| *known == name)
-            .map(|(number, _)| *number)
+        self.names.iter().find(|(_, known)| *known == name).map(|(number, _)| *number)
     }
 }
 
@@ -393,9 +379,7 @@ impl<Q: MapKey, T, K: Kind<T>> MapView for Items<&BTreeMap<Q, T>, K> {
     }
 
     fn each(&self, entry: &mut dyn FnMut(View<'_>, View<'_>) -> bool) {
-        self.0
-            .iter()
-            .all(|(key, value)| entry(key.view(), K::view(value)));
+        self.0.iter().all(|(key, value)| entry(key.view(), K::view(value)));
     }
 }
 

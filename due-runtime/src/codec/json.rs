@@ -13,10 +13,7 @@ pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> 
 }
 
 /// Reads one value and nothing after it; serde_json stops at 128 levels of nesting.
-pub(super) fn decode_with<'de, S: DeserializeSeed<'de>>(
-    body: &'de [u8],
-    seed: S,
-) -> serde_json::Result<S::Value> {
+pub(super) fn decode_with<'de, S: DeserializeSeed<'de>>(body: &'de [u8], seed: S) -> serde_json::Result<S::Value> {
     let mut from = serde_json::Deserializer::from_slice(body);
     let value = seed.deserialize(&mut from)?;
     from.end()?;

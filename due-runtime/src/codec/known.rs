@@ -41,22 +41,15 @@ impl Known<'_> {
     pub(super) fn write<S: Serializer>(self, to: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Timestamp(time) if is_timestamp(time) => to.collect_str(time),
-            Self::Timestamp(_) => Err(S::Error::custom(
-                "a timestamp outside of the years 1 to 9999",
-            )),
+            Self::Timestamp(_) => Err(S::Error::custom("a timestamp outside of the years 1 to 9999")),
             Self::Duration(span) if is_duration(span) => to.collect_str(span),
-            Self::Duration(_) => Err(S::Error::custom(
-                "a duration of more than 10,000 years or mixed signs",
-            )),
+            Self::Duration(_) => Err(S::Error::custom("a duration of more than 10,000 years or mixed signs")),
             Self::FieldMask(mask) => {
                 let paths: Option<Vec<_>> = mask.paths.iter().map(|path| camel(path)).collect();
-                let paths =
-                    paths.ok_or_else(|| S::Error::custom("a path of the mask has no JSON form"))?;
+                let paths = paths.ok_or_else(|| S::Error::custom("a path of the mask has no JSON form"))?;
                 to.serialize_str(&paths.join(","))
             }
-            Self::Struct(value) => {
-                to.collect_map(value.fields.iter().map(|(key, value)| (key, Json(value))))
-            }
+            Self::Struct(value) => to.collect_map(value.fields.iter().map(|(key, value)| (key, Json(value)))),
             Self::Value(value) => Json(value).serialize(to),
             Self::ListValue(list) => to.collect_seq(list.values.iter().map(Json)),
         }
@@ -69,12 +62,8 @@ impl KnownMut<'_> {
             Self::Timestamp(time) => {
                 *time = from.deserialize_str(Text("a time as 2006-01-02T15:04:05Z", timestamp))?;
             }
-            Self::Duration(span) => {
-                *span = from.deserialize_str(Text("a duration as 1.5s", duration))?
-            }
-            Self::FieldMask(mask) => {
-                *mask = from.deserialize_str(Text("paths as a,b.cD", field_mask))?
-            }
+            Self::Duration(span) => *span = from.deserialize_str(Text("a duration as 1.5s", duration))?,
+            Self::FieldMask(mask) => *mask = from.deserialize_str(Text("paths as a,b.cD", field_mask))?,
             Self::Struct(value) => *value = from.deserialize_map(StructVisitor)?,
             Self::Value(value) => *value = from.deserialize_any(ValueVisitor)?,
             Self::ListValue(list) => *list = from.deserialize_seq(ListVisitor)?,
@@ -100,10 +89,7 @@ fn timestamp(text: &str) -> Option<Timestamp> {
         10 => *byte == b'T',
         _ => byte.is_ascii_digit(),
     };
-    if text.len() < 20
-        || !text.is_ascii()
-        || !text.as_bytes().iter().take(11).enumerate().all(shape)
-    {
+    if text.len() < 20 || !text.is_ascii() || !text.as_bytes().iter().take(11).enumerate().all(shape) {
         return None;
     }
     if !text.ends_with('Z') && !text.get(19..)?.contains(['+', '-']) {
@@ -114,9 +100,7 @@ fn timestamp(text: &str) -> Option<Timestamp> {
 
 fn duration(text: &str) -> Option<Duration> {
     let text = text.strip_suffix('s')?;
-    let (negative, text) = text
-        .strip_prefix('-')
-        .map_or((false, text), |text| (true, text));
+    let (negative, text) = text.strip_prefix('-').map_or((false, text), |text| (true, text));
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     if !digits(seconds) || !digits(fraction) || fraction.len() > 9 {
@@ -124,23 +108,12 @@ fn duration(text: &str) -> Option<Duration> {
     }
     let seconds: i64 = seconds.parse().ok()?;
     let nanos: i32 = format!("{fraction:0<9}").parse().ok()?;
-    let span = if negative {
-        Duration {
-            seconds: -seconds,
-            nanos: -nanos,
-        }
-    } else {
-        Duration { seconds, nanos }
-    };
+    let span = if negative { Duration { seconds: -seconds, nanos: -nanos } } else { Duration { seconds, nanos } };
     Some(span).filter(is_duration)
 }
 
 fn field_mask(text: &str) -> Option<FieldMask> {
-    let paths = text
-        .split(',')
-        .filter(|path| !path.is_empty())
-        .map(snake)
-        .collect::<Option<_>>()?;
+    let paths = text.split(',').filter(|path| !path.is_empty()).map(snake).collect::<Option<_>>()?;
     Some(FieldMask { paths })
 }
 
@@ -150,12 +123,7 @@ fn camel(path: &str) -> Option<String> {
     let mut chars = path.chars();
     while let Some(c) = chars.next() {
         match c {
-            '_' => camel.push(
-                chars
-                    .next()
-                    .filter(char::is_ascii_lowercase)?
-                    .to_ascii_uppercase(),
-            ),
+            '_' => camel.push(chars.next().filter(char::is_ascii_lowercase)?.to_ascii_uppercase()),
             c if c.is_ascii_uppercase() => return None,
             c => camel.push(c),
         }
@@ -198,9 +166,7 @@ impl Serialize for Json<'_> {
         match &self.0.kind {
             None | Some(Value::NullValue(_)) => to.serialize_unit(),
             Some(Value::NumberValue(number)) if number.is_finite() => to.serialize_f64(*number),
-            Some(Value::NumberValue(_)) => {
-                Err(S::Error::custom("a Value cannot be NaN or infinite"))
-            }
+            Some(Value::NumberValue(_)) => Err(S::Error::custom("a Value cannot be NaN or infinite")),
             Some(Value::StringValue(text)) => to.serialize_str(text),
             Some(Value::BoolValue(value)) => to.serialize_bool(*value),
             Some(Value::StructValue(value)) => Known::Struct(value).write(to),
@@ -352,10 +318,7 @@ known!(Any { 0 type_url "typeUrl" Plain, 1 value "value" Plain });
 
 impl Fields for () {
     fn table(&self) -> &'static Table {
-        &Table {
-            name: "google.protobuf.Empty",
-            fields: &[],
-        }
+        &Table { name: "google.protobuf.Empty", fields: &[] }
     }
 
     fn view(&self, _: usize) -> View<'_> {
@@ -377,10 +340,7 @@ impl Fields for prost_types::Value {
             Field::new("struct_value", "structValue").oneof(1),
             Field::new("list_value", "listValue").oneof(1),
         ];
-        &Table {
-            name: "google.protobuf.Value",
-            fields: FIELDS,
-        }
+        &Table { name: "google.protobuf.Value", fields: FIELDS }
     }
 
     fn view(&self, index: usize) -> View<'_> {

@@ -7,7 +7,8 @@
 //! | `msgpack` | maps | proto names | numbers | bin, str read too | numbers, names read too |
 //!
 //! In every codec an empty body is the default value, unknown fields are skipped, and fields of their own presence
-//! (`optional`, messages, oneofs) are left out while unset. Wrapper types are plain values. The JSON of an `Any` is
+//! (`optional`, messages, oneofs) are left out while unset. An enum's number without a name is kept; a name that the schema
+//! does not have is an error, as is a number out of its field's range. Wrapper types are plain values. The JSON of an `Any` is
 //! `{"typeUrl": .., "value": base64}`: its canonical form needs a registry of all types, which a server does not carry.
 
 pub(crate) mod body;
@@ -73,16 +74,12 @@ impl Codec {
         let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
         registered.get(name).cloned().ok_or_else(|| UnknownCodec {
             name: name.into(),
-            known: ["json", "msgpack", "proto"]
-                .into_iter()
-                .chain(registered.keys().map(String::as_str))
-                .fold(String::new(), |known, name| {
-                    if known.is_empty() {
-                        name.into()
-                    } else {
-                        known + ", " + name
-                    }
-                }),
+            known: ["json", "msgpack", "proto"].into_iter().chain(registered.keys().map(String::as_str)).fold(
+                String::new(),
+                |known, name| {
+                    if known.is_empty() { name.into() } else { known + ", " + name }
+                },
+            ),
         })
     }
 
@@ -99,9 +96,7 @@ impl Codec {
 impl PartialEq for Codec {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Proto, Self::Proto)
-            | (Self::Json, Self::Json)
-            | (Self::MsgPack, Self::MsgPack) => true,
+            (Self::Proto, Self::Proto) | (Self::Json, Self::Json) | (Self::MsgPack, Self::MsgPack) => true,
             (Self::Custom(a), Self::Custom(b)) => Arc::ptr_eq(a, b) || a.name() == b.name(),
             _ => false,
         }
@@ -127,11 +122,7 @@ pub trait CustomCodec: Send + Sync + Debug + 'static {
     fn name(&self) -> &str;
 
     /// Appends `value` to `out`.
-    fn encode(
-        &self,
-        value: &dyn erased_serde::Serialize,
-        out: &mut BytesMut,
-    ) -> Result<(), BoxError>;
+    fn encode(&self, value: &dyn erased_serde::Serialize, out: &mut BytesMut) -> Result<(), BoxError>;
 
     /// Hands a deserializer over `body` to `visit`, which reads one value from it.
     ///
@@ -140,5 +131,4 @@ pub trait CustomCodec: Send + Sync + Debug + 'static {
 }
 
 /// What a [`CustomCodec`] calls, once, with the deserializer it made.
-pub type Visit<'a> =
-    dyn FnMut(&mut dyn erased_serde::Deserializer<'_>) -> Result<(), erased_serde::Error> + 'a;
+pub type Visit<'a> = dyn FnMut(&mut dyn erased_serde::Deserializer<'_>) -> Result<(), erased_serde::Error> + 'a;

@@ -20,10 +20,7 @@ pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, ReadError> {
 }
 
 /// Reads one value and nothing after it.
-pub(super) fn decode_with<'de, S: DeserializeSeed<'de>>(
-    body: &'de [u8],
-    seed: S,
-) -> Result<S::Value, ReadError> {
+pub(super) fn decode_with<'de, S: DeserializeSeed<'de>>(body: &'de [u8], seed: S) -> Result<S::Value, ReadError> {
     let mut from = rmp_serde::Deserializer::from_read_ref(body);
     from.set_max_depth(MAX_DEPTH);
     let value = seed.deserialize(&mut from)?;

@@ -7,9 +7,7 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
-use serde::de::{
-    DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor,
-};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use super::body::malformed;
 use super::fields::{Fields, Key, ListSlot, MapSlot, Slot, Table};
@@ -23,20 +21,11 @@ pub fn deserialize<'de, M: Fields + Default, D: Deserializer<'de>>(from: D) -> R
     Ok(message)
 }
 
-pub(super) fn decode(
-    message: &mut dyn Fields,
-    codec: &Codec,
-    body: &Bytes,
-) -> Result<(), DecodeError> {
+pub(super) fn decode(message: &mut dyn Fields, codec: &Codec, body: &Bytes) -> Result<(), DecodeError> {
     decode_slot(message.table().name, Slot::Message(message), codec, body)
 }
 
-pub(super) fn decode_slot(
-    name: &'static str,
-    slot: Slot<'_>,
-    codec: &Codec,
-    body: &Bytes,
-) -> Result<(), DecodeError> {
+pub(super) fn decode_slot(name: &'static str, slot: Slot<'_>, codec: &Codec, body: &Bytes) -> Result<(), DecodeError> {
     if body.is_empty() {
         return Ok(());
     }
@@ -67,12 +56,10 @@ impl<'de> DeserializeSeed<'de> for Fill<'_> {
             Slot::None => from.deserialize_ignored_any(IgnoredAny).map(drop),
             Slot::List(list) => from.deserialize_seq(List(list)),
             Slot::Map(map) => from.deserialize_map(Map(map)),
-            Slot::Message(message) if human && message.known().is_some() => {
-                match message.known_mut() {
-                    Some(known) => known.read(from),
-                    None => Ok(()),
-                }
-            }
+            Slot::Message(message) if human && message.known().is_some() => match message.known_mut() {
+                Some(known) => known.read(from),
+                None => Ok(()),
+            },
             Slot::Message(message) => from.deserialize_map(Message(message)),
             slot => from.deserialize_any(Scalar { slot, human }),
         }
@@ -93,26 +80,17 @@ impl<'de> Visitor<'de> for Message<'_> {
         let mut hint = 0;
         let mut oneofs = Vec::new();
         while let Some(found) = map.next_key_seed(FieldName { table, hint })? {
-            let Some((index, field)) =
-                found.and_then(|index| Some((index, table.fields.get(index)?)))
-            else {
+            let Some((index, field)) = found.and_then(|index| Some((index, table.fields.get(index)?))) else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
             hint = index + 1;
             let set = map
-                .next_value_seed(FieldValue {
-                    message: &mut *self.0,
-                    index,
-                    nullable: field.nullable,
-                })
+                .next_value_seed(FieldValue { message: &mut *self.0, index, nullable: field.nullable })
                 .map_err(|err| A::Error::custom(format_args!("{}: {err}", field.name)))?;
             if set && field.oneof != 0 {
                 if oneofs.contains(&field.oneof) {
-                    return Err(A::Error::custom(format_args!(
-                        "{}: its oneof is set already",
-                        field.name
-                    )));
+                    return Err(A::Error::custom(format_args!("{}: its oneof is set already", field.name)));
                 }
                 oneofs.push(field.oneof);
             }
@@ -256,10 +234,7 @@ impl<'a, 'de> DeserializeSeed<'de> for EntryKey<'a> {
 impl<'a> EntryKey<'a> {
     fn insert<E: Error>(self, key: Key<'_>) -> Result<Slot<'a>, E> {
         self.0.insert(key).ok_or_else(|| match key {
-            Key::Text(key) => E::custom(format_args!(
-                "`{}` is not a key of this map",
-                key.escape_debug()
-            )),
+            Key::Text(key) => E::custom(format_args!("`{}` is not a key of this map", key.escape_debug())),
             Key::I64(key) => E::custom(format_args!("{key} is not a key of this map")),
             Key::U64(key) => E::custom(format_args!("{key} is not a key of this map")),
             Key::Bool(key) => E::custom(format_args!("{key} is not a key of this map")),
@@ -340,10 +315,8 @@ impl Scalar<'_> {
             _ => {}
         }
         // Rust also reads `+1` and `inf`, JSON does not.
-        let plausible = text
-            .bytes()
-            .all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
-            && !text.starts_with('+');
+        let plausible =
+            text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')) && !text.starts_with('+');
         if let (true, Ok(integer)) = (plausible, text.parse()) {
             return self.integer(integer);
         }
@@ -400,12 +373,9 @@ impl Visitor<'_> for Scalar<'_> {
         match self.slot {
             Slot::Str(slot) => text.clone_into(slot),
             Slot::Enum(slot, names) => {
-                *slot = names.number(text).ok_or_else(|| {
-                    E::custom(format_args!(
-                        "`{}` is not a name of the enum",
-                        text.escape_debug()
-                    ))
-                })?;
+                *slot = names
+                    .number(text)
+                    .ok_or_else(|| E::custom(format_args!("`{}` is not a name of the enum", text.escape_debug())))?;
             }
             Slot::Vec(slot) => *slot = bytes_of(text, self.human)?,
             Slot::Bytes(slot) => *slot = bytes_of(text, self.human)?.into(),

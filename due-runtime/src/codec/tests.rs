@@ -8,10 +8,8 @@ use prost_types::value::Kind as Json;
 use prost_types::{Duration, FieldMask, ListValue, NullValue, Struct, Timestamp, Value};
 use serde::Deserialize as _;
 
-use super::fields::{
-    Enum, EnumTable, Field, Fields, Kind, Map, Msg, Opt, Plain, Rep, Slot, Table, View,
-};
 use super::body::{decode, encode};
+use super::fields::{Enum, EnumTable, Field, Fields, Kind, Map, Msg, Opt, Plain, Rep, Slot, Table, View};
 use super::*;
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -73,8 +71,7 @@ enum Pick {
 struct Color;
 
 impl EnumTable for Color {
-    const NAMES: &'static [(i32, &'static str)] =
-        &[(-1, "NONE"), (0, "RED"), (0, "CRIMSON"), (5, "BLUE")];
+    const NAMES: &'static [(i32, &'static str)] = &[(-1, "NONE"), (0, "RED"), (0, "CRIMSON"), (5, "BLUE")];
 }
 
 impl Fields for Sample {
@@ -104,10 +101,7 @@ impl Fields for Sample {
             Field::new("wrapped", "wrapped"),
             Field::new("empty", "empty"),
         ];
-        &Table {
-            name: "test.Sample",
-            fields: FIELDS,
-        }
+        &Table { name: "test.Sample", fields: FIELDS }
     }
 
     fn view(&self, index: usize) -> View<'_> {
@@ -202,11 +196,7 @@ impl CustomCodec for Foreign {
         "foreign"
     }
 
-    fn encode(
-        &self,
-        value: &dyn erased_serde::Serialize,
-        out: &mut BytesMut,
-    ) -> Result<(), BoxError> {
+    fn encode(&self, value: &dyn erased_serde::Serialize, out: &mut BytesMut) -> Result<(), BoxError> {
         out.extend_from_slice(&serde_json::to_vec(value)?);
         Ok(())
     }
@@ -219,27 +209,14 @@ impl CustomCodec for Foreign {
 }
 
 fn codecs() -> [Codec; 4] {
-    [
-        Codec::Proto,
-        Codec::Json,
-        Codec::MsgPack,
-        Codec::Custom(Arc::new(Foreign)),
-    ]
+    [Codec::Proto, Codec::Json, Codec::MsgPack, Codec::Custom(Arc::new(Foreign))]
 }
 
 fn full() -> Sample {
     let value = |kind| Value { kind: Some(kind) };
-    let list = ListValue {
-        values: vec![value(Json::NullValue(0)), value(Json::NumberValue(1.5))],
-    };
-    let object = Struct {
-        fields: [("k".into(), value(Json::ListValue(list)))].into(),
-    };
-    let leaf = Sample {
-        name: "叶".into(),
-        pick: Some(Pick::Nothing(0)),
-        ..Default::default()
-    };
+    let list = ListValue { values: vec![value(Json::NullValue(0)), value(Json::NumberValue(1.5))] };
+    let object = Struct { fields: [("k".into(), value(Json::ListValue(list)))].into() };
+    let leaf = Sample { name: "叶".into(), pick: Some(Pick::Nothing(0)), ..Default::default() };
     Sample {
         count: -3,
         user_id: i64::MIN,
@@ -255,17 +232,9 @@ fn full() -> Sample {
         flags: [(true, leaf.clone()), (false, Sample::default())].into(),
         titles: [(-7, "x".into())].into(),
         pick: Some(Pick::Node(Box::new(leaf))),
-        at: Some(Timestamp {
-            seconds: 1,
-            nanos: 500_000_000,
-        }),
-        span: Some(Duration {
-            seconds: -1,
-            nanos: -1,
-        }),
-        mask: Some(FieldMask {
-            paths: vec!["user_id".into(), "child.name".into()],
-        }),
+        at: Some(Timestamp { seconds: 1, nanos: 500_000_000 }),
+        span: Some(Duration { seconds: -1, nanos: -1 }),
+        mask: Some(FieldMask { paths: vec!["user_id".into(), "child.name".into()] }),
         any: Some(value(Json::StructValue(object.clone()))),
         object: Some(object),
         wrapped: Some(0),
@@ -291,12 +260,7 @@ fn every_codec_reads_what_it_wrote() {
     for codec in codecs() {
         for message in [Sample::default(), full()] {
             let body = encoded(&message, &codec);
-            assert_eq!(
-                Sample::decode_body(&codec, &body).unwrap(),
-                message,
-                "{}",
-                codec.name()
-            );
+            assert_eq!(Sample::decode_body(&codec, &body).unwrap(), message, "{}", codec.name());
         }
     }
 }
@@ -304,10 +268,7 @@ fn every_codec_reads_what_it_wrote() {
 #[test]
 fn an_empty_body_is_the_default_value() {
     for codec in codecs() {
-        assert_eq!(
-            Sample::decode_body(&codec, &Bytes::new()).unwrap(),
-            Sample::default()
-        );
+        assert_eq!(Sample::decode_body(&codec, &Bytes::new()).unwrap(), Sample::default());
         assert_eq!(i64::decode_body(&codec, &Bytes::new()).unwrap(), 0);
         <()>::decode_body(&codec, &Bytes::new()).unwrap();
     }
@@ -337,10 +298,7 @@ fn msgpack_has_proto_names_and_native_values() {
         user_id: -1,
         raw: vec![1],
         color: 5,
-        at: Some(Timestamp {
-            seconds: 1,
-            nanos: 2,
-        }),
+        at: Some(Timestamp { seconds: 1, nanos: 2 }),
         titles: [(7, "x".into())].into(),
         wrapped: Some(3),
         ..Default::default()
@@ -360,189 +318,73 @@ fn json_reads_what_other_writers_write() {
     let read = |text: &str| json::<Sample>(text).unwrap();
     assert_eq!(read(r#"{"user_id":7,"userId":"8"}"#).user_id, 8);
     for text in ["7", "7.0", "0.7e1", r#""7""#, r#""7e0""#] {
-        assert_eq!(
-            read(&format!(
-                r#"{{"count":{text},"userId":{text},"gold":{text}}}"#
-            ))
-            .gold,
-            Some(7),
-            "{text}"
-        );
+        assert_eq!(read(&format!(r#"{{"count":{text},"userId":{text},"gold":{text}}}"#)).gold, Some(7), "{text}");
     }
-    assert_eq!(
-        read(r#"{"gold":18446744073709551615}"#).gold,
-        Some(u64::MAX)
-    );
+    assert_eq!(read(r#"{"gold":18446744073709551615}"#).gold, Some(u64::MAX));
     assert_eq!(read(r#"{"color":"CRIMSON"}"#).color, 0);
     assert_eq!(read(r#"{"color":99}"#).color, 99);
     assert_eq!(
         encoded(&read(r#"{"color":99}"#), &Codec::Json),
-        encoded(
-            &Sample {
-                color: 99,
-                ..Default::default()
-            },
-            &Codec::Json
-        )
+        encoded(&Sample { color: 99, ..Default::default() }, &Codec::Json)
     );
     for text in ["-_8", "-_8=", "+/8", "+/8="] {
-        assert_eq!(
-            read(&format!(r#"{{"raw":"{text}"}}"#)).raw,
-            [0xfb, 0xff],
-            "{text}"
-        );
+        assert_eq!(read(&format!(r#"{{"raw":"{text}"}}"#)).raw, [0xfb, 0xff], "{text}");
     }
     assert_eq!(read(r#"{"unknown":{"a":[{}]},"count":1}"#).count, 1);
     assert_eq!(read(r#"{"count":1,"count":2}"#).count, 2);
     assert_eq!(read(r#"{"scores":[1],"scores":["2"]}"#).scores, [2]);
     let nulls = r#"{"count":null,"name":null,"child":null,"scores":null,"titles":null,"word":null,"wrapped":null}"#;
     assert_eq!(read(nulls), Sample::default());
-    assert_eq!(
-        read(r#"{"any":null}"#).any,
-        Some(Value {
-            kind: Some(Json::NullValue(0))
-        })
-    );
-    assert_eq!(
-        read(r#"{"word":null,"nothing":null}"#).pick,
-        Some(Pick::Nothing(0))
-    );
-    assert_eq!(
-        read(r#"{"ratio":"-Infinity","speed":"1.5"}"#).ratio,
-        f64::NEG_INFINITY
-    );
+    assert_eq!(read(r#"{"any":null}"#).any, Some(Value { kind: Some(Json::NullValue(0)) }));
+    assert_eq!(read(r#"{"word":null,"nothing":null}"#).pick, Some(Pick::Nothing(0)));
+    assert_eq!(read(r#"{"ratio":"-Infinity","speed":"1.5"}"#).ratio, f64::NEG_INFINITY);
     assert!(read(r#"{"ratio":"NaN"}"#).ratio.is_nan());
-    assert_eq!(
-        read(r#"{"at":"1970-01-01T01:00:01+01:00"}"#).at,
-        Some(Timestamp {
-            seconds: 1,
-            nanos: 0
-        })
-    );
+    assert_eq!(read(r#"{"at":"1970-01-01T01:00:01+01:00"}"#).at, Some(Timestamp { seconds: 1, nanos: 0 }));
 }
 
 #[test]
 fn json_errors_name_the_field() {
     for (text, error) in [
-        (
-            r#"{"count":2147483648}"#,
-            "count: 2147483648 is out of range",
-        ),
+        (r#"{"count":2147483648}"#, "count: 2147483648 is out of range"),
         (r#"{"gold":-1}"#, "gold: -1 is out of range"),
-        (
-            r#"{"count":1.5}"#,
-            "count: invalid value: floating point `1.5`, expected an integer",
-        ),
-        (
-            r#"{"count":"+1"}"#,
-            r#"count: invalid value: string "+1", expected an integer"#,
-        ),
-        (
-            r#"{"count":" 1"}"#,
-            r#"count: invalid value: string " 1", expected an integer"#,
-        ),
-        (
-            r#"{"count":true}"#,
-            "count: invalid type: boolean `true`, expected an integer",
-        ),
+        (r#"{"count":1.5}"#, "count: invalid value: floating point `1.5`, expected an integer"),
+        (r#"{"count":"+1"}"#, r#"count: invalid value: string "+1", expected an integer"#),
+        (r#"{"count":" 1"}"#, r#"count: invalid value: string " 1", expected an integer"#),
+        (r#"{"count":true}"#, "count: invalid type: boolean `true`, expected an integer"),
         (r#"{"speed":1e39}"#, "speed: 1e39 is out of range"),
-        (
-            r#"{"ratio":"inf"}"#,
-            r#"ratio: invalid value: string "inf", expected a number"#,
-        ),
-        (
-            r#"{"name":1}"#,
-            "name: invalid type: a number, expected text",
-        ),
-        (
-            r#"{"alive":"true"}"#,
-            r#"alive: invalid type: string "true", expected a bool"#,
-        ),
-        (
-            r#"{"color":"PINK"}"#,
-            "color: `PINK` is not a name of the enum",
-        ),
-        (
-            r#"{"raw":"*"}"#,
-            "raw: not base64: Invalid symbol 42, offset 0.",
-        ),
-        (
-            r#"{"scores":[null]}"#,
-            "scores: invalid type: null, expected an integer",
-        ),
-        (
-            r#"{"titles":{"x":""}}"#,
-            "titles: `x` is not a key of this map",
-        ),
+        (r#"{"ratio":"inf"}"#, r#"ratio: invalid value: string "inf", expected a number"#),
+        (r#"{"name":1}"#, "name: invalid type: a number, expected text"),
+        (r#"{"alive":"true"}"#, r#"alive: invalid type: string "true", expected a bool"#),
+        (r#"{"color":"PINK"}"#, "color: `PINK` is not a name of the enum"),
+        (r#"{"raw":"*"}"#, "raw: not base64: Invalid symbol 42, offset 0."),
+        (r#"{"scores":[null]}"#, "scores: invalid type: null, expected an integer"),
+        (r#"{"titles":{"x":""}}"#, "titles: `x` is not a key of this map"),
         (r#"{"word":"","node":{}}"#, "node: its oneof is set already"),
-        (
-            r#"{"child":{"node":{"count":[]}}}"#,
-            "child: node: count: invalid type: sequence, expected an integer",
-        ),
+        (r#"{"child":{"node":{"count":[]}}}"#, "child: node: count: invalid type: sequence, expected an integer"),
         (
             r#"{"at":"10000-01-01T00:00:00Z"}"#,
             r#"at: invalid value: string "10000-01-01T00:00:00Z", expected a time as 2006-01-02T15:04:05Z"#,
         ),
-        (
-            r#"{"span":"1"}"#,
-            r#"span: invalid value: string "1", expected a duration as 1.5s"#,
-        ),
-        (
-            r#"{"mask":"a_b"}"#,
-            r#"mask: invalid value: string "a_b", expected paths as a,b.cD"#,
-        ),
+        (r#"{"span":"1"}"#, r#"span: invalid value: string "1", expected a duration as 1.5s"#),
+        (r#"{"mask":"a_b"}"#, r#"mask: invalid value: string "a_b", expected paths as a,b.cD"#),
     ] {
         let found = json::<Sample>(text).unwrap_err();
         assert!(found.starts_with(error), "{text}\n  {found}\n  {error}");
     }
-    assert!(
-        json::<Sample>("{} {}")
-            .unwrap_err()
-            .starts_with("trailing characters")
-    );
-    assert!(
-        json::<Sample>("[]")
-            .unwrap_err()
-            .starts_with("invalid type: sequence")
-    );
+    assert!(json::<Sample>("{} {}").unwrap_err().starts_with("trailing characters"));
+    assert!(json::<Sample>("[]").unwrap_err().starts_with("invalid type: sequence"));
     let deep = r#"{"child":"#.repeat(200) + "{}" + &"}".repeat(200);
-    assert!(
-        json::<Sample>(&deep)
-            .unwrap_err()
-            .contains("recursion limit exceeded")
-    );
+    assert!(json::<Sample>(&deep).unwrap_err().contains("recursion limit exceeded"));
 }
 
 #[test]
 fn what_json_cannot_say_is_an_error() {
     let mut out = BytesMut::new();
     for message in [
-        Sample {
-            at: Some(Timestamp {
-                seconds: i64::MAX,
-                nanos: 0,
-            }),
-            ..Default::default()
-        },
-        Sample {
-            span: Some(Duration {
-                seconds: 1,
-                nanos: -1,
-            }),
-            ..Default::default()
-        },
-        Sample {
-            mask: Some(FieldMask {
-                paths: vec!["aB".into()],
-            }),
-            ..Default::default()
-        },
-        Sample {
-            any: Some(Value {
-                kind: Some(Json::NumberValue(f64::NAN)),
-            }),
-            ..Default::default()
-        },
+        Sample { at: Some(Timestamp { seconds: i64::MAX, nanos: 0 }), ..Default::default() },
+        Sample { span: Some(Duration { seconds: 1, nanos: -1 }), ..Default::default() },
+        Sample { mask: Some(FieldMask { paths: vec!["aB".into()] }), ..Default::default() },
+        Sample { any: Some(Value { kind: Some(Json::NumberValue(f64::NAN)) }), ..Default::default() },
     ] {
         let err = message.encode_body(&Codec::Json, &mut out).unwrap_err();
         assert_eq!(err.to_string(), "cannot write test.Sample as json");
@@ -556,10 +398,7 @@ fn msgpack_is_read_with_its_limits() {
     // {"user_id": int8 -1, "raw": str "ab", "color": "BLUE", 1: nil}
     let body = b"\x84\xa7user_id\xd0\xff\xa3raw\xa2ab\xa5color\xa4BLUE\x01\xc0";
     let found = read(body).unwrap();
-    assert_eq!(
-        (found.user_id, found.raw.as_slice(), found.color),
-        (-1, b"ab".as_slice(), 5)
-    );
+    assert_eq!((found.user_id, found.raw.as_slice(), found.color), (-1, b"ab".as_slice(), 5));
     assert!(read(b"\x80\x80").is_err());
     assert!(read(b"\x81\xa5count\xcf\xff\xff\xff\xff\xff\xff\xff\xff").is_err());
     // A list that says it has 2^32 - 1 elements.
@@ -576,43 +415,20 @@ fn scalars_raw_bytes_and_own_types_travel() {
         user_id: i64,
     }
     assert_eq!(encoded(&7i64, &Codec::Json), r#""7""#);
-    assert_eq!(
-        encoded(&vec![1u8], &Codec::MsgPack),
-        b"\xc4\x01\x01".as_slice()
-    );
-    assert_eq!(
-        encoded(&RawBody(Bytes::from_static(b"x")), &Codec::Proto),
-        "x"
-    );
+    assert_eq!(encoded(&vec![1u8], &Codec::MsgPack), b"\xc4\x01\x01".as_slice());
+    assert_eq!(encoded(&RawBody(Bytes::from_static(b"x")), &Codec::Proto), "x");
     for codec in codecs() {
-        assert_eq!(
-            String::decode_body(&codec, &encoded(&"é".to_owned(), &codec)).unwrap(),
-            "é"
-        );
+        assert_eq!(String::decode_body(&codec, &encoded(&"é".to_owned(), &codec)).unwrap(), "é");
         let own = SerdeBody(Own { user_id: 1 });
         match codec {
             Codec::Proto => {
-                let err = own
-                    .encode_body(&codec, &mut BytesMut::new())
-                    .unwrap_err()
-                    .to_string();
-                assert!(
-                    err.contains(
-                        "Own` cannot travel as proto: it is a serde type; choose the codec"
-                    ),
-                    "{err}"
-                );
+                let err = own.encode_body(&codec, &mut BytesMut::new()).unwrap_err().to_string();
+                assert!(err.contains("Own` cannot travel as proto: it is a serde type; choose the codec"), "{err}");
             }
-            _ => assert_eq!(
-                SerdeBody::decode_body(&codec, &encoded(&own, &codec)).unwrap(),
-                own
-            ),
+            _ => assert_eq!(SerdeBody::decode_body(&codec, &encoded(&own, &codec)).unwrap(), own),
         }
     }
-    assert_eq!(
-        encoded(&SerdeBody(Own { user_id: 1 }), &Codec::Json),
-        r#"{"user_id":1}"#
-    );
+    assert_eq!(encoded(&SerdeBody(Own { user_id: 1 }), &Codec::Json), r#"{"user_id":1}"#);
     let empty = SerdeBody::<Own>::decode_body(&Codec::MsgPack, &Bytes::new()).unwrap();
     assert_eq!(empty.0, Own::default());
     assert!(ProstBody::<Sample>::supports(&Codec::Proto).is_ok());
@@ -623,10 +439,7 @@ fn scalars_raw_bytes_and_own_types_travel() {
 fn codecs_are_known_by_name() {
     assert_eq!(Codec::named("msgpack").unwrap(), Codec::MsgPack);
     let err = Codec::named("xml").unwrap_err().to_string();
-    assert!(
-        err.starts_with("no codec is named `xml`; known are json, msgpack, proto"),
-        "{err}"
-    );
+    assert!(err.starts_with("no codec is named `xml`; known are json, msgpack, proto"), "{err}");
     let foreign = Codec::register(Foreign);
     assert_eq!(Codec::named("foreign").unwrap(), foreign);
 }

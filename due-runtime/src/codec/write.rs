@@ -16,11 +16,7 @@ pub fn serialize<S: Serializer>(message: &dyn Fields, to: S) -> Result<S::Ok, S:
         return known.write(to);
     }
     let fields = message.table().fields;
-    let set = || {
-        (0..fields.len())
-            .filter(|&index| !matches!(message.view(index), View::None))
-            .count()
-    };
+    let set = || (0..fields.len()).filter(|&index| !matches!(message.view(index), View::None)).count();
     let mut map = to.serialize_map(if human { None } else { Some(set()) })?;
     for (index, field) in fields.iter().enumerate() {
         match message.view(index) {
@@ -31,11 +27,7 @@ pub fn serialize<S: Serializer>(message: &dyn Fields, to: S) -> Result<S::Ok, S:
     map.end()
 }
 
-pub(super) fn encode(
-    message: &dyn Fields,
-    codec: &Codec,
-    out: &mut BytesMut,
-) -> Result<(), EncodeError> {
+pub(super) fn encode(message: &dyn Fields, codec: &Codec, out: &mut BytesMut) -> Result<(), EncodeError> {
     encode_view(message.table().name, &View::Message(message), codec, out)
 }
 
@@ -66,9 +58,7 @@ impl Serialize for View<'_> {
             Self::I64(value) => to.serialize_i64(*value),
             Self::U64(value) if human => to.collect_str(value),
             Self::U64(value) => to.serialize_u64(*value),
-            Self::F32(value) if human && !value.is_finite() => {
-                to.serialize_str(not_finite(f64::from(*value)))
-            }
+            Self::F32(value) if human && !value.is_finite() => to.serialize_str(not_finite(f64::from(*value))),
             Self::F32(value) => to.serialize_f32(*value),
             Self::F64(value) if human && !value.is_finite() => to.serialize_str(not_finite(*value)),
             Self::F64(value) => to.serialize_f64(*value),

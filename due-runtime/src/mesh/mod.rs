@@ -19,6 +19,7 @@
 
 mod channel;
 mod codec;
+mod dispatch;
 mod pool;
 mod service;
 mod stop;
@@ -39,6 +40,8 @@ pub use tonic::{Code, IntoRequest, IntoStreamingRequest, Request, Response, Stat
 pub use self::channel::{Channel, ConnectError, InvalidTarget, Target};
 #[doc(hidden)]
 pub use self::codec::BytesCodec;
+#[doc(hidden)]
+pub use self::dispatch::{Dispatch, RpcIndex, index_of, no_such_rpc};
 pub use self::service::Service;
 use self::service::{Handler, Router};
 pub use self::typed::{BoxStream, Streaming};

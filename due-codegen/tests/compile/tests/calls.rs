@@ -155,7 +155,8 @@ mod mesh {
         assert_eq!(unset.message(), "WalletMock: no answer set for IncrGold");
         mock.incr_gold().answers(|request| Ok(GoldResponse { gold: request.gold }));
         assert_eq!(client.incr_gold(GoldRequest { gold: 5 }).await.unwrap().into_inner().gold, 5);
-        mock.trade().answers(|requests| Ok(requests.iter().map(|request| GoldResponse { gold: request.gold }).collect()));
+        mock.trade()
+            .answers(|requests| Ok(requests.iter().map(|request| GoldResponse { gold: request.gold }).collect()));
         let traded = client.trade(golds(&[4, 2])).await.unwrap().into_inner();
         assert_eq!(all(traded).await, [GoldResponse { gold: 4 }, GoldResponse { gold: 2 }]);
         assert_eq!(mock.trade().requests(), [vec![GoldRequest { gold: 4 }, GoldRequest { gold: 2 }]]);

@@ -220,7 +220,8 @@ fn not_a_number_agrees() {
 
 #[test]
 fn an_alias_is_read_and_the_first_name_written() {
-    let read = all::types::v1::HasAlias::decode_body(&Codec::Json, &Bytes::from(r#"{"aliased":"ALIASED_UNO"}"#)).unwrap();
+    let read =
+        all::types::v1::HasAlias::decode_body(&Codec::Json, &Bytes::from(r#"{"aliased":"ALIASED_UNO"}"#)).unwrap();
     assert_eq!(read.aliased, 1);
     assert_eq!(encoded(&read, &Codec::Json), r#"{"aliased":"ALIASED_ONE"}"#);
 }

@@ -5,6 +5,7 @@
 /// Who wants to be greeted.
 #[derive(Clone, PartialEq, Eq, Hash, ::due::codegen::prost::Message)]
 #[prost(prost_path = "::due::codegen::prost")]
+#[prost(skip_debug)]
 pub struct GreetRequest {
     /// Field `name` = 1.
     #[prost(string, tag = "1")]
@@ -13,6 +14,7 @@ pub struct GreetRequest {
 /// The greeting, or why there is none.
 #[derive(Clone, PartialEq, Eq, Hash, ::due::codegen::prost::Message)]
 #[prost(prost_path = "::due::codegen::prost")]
+#[prost(skip_debug)]
 pub struct GreetResponse {
     /// 0 is success.
     #[prost(int32, tag = "1")]
@@ -24,6 +26,7 @@ pub struct GreetResponse {
 /// Said to every client.
 #[derive(Clone, PartialEq, Eq, Hash, ::due::codegen::prost::Message)]
 #[prost(prost_path = "::due::codegen::prost")]
+#[prost(skip_debug)]
 pub struct Announcement {
     /// Field `text` = 1.
     #[prost(string, tag = "1")]
@@ -32,6 +35,7 @@ pub struct Announcement {
 /// When the phrase is needed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::due::codegen::prost::Message)]
 #[prost(prost_path = "::due::codegen::prost")]
+#[prost(skip_debug)]
 pub struct PhraseRequest {
     /// 0 to 23.
     #[prost(uint32, tag = "1")]
@@ -40,6 +44,7 @@ pub struct PhraseRequest {
 /// What to say.
 #[derive(Clone, PartialEq, Eq, Hash, ::due::codegen::prost::Message)]
 #[prost(prost_path = "::due::codegen::prost")]
+#[prost(skip_debug)]
 pub struct PhraseResponse {
     /// Field `phrase` = 1.
     #[prost(string, tag = "1")]
@@ -70,39 +75,7 @@ const _: () = {
             }
         }
     }
-    impl __due::Body for GreetRequest {
-        const NAME: &'static str = "hello.v1.GreetRequest";
-        #[inline(never)]
-        fn encode_body(
-            &self,
-            codec: &__due::Codec,
-            out: &mut __due::BytesMut,
-        ) -> ::core::result::Result<(), __due::EncodeError> {
-            __due::encode(self, codec, out)
-        }
-        #[inline(never)]
-        fn decode_body(
-            codec: &__due::Codec,
-            body: &__due::Bytes,
-        ) -> ::core::result::Result<Self, __due::DecodeError> {
-            __due::decode(codec, body)
-        }
-    }
-    impl __due::serde::Serialize for GreetRequest {
-        fn serialize<S: __due::serde::Serializer>(
-            &self,
-            to: S,
-        ) -> ::core::result::Result<S::Ok, S::Error> {
-            __due::serialize(self, to)
-        }
-    }
-    impl<'de> __due::serde::Deserialize<'de> for GreetRequest {
-        fn deserialize<D: __due::serde::Deserializer<'de>>(
-            from: D,
-        ) -> ::core::result::Result<Self, D::Error> {
-            __due::deserialize(from)
-        }
-    }
+    __due::message!(GreetRequest, "hello.v1.GreetRequest");
     impl __due::Fields for GreetResponse {
         fn table(&self) -> &'static __due::Table {
             const FIELDS: &[__due::Field] = &[
@@ -129,23 +102,7 @@ const _: () = {
             }
         }
     }
-    impl __due::Body for GreetResponse {
-        const NAME: &'static str = "hello.v1.GreetResponse";
-        #[inline(never)]
-        fn encode_body(
-            &self,
-            codec: &__due::Codec,
-            out: &mut __due::BytesMut,
-        ) -> ::core::result::Result<(), __due::EncodeError> {
-            __due::encode(self, codec, out)
-        }
-        #[inline(never)]
-        fn decode_body(
-            codec: &__due::Codec,
-            body: &__due::Bytes,
-        ) -> ::core::result::Result<Self, __due::DecodeError> {
-            __due::decode(codec, body)
-        }
+    impl __due::Coded for GreetResponse {
         fn from_error(error: &__due::Error) -> ::core::option::Option<Self> {
             let mut response = <Self as ::core::default::Default>::default();
             let code = <i32 as ::core::convert::TryFrom<i32>>::try_from(error.code().0)
@@ -154,25 +111,10 @@ const _: () = {
             ::core::option::Option::Some(response)
         }
         fn error_code(&self) -> ::core::option::Option<__due::Code> {
-            let code = self.code;
-            __due::code_of(code)
+            __due::code_of(self.code)
         }
     }
-    impl __due::serde::Serialize for GreetResponse {
-        fn serialize<S: __due::serde::Serializer>(
-            &self,
-            to: S,
-        ) -> ::core::result::Result<S::Ok, S::Error> {
-            __due::serialize(self, to)
-        }
-    }
-    impl<'de> __due::serde::Deserialize<'de> for GreetResponse {
-        fn deserialize<D: __due::serde::Deserializer<'de>>(
-            from: D,
-        ) -> ::core::result::Result<Self, D::Error> {
-            __due::deserialize(from)
-        }
-    }
+    __due::message!(GreetResponse, "hello.v1.GreetResponse", Coded);
     impl __due::Fields for Announcement {
         fn table(&self) -> &'static __due::Table {
             const FIELDS: &[__due::Field] = &[__due::Field::new("text", "text")];
@@ -194,39 +136,7 @@ const _: () = {
             }
         }
     }
-    impl __due::Body for Announcement {
-        const NAME: &'static str = "hello.v1.Announcement";
-        #[inline(never)]
-        fn encode_body(
-            &self,
-            codec: &__due::Codec,
-            out: &mut __due::BytesMut,
-        ) -> ::core::result::Result<(), __due::EncodeError> {
-            __due::encode(self, codec, out)
-        }
-        #[inline(never)]
-        fn decode_body(
-            codec: &__due::Codec,
-            body: &__due::Bytes,
-        ) -> ::core::result::Result<Self, __due::DecodeError> {
-            __due::decode(codec, body)
-        }
-    }
-    impl __due::serde::Serialize for Announcement {
-        fn serialize<S: __due::serde::Serializer>(
-            &self,
-            to: S,
-        ) -> ::core::result::Result<S::Ok, S::Error> {
-            __due::serialize(self, to)
-        }
-    }
-    impl<'de> __due::serde::Deserialize<'de> for Announcement {
-        fn deserialize<D: __due::serde::Deserializer<'de>>(
-            from: D,
-        ) -> ::core::result::Result<Self, D::Error> {
-            __due::deserialize(from)
-        }
-    }
+    __due::message!(Announcement, "hello.v1.Announcement");
     impl __due::Fields for PhraseRequest {
         fn table(&self) -> &'static __due::Table {
             const FIELDS: &[__due::Field] = &[__due::Field::new("hour", "hour")];
@@ -248,39 +158,7 @@ const _: () = {
             }
         }
     }
-    impl __due::Body for PhraseRequest {
-        const NAME: &'static str = "hello.v1.PhraseRequest";
-        #[inline(never)]
-        fn encode_body(
-            &self,
-            codec: &__due::Codec,
-            out: &mut __due::BytesMut,
-        ) -> ::core::result::Result<(), __due::EncodeError> {
-            __due::encode(self, codec, out)
-        }
-        #[inline(never)]
-        fn decode_body(
-            codec: &__due::Codec,
-            body: &__due::Bytes,
-        ) -> ::core::result::Result<Self, __due::DecodeError> {
-            __due::decode(codec, body)
-        }
-    }
-    impl __due::serde::Serialize for PhraseRequest {
-        fn serialize<S: __due::serde::Serializer>(
-            &self,
-            to: S,
-        ) -> ::core::result::Result<S::Ok, S::Error> {
-            __due::serialize(self, to)
-        }
-    }
-    impl<'de> __due::serde::Deserialize<'de> for PhraseRequest {
-        fn deserialize<D: __due::serde::Deserializer<'de>>(
-            from: D,
-        ) -> ::core::result::Result<Self, D::Error> {
-            __due::deserialize(from)
-        }
-    }
+    __due::message!(PhraseRequest, "hello.v1.PhraseRequest");
     impl __due::Fields for PhraseResponse {
         fn table(&self) -> &'static __due::Table {
             const FIELDS: &[__due::Field] = &[__due::Field::new("phrase", "phrase")];
@@ -302,39 +180,7 @@ const _: () = {
             }
         }
     }
-    impl __due::Body for PhraseResponse {
-        const NAME: &'static str = "hello.v1.PhraseResponse";
-        #[inline(never)]
-        fn encode_body(
-            &self,
-            codec: &__due::Codec,
-            out: &mut __due::BytesMut,
-        ) -> ::core::result::Result<(), __due::EncodeError> {
-            __due::encode(self, codec, out)
-        }
-        #[inline(never)]
-        fn decode_body(
-            codec: &__due::Codec,
-            body: &__due::Bytes,
-        ) -> ::core::result::Result<Self, __due::DecodeError> {
-            __due::decode(codec, body)
-        }
-    }
-    impl __due::serde::Serialize for PhraseResponse {
-        fn serialize<S: __due::serde::Serializer>(
-            &self,
-            to: S,
-        ) -> ::core::result::Result<S::Ok, S::Error> {
-            __due::serialize(self, to)
-        }
-    }
-    impl<'de> __due::serde::Deserialize<'de> for PhraseResponse {
-        fn deserialize<D: __due::serde::Deserializer<'de>>(
-            from: D,
-        ) -> ::core::result::Result<Self, D::Error> {
-            __due::deserialize(from)
-        }
-    }
+    __due::message!(PhraseResponse, "hello.v1.PhraseResponse");
 };
 impl ::due::codegen::Push for Announcement {
     const ROUTE: ::due::codegen::RouteId = ::due::codegen::RouteId::new(2);
@@ -539,9 +385,12 @@ for MannersServer<__T> {
 }
 impl<__T: Manners> ::due::codegen::mesh::Service for MannersServer<__T> {
     const NAME: &'static str = "manners";
-    type Grpc = manners_due::rpc_server::RpcServer<manners_due::Typed<__T>>;
+    type Grpc = ::due::codegen::mesh::Dispatch<
+        manners_due::rpc_server::RpcServer<manners_due::Typed<__T>>,
+    >;
     fn into_grpc(self) -> Self::Grpc {
-        manners_due::rpc_server::RpcServer::new(manners_due::Typed(self.0))
+        let rpcs = manners_due::rpc_server::RpcServer::new(manners_due::Typed(self.0));
+        ::due::codegen::mesh::Dispatch::new(rpcs, manners_due::RPCS)
     }
 }
 /// Calls `hello.v1.Manners`.
@@ -591,21 +440,47 @@ impl MannersClient {
 /// How the bytes that tonic moves become messages.
 #[doc(hidden)]
 pub mod manners_due {
+    /// Each rpc, and the method of tonic's server that takes it.
+    pub const RPCS: &[(&str, &str)] = &[
+        ("/hello.v1.Manners/Phrase", "/hello.v1.Manners/unary"),
+    ];
     /// The handlers as tonic calls them.
     pub struct Typed<__T>(pub(super) ::due::codegen::Arc<__T>);
-    #[::due::codegen::tonic::async_trait]
     impl<__T: super::Manners> rpc_server::Rpc for Typed<__T> {
-        async fn phrase(
-            &self,
+        fn unary<'a, 'f>(
+            &'a self,
             request: ::due::codegen::tonic::Request<::due::codegen::Bytes>,
-        ) -> ::core::result::Result<
-            ::due::codegen::tonic::Response<::due::codegen::Bytes>,
-            ::due::codegen::tonic::Status,
-        > {
-            let request = ::due::codegen::mesh::read::<super::PhraseRequest>(request)?;
-            ::due::codegen::mesh::respond(
-                <__T as super::Manners>::phrase(&self.0, request).await,
-            )
+        ) -> ::core::pin::Pin<
+            ::std::boxed::Box<
+                dyn ::core::future::Future<
+                    Output = ::core::result::Result<
+                        ::due::codegen::tonic::Response<::due::codegen::Bytes>,
+                        ::due::codegen::tonic::Status,
+                    >,
+                > + ::core::marker::Send + 'f,
+            >,
+        >
+        where
+            'a: 'f,
+            Self: 'f,
+        {
+            match ::due::codegen::mesh::index_of(&request) {
+                0 => {
+                    ::std::boxed::Box::pin(async move {
+                        let request = ::due::codegen::mesh::read::<
+                            super::PhraseRequest,
+                        >(request)?;
+                        let result = <__T as super::Manners>::phrase(&self.0, request)
+                            .await;
+                        ::due::codegen::mesh::respond(result)
+                    })
+                }
+                _ => {
+                    ::std::boxed::Box::pin(async move {
+                        ::due::codegen::mesh::no_such_rpc()
+                    })
+                }
+            }
         }
     }
     /// Generated server implementations.
@@ -622,7 +497,7 @@ pub mod manners_due {
         /// Generated trait containing gRPC methods that should be implemented for use with RpcServer.
         #[async_trait]
         pub trait Rpc: std::marker::Send + std::marker::Sync + 'static {
-            async fn phrase(
+            async fn unary(
                 &self,
                 request: tonic::Request<::due::codegen::Bytes>,
             ) -> std::result::Result<
@@ -708,11 +583,11 @@ pub mod manners_due {
             }
             fn call(&mut self, req: http::Request<B>) -> Self::Future {
                 match req.uri().path() {
-                    "/hello.v1.Manners/Phrase" => {
+                    "/hello.v1.Manners/unary" => {
                         #[allow(non_camel_case_types)]
-                        struct PhraseSvc<T: Rpc>(pub Arc<T>);
+                        struct unarySvc<T: Rpc>(pub Arc<T>);
                         impl<T: Rpc> tonic::server::UnaryService<::due::codegen::Bytes>
-                        for PhraseSvc<T> {
+                        for unarySvc<T> {
                             type Response = ::due::codegen::Bytes;
                             type Future = BoxFuture<
                                 tonic::Response<Self::Response>,
@@ -724,7 +599,7 @@ pub mod manners_due {
                             ) -> Self::Future {
                                 let inner = Arc::clone(&self.0);
                                 let fut = async move {
-                                    <T as Rpc>::phrase(&inner, request).await
+                                    <T as Rpc>::unary(&inner, request).await
                                 };
                                 Box::pin(fut)
                             }
@@ -736,7 +611,7 @@ pub mod manners_due {
                         let max_encoding_message_size = self.max_encoding_message_size;
                         let inner = self.inner.clone();
                         let fut = async move {
-                            let method = PhraseSvc(inner);
+                            let method = unarySvc(inner);
                             let codec = ::due::codegen::mesh::BytesCodec::default();
                             let mut grpc = tonic::server::Grpc::new(codec)
                                 .apply_compression_config(
