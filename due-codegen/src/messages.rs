@@ -69,6 +69,8 @@ struct Enum {
     rust: String,
     /// Sorted by number, aliases behind the first name.
     values: Vec<(i32, String)>,
+    /// `due.codes`: its values are error codes.
+    codes: bool,
 }
 
 /// What has to be said about the messages of `package`, nested ones too.
@@ -166,7 +168,9 @@ impl Lowering<'_> {
         let declared = found.enum_descriptor_proto().value.iter();
         let mut values: Vec<_> = declared.map(|value| (value.number(), value.name().to_owned())).collect();
         values.sort_by_key(|(number, _)| *number);
-        Enum { name: found.full_name().to_owned(), rust: self.rust(found.package_name(), found.full_name()), values }
+        let name = found.full_name().to_owned();
+        let codes = self.package.code_enums.contains(&name);
+        Enum { rust: self.rust(found.package_name(), &name), name, values, codes }
     }
 
     fn rust(&self, of: &str, full_name: &str) -> String {

@@ -34,6 +34,8 @@ pub(crate) struct Package {
     pub(crate) pushes: Vec<Push>,
     /// Messages with a `due.code` field, in the order of files and source.
     pub(crate) codes: Vec<CodeCarrier>,
+    /// Full names of the enums with `due.codes`, nested ones too.
+    pub(crate) code_enums: Vec<String>,
 }
 
 /// A service with `due.node`. All names are Rust identifiers that are free in the package's module.

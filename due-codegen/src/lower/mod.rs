@@ -7,7 +7,7 @@ pub(crate) mod types;
 
 use std::collections::BTreeMap;
 
-use prost_reflect::{FileDescriptor, MessageDescriptor, ServiceDescriptor};
+use prost_reflect::{EnumDescriptor, FileDescriptor, MessageDescriptor, ServiceDescriptor};
 
 use crate::check::names::Names;
 use crate::check::routes::{Claim, Claims};
@@ -62,6 +62,7 @@ fn empty(name: &str) -> Package {
         meshes: Vec::new(),
         pushes: Vec::new(),
         codes: Vec::new(),
+        code_enums: Vec::new(),
     }
 }
 
@@ -82,9 +83,15 @@ impl Lowering<'_> {
         for service in file.services() {
             self.service(&service, package);
         }
+        self.code_enums(file.enums(), package);
         for message in file.messages() {
             self.message(&message, package);
         }
+    }
+
+    fn code_enums(&self, enums: impl Iterator<Item = EnumDescriptor>, package: &mut Package) {
+        let marked = enums.filter(|found| self.options.codes(found));
+        package.code_enums.extend(marked.map(|found| found.full_name().to_owned()));
     }
 
     fn service(&mut self, service: &ServiceDescriptor, package: &mut Package) {
@@ -178,6 +185,7 @@ impl Lowering<'_> {
             None => {}
         }
         package.codes.extend(self.code_carrier(message, &package.name));
+        self.code_enums(message.child_enums(), package);
         for nested in message.child_messages() {
             self.message(&nested, package);
         }

@@ -79,6 +79,16 @@ fn tables_say_what_the_schema_says() {
 }
 
 #[test]
+fn an_enum_of_codes_is_an_error_code() {
+    use due::Body as _;
+    use due_codegen_compile::rpcs::{Sold, Verdict};
+    let error = due::Error::new(Verdict::Poor, "no gold");
+    assert_eq!(error.code(), Code(42));
+    let sold = Sold::from_error(&error).unwrap();
+    assert_eq!((sold.verdict(), sold.error_code()), (Verdict::Poor, Some(Code(42))));
+}
+
+#[test]
 fn hostile_codes_are_filled() {
     use due::Body as _;
     use due_codegen_compile::hostile;
@@ -145,6 +155,46 @@ mod mesh {
         assert_eq!(client.sum(golds(&[1, 2, 3])).await.unwrap().into_inner().gold, 6);
         let traded = client.trade(golds(&[1, 2])).await.unwrap().into_inner();
         assert_eq!(all(traded).await, [GoldResponse { gold: -2 }, GoldResponse { gold: -1 }]);
+    }
+
+    /// A client that knows nothing of due: tonic's own codec and transport, the paths of the proto.
+    #[tokio::test]
+    async fn a_foreign_grpc_client_calls_every_kind_of_rpc() {
+        use due::codegen::tonic::client::Grpc;
+        use due::codegen::tonic::codegen::http::uri::PathAndQuery;
+        use due::codegen::tonic::transport::Endpoint;
+        use tonic_prost::ProstCodec;
+
+        let mesh = due::Mesh::builder().serve(WalletServer::new(Bank)).build();
+        let mesh = mesh.start(&due::Backends::memory()).await.unwrap();
+        let channel = Endpoint::from_shared(format!("http://{}", mesh.addr())).unwrap().connect().await.unwrap();
+        let ready = async || {
+            let mut grpc = Grpc::new(channel.clone());
+            grpc.ready().await.unwrap();
+            grpc
+        };
+        let codec = ProstCodec::<GoldRequest, GoldResponse>::default;
+        let one = |gold| Request::new(GoldRequest { gold });
+        let path = PathAndQuery::from_static;
+
+        let answer = ready().await.unary(one(1), path("/hello.Wallet/IncrGold"), codec()).await.unwrap();
+        assert_eq!(answer.into_inner().gold, 2);
+        let mut watched =
+            ready().await.server_streaming(one(1), path("/hello.Wallet/Watch"), codec()).await.unwrap().into_inner();
+        assert_eq!(watched.message().await.unwrap(), Some(GoldResponse { gold: 1 }));
+        assert_eq!(watched.message().await.unwrap(), Some(GoldResponse { gold: 2 }));
+        assert_eq!(watched.message().await.unwrap(), None);
+        let many = || Request::new(golds(&[1, 2, 3]));
+        let sum = ready().await.client_streaming(many(), path("/hello.Wallet/Sum"), codec()).await.unwrap();
+        assert_eq!(sum.into_inner().gold, 6);
+        let mut traded =
+            ready().await.streaming(many(), path("/hello.Wallet/Trade"), codec()).await.unwrap().into_inner();
+        assert_eq!(traded.message().await.unwrap(), Some(GoldResponse { gold: -3 }));
+
+        let unknown = ready().await.unary(one(1), path("/hello.Wallet/Steal"), codec()).await.unwrap_err();
+        assert_eq!(unknown.code(), due::mesh::Code::Unimplemented);
+        drop((traded, channel));
+        mesh.stop().await;
     }
 
     #[tokio::test]
