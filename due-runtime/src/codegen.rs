@@ -8,14 +8,12 @@ pub use std::sync::Arc;
 #[cfg(feature = "mesh")]
 pub use tonic;
 
+pub use crate::__message as message;
 pub use crate::client::{CallError, Caller};
 pub use crate::cluster::Push;
 pub use crate::codec::body::{code_of, decode, encode};
-pub use crate::codec::fields::{
-    Enum, EnumTable, Field, Fields, Kind, Map, Msg, Opt, Plain, Rep, Slot, Table, View,
-};
-pub use crate::__message as message;
 pub use crate::codec::debug::debug;
+pub use crate::codec::fields::{Enum, EnumTable, Field, Fields, Kind, Map, Msg, Opt, Plain, Rep, Slot, Table, View};
 pub use crate::codec::message::Coded;
 pub use crate::codec::read::deserialize;
 pub use crate::codec::write::serialize;

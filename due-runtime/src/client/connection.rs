@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -33,9 +33,8 @@ pub(super) struct Connection {
     pub(super) listeners: Listeners,
     dialect: Dialect,
     heartbeat: Duration,
-    opened: Instant,
-    /// Milliseconds from `opened` to the last sign of life.
-    heard: AtomicU64,
+    /// The server has sent something since the last tick of the watch.
+    heard: AtomicBool,
     stop: CancellationToken,
     cause: OnceLock<Disconnect>,
     task: TaskTracker,
@@ -82,8 +81,7 @@ impl Connection {
             outbox,
             dialect: settings.dialect,
             heartbeat: settings.heartbeat,
-            opened: Instant::now(),
-            heard: AtomicU64::new(0),
+            heard: AtomicBool::new(false),
             stop: CancellationToken::new(),
             cause: OnceLock::new(),
             task: TaskTracker::new(),
@@ -136,12 +134,9 @@ impl Connection {
         loop {
             let inbound = match read.buffered() {
                 Some(inbound) => inbound.map(Some),
-                None => {
-                    let inbound = read.read().await;
-                    self.heard.store(self.opened.elapsed().as_millis() as u64, Ordering::Relaxed);
-                    inbound
-                }
+                None => read.read().await,
             };
+            self.heard.store(true, Ordering::Relaxed);
             tokio::task::coop::consume_budget().await;
             let frame = match inbound {
                 Ok(Some(Inbound::Unit(unit))) => self.format.parse(unit),
@@ -217,10 +212,11 @@ impl Connection {
         }
         let mut ticks = interval_at(Instant::now() + self.heartbeat, self.heartbeat);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut silent = 0;
         loop {
             ticks.tick().await;
-            let heard = Duration::from_millis(self.heard.load(Ordering::Relaxed));
-            if self.opened.elapsed().saturating_sub(heard) >= 2 * self.heartbeat {
+            silent = if self.heard.swap(false, Ordering::Relaxed) { 0 } else { silent + 1 };
+            if silent == 2 {
                 return Disconnect::Silent;
             }
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
