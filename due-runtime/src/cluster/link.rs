@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, RwLock, Weak};
 
 use bytes::Bytes;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::future::BoxFuture;
 use crate::id::{Cid, Gid, Nid, Uid};
@@ -44,6 +45,8 @@ pub(crate) struct Delivery {
     pub(crate) cid: Cid,
     pub(crate) uid: Option<Uid>,
     pub(crate) packet: Packet,
+    /// Dropped when the answer is with the gate, or there will be none.
+    pub(crate) request: TaskTrackerToken,
 }
 
 /// The message comes back to the caller.

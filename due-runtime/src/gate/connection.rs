@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{GateCore, HeartbeatMechanism};
@@ -18,6 +18,8 @@ use crate::transport::{CloseReason, Inbound, Incoming, PacketRead, PacketWrite};
 
 /// Malformed ws messages that a connection may send before its first good one.
 const STRAY_MESSAGES: u32 = 8;
+/// How long a client that has closed its direction may wait for its last answers.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 impl GateCore {
     /// Runs one session until it ends, and cleans up after it.
@@ -43,6 +45,7 @@ impl GateCore {
             gate: Arc::clone(&self),
             session: Arc::clone(&session),
             heard: AtomicBool::new(false),
+            held_up: AtomicBool::new(false),
             written: CancellationToken::new(),
         };
         connection.run(read, write).await;
@@ -57,6 +60,8 @@ struct Connection {
     session: Arc<Session>,
     /// The peer has sent something since the last tick of the watch.
     heard: AtomicBool,
+    /// Its message waits for room at a node, so nothing can be heard: that is not the peer's fault.
+    held_up: AtomicBool,
     written: CancellationToken,
 }
 
@@ -64,6 +69,8 @@ struct Connection {
 enum End {
     /// The peer closed, or cannot be understood any more. What is queued for it still goes out.
     Peer(CloseReason),
+    /// The peer has closed its direction, and may wait for the answers to what it sent.
+    HalfClosed,
     /// This side finishes: answers still go out.
     Finish,
 }
@@ -83,10 +90,18 @@ impl Connection {
 
     async fn read(&self, mut read: impl PacketRead) -> CloseReason {
         match self.read_all(&mut read).await {
-            // What is queued still goes out: the peer may have closed one direction only.
             End::Peer(reason) => {
                 self.session.finish();
                 reason
+            }
+            End::HalfClosed => {
+                tokio::select! {
+                    // Time that is over finishes the session as well.
+                    _ = timeout(LAST_ANSWERS, self.session.until_answered()) => {}
+                    () = self.written.cancelled() => {}
+                }
+                self.session.finish();
+                CloseReason::Normal
             }
             // Whoever asked to finish decides when the outbox is complete. What arrives meanwhile is dropped, so that
             // closing does not reset the connection under the last answers.
@@ -101,10 +116,12 @@ impl Connection {
         }
     }
 
-    async fn read_all(&self, read: &mut impl PacketRead) -> End {
+    async fn read_all<R: PacketRead>(&self, read: &mut R) -> End {
         let mut strays = 0;
         loop {
             self.session.outbox().room().await;
+            // Frames out of the buffer cost no socket call: give other sessions of this thread their turn.
+            tokio::task::coop::consume_budget().await;
             if self.session.is_finishing() {
                 return End::Finish;
             }
@@ -121,8 +138,6 @@ impl Connection {
             if let Ok(Some(Inbound::Unit(_) | Inbound::Message(_))) = inbound {
                 self.heard.store(true, Ordering::Relaxed);
             }
-            // Frames out of the buffer cost no socket call: give other sessions of this thread their turn.
-            tokio::task::coop::consume_budget().await;
             let frame = match inbound {
                 Ok(Some(Inbound::Unit(unit))) => self.gate.format.parse(unit),
                 Ok(Some(Inbound::Message(message))) => match self.parse_message(message) {
@@ -137,6 +152,7 @@ impl Connection {
                     }
                 },
                 Ok(Some(Inbound::Ignored)) => continue,
+                Ok(None) if R::HALF_CLOSES => return End::HalfClosed,
                 Ok(None) => return End::Peer(CloseReason::Normal),
                 Err(error) => {
                     tracing::debug!(cid = %self.session.cid(), error = &error as &dyn std::error::Error, "session lost");
@@ -144,7 +160,11 @@ impl Connection {
                 }
             };
             match frame {
-                Ok(Frame::Packet(packet)) => self.gate.route(&self.session, packet).await,
+                Ok(Frame::Packet(packet)) => {
+                    self.held_up.store(true, Ordering::Relaxed);
+                    self.gate.route(&self.session, packet).await;
+                    self.held_up.store(false, Ordering::Relaxed);
+                }
                 Ok(Frame::Heartbeat) => self.answer_heartbeat(),
                 Ok(Frame::KeepAlive) => {}
                 Err(error) if error.is_fatal() => {
@@ -202,7 +222,8 @@ impl Connection {
         let mut silent = 0;
         loop {
             ticks.tick().await;
-            silent = if self.heard.swap(false, Ordering::Relaxed) { 0 } else { silent + 1 };
+            let alive = self.heard.swap(false, Ordering::Relaxed) || self.held_up.load(Ordering::Relaxed);
+            silent = if alive { 0 } else { silent + 1 };
             if silent == 2 {
                 tracing::debug!(cid = %self.session.cid(), "silent for two heartbeat intervals");
                 return;
@@ -231,6 +252,7 @@ impl Connection {
 impl GateCore {
     /// Hands a client message to its node, or refuses it. Waits while the node has no room for this session.
     async fn route(self: &Arc<Self>, session: &Arc<Session>, packet: Packet) {
+        let request = session.request();
         let (route, seq) = (packet.route, packet.seq);
         let table = self.table.load();
         let Some(entry) = table.route(route) else {
@@ -261,7 +283,7 @@ impl GateCore {
         };
         drop(table);
         let gate: Arc<dyn GateLink> = self.clone();
-        let mut delivery = Delivery { gid: self.gid.clone(), gate, cid: session.cid(), uid, packet };
+        let mut delivery = Delivery { gid: self.gid.clone(), gate, cid: session.cid(), uid, packet, request };
         loop {
             delivery = match node.deliver(delivery) {
                 Ok(()) => return,

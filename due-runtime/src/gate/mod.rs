@@ -272,11 +272,16 @@ impl RunningGate {
     /// Writes what is queued, closes every session and goes.
     pub(crate) async fn stop(self) {
         let core = &self.core;
-        for session in core.sessions.sessions() {
-            session.finish();
-        }
         core.sessions.tasks.close();
-        if tokio::time::timeout(self.drain, core.sessions.tasks.wait()).await.is_err() {
+        let finished = async {
+            for session in core.sessions.sessions() {
+                // Nodes of other processes may still be at work.
+                session.until_answered().await;
+                session.finish();
+            }
+            core.sessions.tasks.wait().await;
+        };
+        if tokio::time::timeout(self.drain, finished).await.is_err() {
             tracing::warn!(gid = %core.gid, left = core.sessions.tasks.len(), "drain time is over; clients are cut");
             core.cut.cancel();
             core.sessions.tasks.wait().await;
@@ -284,6 +289,8 @@ impl RunningGate {
         if let Err(error) = core.registry.deregister(Kind::Gate, core.gid.as_str()).await {
             tracing::warn!(gid = %core.gid, error = &error as &dyn std::error::Error, "not deregistered");
         }
+        // Nodes know their gates as well: neither would ever be dropped.
+        core.table.store(Arc::default());
         tracing::info!(gid = %core.gid, "gate stopped");
     }
 }

@@ -9,6 +9,7 @@ use super::GateCore;
 use crate::cluster::{Audience, GateAnswer, GateLink, GateOp, LinkError};
 use crate::future::BoxFuture;
 use crate::id::{Cid, Uid};
+use crate::locator::LocateError;
 use crate::session::{Refused, Session, SessionTarget};
 
 impl GateLink for GateCore {
@@ -42,7 +43,7 @@ impl GateLink for GateCore {
                 GateOp::Push { target, packet } => {
                     let pushed = self.session(target).and_then(|session| Ok(session.push(packet)?));
                     if let (Err(LinkError::NoSession), SessionTarget::User(uid)) = (&pushed, target) {
-                        self.heal(uid).await;
+                        self.forget(uid).await;
                     }
                     pushed.map(|()| GateAnswer::Done)
                 }
@@ -77,20 +78,17 @@ impl GateCore {
 
     async fn bind(&self, cid: Cid, uid: Uid) -> Result<GateAnswer, LinkError> {
         let session = self.session(SessionTarget::Session(cid))?;
-        let bound = self.sessions.bind(&session, uid).ok_or(LinkError::NoSession)?;
+        let bound = self.sessions.bind(&session, uid);
         if let Some(left) = bound.left {
             self.forget(left).await;
         }
-        if let Err(error) = self.locator.bind_gate(uid, &self.gid).await {
+        if let Err(error) = self.locate(uid).await {
             self.sessions.unbind(uid);
             return Err(LinkError::Failed(error.to_string()));
         }
-        // The session may have ended while the locator wrote: what its end unbound was not there yet.
-        if session.uid() != Some(uid) && self.sessions.get(SessionTarget::User(uid)).is_none() {
-            self.forget(uid).await;
-            return Err(LinkError::NoSession);
-        }
-        Ok(GateAnswer::Done)
+        // The session may also have ended while the locator wrote.
+        let gone = bound.ended || self.sessions.get(SessionTarget::User(uid)).is_none();
+        if gone { Err(LinkError::NoSession) } else { Ok(GateAnswer::Done) }
     }
 
     async fn unbind(&self, uid: Uid) -> Result<GateAnswer, LinkError> {
@@ -99,17 +97,27 @@ impl GateCore {
         Ok(GateAnswer::Done)
     }
 
-    /// The locator sent somebody here for a user without a session: correct it.
-    async fn heal(&self, uid: Uid) {
-        if self.sessions.get(SessionTarget::User(uid)).is_none() {
-            self.forget(uid).await;
+    /// Tells the locator that the user has left, unless he is back already.
+    pub(super) async fn forget(&self, uid: Uid) {
+        if let Err(error) = self.locate(uid).await {
+            tracing::warn!(%uid, error = &error as &dyn std::error::Error, "the locator keeps a stale gate");
         }
     }
 
-    /// Takes the user off this gate in the locator, unless another gate has him.
-    pub(super) async fn forget(&self, uid: Uid) {
-        if let Err(error) = self.locator.unbind_gate(uid, &self.gid).await {
-            tracing::warn!(%uid, error = &error as &dyn std::error::Error, "the locator keeps a stale gate");
+    /// Makes the locator agree with the sessions. A user may log in here while his last connection is still being
+    /// cleaned up: whoever wrote last has also looked last.
+    async fn locate(&self, uid: Uid) -> Result<(), LocateError> {
+        let is_here = || self.sessions.get(SessionTarget::User(uid)).is_some();
+        loop {
+            let here = is_here();
+            match here {
+                true => self.locator.bind_gate(uid, &self.gid).await?,
+                // Only this gate's note: another gate may have the user.
+                false => drop(self.locator.unbind_gate(uid, &self.gid).await?),
+            }
+            if is_here() == here {
+                return Ok(());
+            }
         }
     }
 

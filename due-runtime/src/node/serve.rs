@@ -1,6 +1,7 @@
 //! A running node: from a delivered message to its answer.
 
 use std::sync::{Arc, OnceLock, Weak};
+use std::task::Poll;
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
@@ -43,18 +44,16 @@ impl NodeLink for NodeCore {
         // The first poll happens right here, on the reader's stack: most handlers never wait, and cost no task.
         let mut request = Box::pin(Arc::clone(&this).handle(delivery));
         let mut noop = std::task::Context::from_waker(std::task::Waker::noop());
-        loop {
-            if request.as_mut().poll(&mut noop).is_pending() {
-                let tasks = this.tasks.clone();
-                tasks.spawn(async move {
-                    let stop = this.stop.clone();
-                    stop.run_until_cancelled(this.drain_lane(key, request)).await;
-                });
-                return Ok(());
-            }
-            let Some(next) = this.lanes.next(&key) else { return Ok(()) };
-            request = Box::pin(Arc::clone(&this).handle(next));
+        let rest = match request.as_mut().poll(&mut noop) {
+            Poll::Pending => Some(request),
+            // What came meanwhile on a lane of the whole node is not this reader's work.
+            Poll::Ready(()) => this.lanes.next(&key).map(|next| Box::pin(Arc::clone(&this).handle(next))),
+        };
+        if let Some(first) = rest {
+            let tasks = this.tasks.clone();
+            tasks.spawn(this.drain_lane(key, first));
         }
+        Ok(())
     }
 
     fn room(&self, gid: &Gid, cid: Cid) -> BoxFuture<'_, ()> {
@@ -76,13 +75,15 @@ impl NodeCore {
     async fn drain_lane(self: Arc<Self>, key: LaneKey, first: impl Future<Output = ()>) {
         first.await;
         while let Some(next) = self.lanes.next(&key) {
+            // Requests that never wait would keep everything else from this thread.
+            tokio::task::coop::consume_budget().await;
             Arc::clone(&self).handle(next).await;
         }
     }
 
-    /// One request, from its bytes to its answer. Never panics, whatever the handler does.
+    /// One request, from its bytes to its answer. Never panics, whatever the handler does, and ends soon after `stop`.
     async fn handle(self: Arc<Self>, delivery: Delivery) {
-        let Delivery { gid, gate, cid, uid, packet } = delivery;
+        let Delivery { gid, gate, cid, uid, packet, request: _until_answered } = delivery;
         let answer = Answer { gate: Arc::clone(&gate), cid, route: packet.route, seq: packet.seq };
         let Some((routes, index)) = self.router.find(packet.route) else {
             let error = Error::new(Code::NOT_FOUND, format!("no handler for route {}", packet.route));
@@ -94,7 +95,10 @@ impl NodeCore {
         }
         let mut ctx = Context::new(Arc::clone(&self), gid, gate, cid, uid, packet.route, packet.seq);
         // Both the making of the future and its polls are the handler's code.
-        let outcome = catch_panic(async { routes.call(index, &mut ctx, packet.body).await }).await;
+        let call = catch_panic(async { routes.call(index, &mut ctx, packet.body).await });
+        let Some(outcome) = self.stop.run_until_cancelled(call).await else {
+            return self.refuse(&answer, &Error::new(Code::CANCELED, "the server is stopping"));
+        };
         match outcome {
             Ok(Ok(reply)) => {
                 if let Some(packet) = reply.into_packet() {

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 pub use outbox::OutboxLimits;
 pub(crate) use outbox::{Outbox, Refused};
@@ -23,6 +25,8 @@ pub(crate) struct Session {
     uid: AtomicI64,
     dialect: AtomicU8,
     outbox: Outbox,
+    /// Requests that were read and are not answered yet.
+    requests: TaskTracker,
     /// Ends the session at once; what is queued is lost.
     cut: CancellationToken,
     /// Ends reading; what is queued still goes out.
@@ -42,12 +46,15 @@ impl Session {
         finish: &CancellationToken,
         cut: &CancellationToken,
     ) -> Self {
+        let requests = TaskTracker::new();
+        requests.close();
         Self {
             cid,
             peer,
             uid: AtomicI64::new(0),
             dialect: AtomicU8::new(UNKNOWN),
             outbox: Outbox::new(limits),
+            requests,
             cut: cut.child_token(),
             finish: finish.child_token(),
         }
@@ -97,6 +104,15 @@ impl Session {
 
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.outbox
+    }
+
+    /// Whoever works on a request of this session holds one until the answer is in the outbox.
+    pub(crate) fn request(&self) -> TaskTrackerToken {
+        self.requests.token()
+    }
+
+    pub(crate) async fn until_answered(&self) {
+        self.requests.wait().await;
     }
 
     /// Reads nothing more, writes what is queued, then closes.

@@ -37,6 +37,8 @@ struct Channels {
 pub(crate) struct Bound {
     /// The user that this session had before, now without a session.
     pub(crate) left: Option<Uid>,
+    /// The session has ended meanwhile and took no user.
+    pub(crate) ended: bool,
 }
 
 impl SessionTable {
@@ -67,8 +69,7 @@ impl SessionTable {
     }
 
     /// Binds a user to a session. The newest wins: a session that had the user keeps its connection and loses the user.
-    /// `None` when the session has ended meanwhile.
-    pub(crate) fn bind(&self, session: &Arc<Session>, uid: Uid) -> Option<Bound> {
+    pub(crate) fn bind(&self, session: &Arc<Session>, uid: Uid) -> Bound {
         let before = session.set_uid(Some(uid));
         let left = before.filter(|before| *before != uid);
         if let Some(left) = left {
@@ -83,9 +84,9 @@ impl SessionTable {
         if !self.by_cid.contains_key(&session.cid()) {
             session.clear_uid(uid);
             self.by_uid.remove_if(&uid, |_, other| other.cid() == session.cid());
-            return None;
+            return Bound { left, ended: true };
         }
-        Some(Bound { left })
+        Bound { left, ended: false }
     }
 
     /// Takes the user off its session; `None` when no session has it.
@@ -170,7 +171,7 @@ mod tests {
         let table = SessionTable::default();
         let (first, second) = (session(&table, 1), session(&table, 2));
         table.bind(&first, Uid(7));
-        assert_eq!(table.bind(&second, Uid(7)), Some(Bound { left: None }));
+        assert_eq!(table.bind(&second, Uid(7)), Bound { left: None, ended: false });
         assert_eq!(first.uid(), None);
         assert_eq!(table.get(SessionTarget::User(Uid(7))).unwrap().cid(), Cid(2));
 
@@ -178,7 +179,7 @@ mod tests {
         assert!(table.get(SessionTarget::User(Uid(7))).is_some());
         assert_eq!(table.remove(&second), Some(Uid(7)));
         assert_eq!(table.user_count(), 0);
-        assert_eq!(table.bind(&second, Uid(7)), None, "a session that has ended takes no user");
+        assert_eq!(table.bind(&second, Uid(7)), Bound { left: None, ended: true }, "a session that has ended takes no user");
         assert_eq!(table.user_count(), 0);
     }
 
@@ -187,7 +188,7 @@ mod tests {
         let table = SessionTable::default();
         let session = session(&table, 1);
         table.bind(&session, Uid(7));
-        assert_eq!(table.bind(&session, Uid(8)), Some(Bound { left: Some(Uid(7)) }));
+        assert_eq!(table.bind(&session, Uid(8)), Bound { left: Some(Uid(7)), ended: false });
         assert!(table.get(SessionTarget::User(Uid(7))).is_none());
         assert_eq!(session.uid(), Some(Uid(8)));
     }

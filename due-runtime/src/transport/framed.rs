@@ -53,6 +53,8 @@ impl<R: AsyncRead + Unpin> FramedRead<R> {
 }
 
 impl<R: AsyncRead + Unpin + Send + 'static> PacketRead for FramedRead<R> {
+    const HALF_CLOSES: bool = true;
+
     async fn read(&mut self) -> Result<Option<Inbound>, ReadError> {
         loop {
             if let Some(unit) = self.buffered() {

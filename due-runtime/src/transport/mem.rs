@@ -130,6 +130,8 @@ impl MemRead {
 }
 
 impl PacketRead for MemRead {
+    const HALF_CLOSES: bool = true;
+
     async fn read(&mut self) -> Result<Option<Inbound>, ReadError> {
         match self.packets.recv().await {
             Some(packet) => self.unit(packet).map(Some),

@@ -58,6 +58,9 @@ pub trait Incoming: Send + 'static {
 
 /// The reading half of one connection.
 pub trait PacketRead: Send + 'static {
+    /// Whether a peer whose side has closed may still read, as on a TCP stream. Default: no, as in WebSocket.
+    const HALF_CLOSES: bool = false;
+
     /// The next unit from the peer; `None` when the peer has closed.
     ///
     /// # Cancel safety
