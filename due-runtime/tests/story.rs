@@ -360,6 +360,96 @@ async fn a_stop_answers_what_was_accepted() {
 }
 
 #[tokio::test]
+async fn a_stop_answers_what_it_gives_up() {
+    static ENTERED: Semaphore = Semaphore::const_new(0);
+
+    #[due::route(22)]
+    async fn endless(_: &mut Context, _: Nothing) -> due::Result<Nothing> {
+        ENTERED.add_permits(1);
+        std::future::pending().await
+    }
+
+    let node = Node::builder().lane(1).drain(Duration::ZERO).serve(due::routes![endless]);
+    let app = App::new()
+        .backends(Backends::memory().codec(Codec::Json))
+        .gate(Gate::builder().tcp("127.0.0.1:0").build())
+        .node(node.build().unwrap())
+        .start()
+        .await
+        .unwrap();
+    // One request runs, one waits in the lane, and one was read and finds no room.
+    let mut client = Raw::connect(&app).await;
+    let requests: Vec<u8> = (1..=3).flat_map(|seq| packet(22, seq, "{}")).collect();
+    client.0.write_all(&requests).await.unwrap();
+    ENTERED.acquire().await.unwrap().forget();
+    app.stop().await;
+    client.expect(-1, 1, &status(22, 1, 1, "the server is stopping")).await;
+    client.expect(-1, 2, &status(22, 2, 1, "the server is stopping")).await;
+    client.expect(-1, 3, &status(22, 3, 5, "no node serves route 22 at the moment")).await;
+    client.closed().await;
+    assert_eq!(ENTERED.available_permits(), 0, "what only waited has not begun");
+}
+
+#[tokio::test]
+async fn a_stopped_app_drops_its_services() {
+    struct Service<R> {
+        routes: R,
+        _kept: std::sync::Arc<()>,
+    }
+
+    impl<R: due::Routes> due::Routes for Service<R> {
+        fn specs(&self) -> &[due::RouteSpec] {
+            self.routes.specs()
+        }
+
+        fn call<'a>(&'a self, index: usize, ctx: &'a mut Context, body: Bytes) -> due::HandlerFuture<'a> {
+            self.routes.call(index, ctx, body)
+        }
+    }
+
+    let kept = std::sync::Arc::new(());
+    let service = Service { routes: due::routes![], _kept: kept.clone() };
+    let app = start(Gate::builder(), Node::builder().serve(service)).await;
+    let mut client = Raw::connect(&app).await;
+    client.send(1, 1, r#"{"name":"a"}"#).await;
+    client.expect(1, 1, r#"{"code":0,"message":"hello a~~"}"#).await;
+    app.stop().await;
+    assert_eq!(std::sync::Arc::strong_count(&kept), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_closed_his_direction_still_gets_his_answers() {
+    #[due::route(23)]
+    async fn slow(_: &mut Context, _: Nothing) -> due::Result<Nothing> {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        Ok(Nothing {})
+    }
+
+    let app = start(Gate::builder(), Node::builder().serve(due::routes![slow])).await;
+    let mut client = Raw::connect(&app).await;
+    client.send(23, 1, "{}").await;
+    client.send(1, 2, r#"{"name":"a"}"#).await;
+    client.0.shutdown().await.unwrap();
+    client.expect(23, 1, "{}").await;
+    client.expect(1, 2, r#"{"code":0,"message":"hello a~~"}"#).await;
+    client.closed().await;
+
+    // Not for ever: the fourth answer would take eight seconds.
+    let mut client = Raw::connect(&app).await;
+    for seq in 1..=4 {
+        client.send(23, seq, "{}").await;
+    }
+    client.0.shutdown().await.unwrap();
+    let begun = tokio::time::Instant::now();
+    for seq in 1..=2 {
+        client.expect(23, seq, "{}").await;
+    }
+    client.closed().await;
+    assert_eq!(begun.elapsed().as_secs(), 5);
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_client_that_does_not_read_is_cut_and_delays_nobody() {
     let limits = due::OutboxLimits { packets: 8, bytes: 1 << 16 };
     let app = start(Gate::builder().outbox(limits), Node::builder()).await;
@@ -391,6 +481,25 @@ async fn silent_peers_are_closed_after_two_intervals() {
     client.closed().await;
     let silent = connected.elapsed();
     assert!((Duration::from_secs(20)..=Duration::from_secs(30)).contains(&silent), "{silent:?}");
+    app.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_held_up_by_a_node_is_not_silent() {
+    #[due::route(24)]
+    async fn slow(_: &mut Context, _: Nothing) -> due::Result<Nothing> {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        Ok(Nothing {})
+    }
+
+    let gate = Gate::builder().heartbeat_interval(Duration::from_secs(10));
+    let app = start(gate, Node::builder().lane(1).serve(due::routes![slow])).await;
+    let mut client = Raw::connect(&app).await;
+    for seq in 1..=3 {
+        client.send(24, seq, "{}").await;
+    }
+    client.expect(24, 1, "{}").await;
+    client.closed().await;
     app.stop().await;
 }
 

@@ -39,7 +39,7 @@ impl Pending {
     pub(super) fn new(format: &Format, limit: usize) -> Self {
         let (calls, seqs) = match format.max_seq().0 {
             0 => (Calls::ByOrder(ByOrder::default()), usize::MAX),
-            max => (Calls::BySeq(BySeq { max, last: 0, waiting: HashMap::new() }), max as usize),
+            max => (Calls::BySeq(BySeq { max, last: 0, calls: HashMap::new() }), max as usize),
         };
         Self { calls: Mutex::new(Some(calls)), limit: limit.min(seqs), entered: AtomicU64::new(0) }
     }
@@ -56,12 +56,10 @@ impl Pending {
         let number = self.entered.fetch_add(1, Ordering::Relaxed);
         let place = match calls {
             Calls::BySeq(calls) => {
-                if calls.waiting.len() >= self.limit {
-                    return Err(CallError::Busy { limit: self.limit });
-                }
+                calls.make_room(self.limit)?;
                 let seq = calls.free();
                 send(Seq(seq))?;
-                calls.waiting.insert(seq, Called { number, route, answer });
+                calls.calls.insert(seq, Called { number, route, answer: Some(answer) });
                 Place::Seq(seq)
             }
             Calls::ByOrder(calls) => {
@@ -77,7 +75,7 @@ impl Pending {
     /// Hands an answer to the call that waits for it, or back.
     pub(super) fn answer(&self, route: RouteId, seq: Seq, answer: Answer) -> Result<(), Answer> {
         let waiting = match &mut *self.calls() {
-            Some(Calls::BySeq(calls)) => calls.take(route, seq).map(Some),
+            Some(Calls::BySeq(calls)) => calls.take(route, seq),
             Some(Calls::ByOrder(calls)) => calls.take(route),
             None => None,
         };
@@ -92,10 +90,12 @@ impl Pending {
         }
     }
 
-    /// The route of the call with this seq.
+    /// The route of the call that waits with this seq.
     pub(super) fn route_of(&self, seq: Seq) -> Option<RouteId> {
         match &*self.calls() {
-            Some(Calls::BySeq(calls)) => calls.waiting.get(&seq.0).map(|called| called.route),
+            Some(Calls::BySeq(calls)) => {
+                calls.calls.get(&seq.0).filter(|called| called.answer.is_some()).map(|called| called.route)
+            }
             _ => None,
         }
     }
@@ -108,7 +108,7 @@ impl Pending {
 
     fn leave(&self, number: u64, place: Place) {
         match (&mut *self.calls(), place) {
-            (Some(Calls::BySeq(calls)), Place::Seq(seq)) => calls.leave(number, seq),
+            (Some(Calls::BySeq(calls)), Place::Seq(seq)) => calls.abandon(number, seq),
             (Some(Calls::ByOrder(calls)), Place::Route(route)) => calls.abandon(number, route),
             _ => {}
         }
@@ -150,38 +150,51 @@ impl Drop for Waiting<'_> {
 struct BySeq {
     max: i32,
     last: i32,
-    waiting: HashMap<i32, Called>,
+    calls: HashMap<i32, Called>,
 }
 
 #[derive(Debug)]
 struct Called {
     number: u64,
     route: RouteId,
-    answer: oneshot::Sender<Answer>,
+    /// `None` when nobody waits any more: a late answer must not be taken for that of the next call with this seq.
+    answer: Option<oneshot::Sender<Answer>>,
 }
 
 impl BySeq {
-    /// The next seq that is neither 0 nor waited for. There must be one.
+    /// Calls that wait are never given up; of the abandoned ones, the oldest.
+    fn make_room(&mut self, limit: usize) -> Result<(), CallError> {
+        if self.calls.len() < limit {
+            return Ok(());
+        }
+        let abandoned = self.calls.iter().filter(|(_, called)| called.answer.is_none());
+        let oldest = abandoned.min_by_key(|(_, called)| called.number).map(|(seq, _)| *seq);
+        self.calls.remove(&oldest.ok_or(CallError::Busy { limit })?);
+        Ok(())
+    }
+
+    /// The next seq that is neither 0 nor in use. There must be one.
     fn free(&mut self) -> i32 {
         loop {
             self.last = if self.last < self.max { self.last + 1 } else { 1 };
-            if !self.waiting.contains_key(&self.last) {
+            if !self.calls.contains_key(&self.last) {
                 return self.last;
             }
         }
     }
 
-    fn take(&mut self, route: RouteId, seq: Seq) -> Option<oneshot::Sender<Answer>> {
+    /// The inner `None` is an answer that nobody waits for any more.
+    fn take(&mut self, route: RouteId, seq: Seq) -> Option<Option<oneshot::Sender<Answer>>> {
         // A server may push with any seq: only together with the route it is an answer.
-        match self.waiting.get(&seq.0) {
-            Some(called) if called.route == route => self.waiting.remove(&seq.0).map(|called| called.answer),
+        match self.calls.get(&seq.0) {
+            Some(called) if called.route == route => self.calls.remove(&seq.0).map(|called| called.answer),
             _ => None,
         }
     }
 
-    fn leave(&mut self, number: u64, seq: i32) {
-        if self.waiting.get(&seq).is_some_and(|called| called.number == number) {
-            self.waiting.remove(&seq);
+    fn abandon(&mut self, number: u64, seq: i32) {
+        if let Some(called) = self.calls.get_mut(&seq).filter(|called| called.number == number) {
+            called.answer = None;
         }
     }
 }
@@ -315,6 +328,21 @@ mod tests {
         assert_eq!(answered.answer().await.unwrap(), "for the first");
         pending.answer(ROUTE, Seq(seq), answer("for the other")).unwrap();
         assert_eq!(reused.answer().await.unwrap(), "for the other");
+    }
+
+    #[tokio::test]
+    async fn a_late_answer_is_not_taken_for_that_of_the_next_call() {
+        let pending = pending(SeqWidth::One, 1000);
+        let (seq, abandoned) = enter(&pending);
+        drop(abandoned);
+        let held: Vec<_> = (0..126).map(|_| enter(&pending)).collect();
+        assert!(held.iter().all(|(other, _)| *other != seq));
+        pending.answer(ROUTE, Seq(seq), answer("late")).unwrap();
+
+        let (reused, waiting) = enter(&pending);
+        assert_eq!(reused, seq);
+        pending.answer(ROUTE, Seq(seq), answer("in time")).unwrap();
+        assert_eq!(waiting.answer().await.unwrap(), "in time");
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::codegen::tokio_stream::StreamExt as _;
 use tonic::codegen::tokio_stream::wrappers::TcpListenerStream;
@@ -14,15 +15,23 @@ use tonic::transport::Server;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use super::service::Router;
+use crate::future::BoxFuture;
+
+/// What an HTTP/2 client sends before its first frame.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A server that stops waits this long for the preface of a connection: until then it has no calls.
+const PREFACE_WAIT: Duration = Duration::from_secs(1);
 
 /// A silent client is asked this often whether it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
-/// Serves until `finish`, then until the last call is answered. `cut` ends it at once.
+/// Serves until `finish`, then until the last call is answered; a connection that never spoke does not hold it up.
+/// `cut` ends it at once.
 pub(super) async fn serve(listener: TcpListener, router: Router, finish: CancellationToken, cut: CancellationToken) {
     let streams = TcpListenerStream::new(listener).map({
-        let cut = cut.clone();
-        move |stream| stream.map(|stream| Connection::new(stream, &cut))
+        let (finish, cut) = (finish.clone(), cut.clone());
+        move |stream| stream.map(|stream| Connection::new(stream, &finish, &cut))
     });
     let stop = async {
         tokio::select! {
@@ -39,23 +48,45 @@ pub(super) async fn serve(listener: TcpListener, router: Router, finish: Cancell
 struct Connection {
     stream: TcpStream,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// `None` after the preface.
+    mute: Option<Mute>,
+}
+
+/// A connection on which the preface has not come.
+struct Mute {
+    heard: usize,
+    overdue: BoxFuture<'static, ()>,
 }
 
 impl Connection {
-    fn new(stream: TcpStream, cut: &CancellationToken) -> Self {
+    fn new(stream: TcpStream, finish: &CancellationToken, cut: &CancellationToken) -> Self {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "small answers may be late");
         }
-        Self { stream, cut: Box::pin(cut.clone().cancelled_owned()) }
+        let finished = finish.clone().cancelled_owned();
+        let overdue = Box::pin(async move {
+            finished.await;
+            sleep(PREFACE_WAIT).await;
+        });
+        let mute = Some(Mute { heard: 0, overdue });
+        Self { stream, cut: Box::pin(cut.clone().cancelled_owned()), mute }
     }
 }
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.cut.as_mut().poll(cx).is_ready() {
+        let this = &mut *self;
+        let overdue = this.mute.as_mut().is_some_and(|mute| mute.overdue.as_mut().poll(cx).is_ready());
+        if overdue || this.cut.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut this.stream).poll_read(cx, buf);
+        if let Some(mute) = &mut this.mute {
+            mute.heard += buf.filled().len() - before;
+            this.mute.take_if(|mute| mute.heard >= PREFACE.len());
+        }
+        read
     }
 }
 

@@ -3,11 +3,10 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
-use crate::cluster::Delivery;
 use crate::id::{Cid, Gid};
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -17,24 +16,25 @@ pub(super) enum LaneKey {
 }
 
 /// A lane exists while a request of it runs, so idle sessions cost nothing.
-pub(super) struct Lanes {
-    shards: Box<[Shard]>,
+pub(super) struct Lanes<T> {
+    shards: Box<[Shard<T>]>,
     hasher: RandomState,
     limit: usize,
     /// Some shard has become empty.
     emptied: Notify,
 }
 
-#[derive(Default)]
-struct Shard {
-    lanes: Mutex<HashMap<LaneKey, VecDeque<Delivery>>>,
-    /// A full lane has room again.
-    drained: Notify,
+type Shard<T> = Mutex<HashMap<LaneKey, Lane<T>>>;
+
+struct Lane<T> {
+    waiting: VecDeque<T>,
+    /// There is room again. Made by the first who finds none.
+    drained: Option<Arc<Notify>>,
 }
 
 const SHARDS: usize = 32;
 
-impl Lanes {
+impl<T> Lanes<T> {
     /// `limit` requests may wait in each lane.
     pub(super) fn new(limit: usize) -> Self {
         Self {
@@ -47,49 +47,53 @@ impl Lanes {
 
     /// `Some`: the lane was free, the caller runs the request and then asks [`next`](Self::next) until there is none.
     /// `None`: it waits behind the one that runs. `Err`: the lane is full.
-    pub(super) fn enter(&self, key: &LaneKey, delivery: Delivery) -> Result<Option<Delivery>, Delivery> {
-        let mut lanes = self.shard(key).lanes.lock().unwrap();
+    pub(super) fn enter(&self, key: &LaneKey, request: T) -> Result<Option<T>, T> {
+        let mut lanes = self.shard(key).lock().unwrap();
         match lanes.entry(key.clone()) {
             Entry::Vacant(free) => {
-                free.insert(VecDeque::new());
-                Ok(Some(delivery))
+                free.insert(Lane { waiting: VecDeque::new(), drained: None });
+                Ok(Some(request))
             }
-            Entry::Occupied(lane) if lane.get().len() >= self.limit => Err(delivery),
+            Entry::Occupied(lane) if lane.get().waiting.len() >= self.limit => Err(request),
             Entry::Occupied(mut lane) => {
-                lane.get_mut().push_back(delivery);
+                lane.get_mut().waiting.push_back(request);
                 Ok(None)
             }
         }
     }
 
     /// The next request of a lane whose request has ended; `None` frees the lane.
-    pub(super) fn next(&self, key: &LaneKey) -> Option<Delivery> {
-        let shard = self.shard(key);
-        let mut lanes = shard.lanes.lock().unwrap();
+    pub(super) fn next(&self, key: &LaneKey) -> Option<T> {
+        let mut lanes = self.shard(key).lock().unwrap();
         let lane = lanes.get_mut(key)?;
-        let next = lane.pop_front();
-        if lane.len() + 1 == self.limit {
-            shard.drained.notify_waiters();
+        let next = lane.waiting.pop_front();
+        let drained = lane.drained.clone();
+        if next.is_some() {
+            drop(lanes);
+            // One for one: thousands of sessions may wait for the lane of a node.
+            drained.inspect(|drained| drained.notify_one());
+            return next;
         }
-        if next.is_none() {
-            lanes.remove(key);
-            if lanes.is_empty() {
-                drop(lanes);
-                self.emptied.notify_waiters();
-            }
+        lanes.remove(key);
+        let emptied = lanes.is_empty();
+        drop(lanes);
+        drained.inspect(|drained| drained.notify_waiters());
+        if emptied {
+            self.emptied.notify_waiters();
         }
-        next
+        None
     }
 
     /// Waits until the lane is not full.
     pub(super) async fn room(&self, key: &LaneKey) {
-        let shard = self.shard(key);
         loop {
-            let mut drained = std::pin::pin!(shard.drained.notified());
-            drained.as_mut().enable();
-            if shard.lanes.lock().unwrap().get(key).is_none_or(|lane| lane.len() < self.limit) {
-                return;
-            }
+            let drained = match self.shard(key).lock().unwrap().get_mut(key) {
+                // Begins to listen while the lane is locked, so that no end of a request is missed.
+                Some(lane) if lane.waiting.len() >= self.limit => {
+                    Arc::clone(lane.drained.get_or_insert_default()).notified_owned()
+                }
+                _ => return,
+            };
             drained.await;
         }
     }
@@ -97,16 +101,97 @@ impl Lanes {
     /// Waits until no request runs or waits.
     pub(super) async fn idle(&self) {
         loop {
-            let mut emptied = std::pin::pin!(self.emptied.notified());
-            emptied.as_mut().enable();
-            if self.shards.iter().all(|shard| shard.lanes.lock().unwrap().is_empty()) {
+            let emptied = self.emptied.notified();
+            if self.shards.iter().all(|shard| shard.lock().unwrap().is_empty()) {
                 return;
             }
             emptied.await;
         }
     }
 
-    fn shard(&self, key: &LaneKey) -> &Shard {
+    fn shard(&self, key: &LaneKey) -> &Shard<T> {
         &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn each_request_that_ends_makes_room_for_one() {
+        let lanes = Lanes::new(1);
+        assert_eq!(lanes.enter(&LaneKey::Node, 1), Ok(Some(1)));
+        assert_eq!(lanes.enter(&LaneKey::Node, 2), Ok(None));
+        assert_eq!(lanes.enter(&LaneKey::Node, 3), Err(3));
+        let (mut first, mut second) = (pin!(lanes.room(&LaneKey::Node)), pin!(lanes.room(&LaneKey::Node)));
+        assert!(poll(first.as_mut()).is_pending() && poll(second.as_mut()).is_pending());
+        assert_eq!(lanes.next(&LaneKey::Node), Some(2));
+        assert!(poll(second.as_mut()).is_pending(), "it is not its turn");
+        assert!(poll(first.as_mut()).is_ready());
+        assert_eq!(lanes.next(&LaneKey::Node), None);
+        assert!(poll(second.as_mut()).is_ready(), "nobody waits for a lane that does not exist");
+        assert!(poll(pin!(lanes.idle())).is_ready());
+    }
+
+    #[test]
+    fn who_gives_up_waiting_passes_its_turn_on() {
+        let lanes = Lanes::new(1);
+        let _ = lanes.enter(&LaneKey::Node, 1);
+        let _ = lanes.enter(&LaneKey::Node, 2);
+        let mut second = pin!(lanes.room(&LaneKey::Node));
+        {
+            let mut first = pin!(lanes.room(&LaneKey::Node));
+            assert!(poll(first.as_mut()).is_pending() && poll(second.as_mut()).is_pending());
+            lanes.next(&LaneKey::Node);
+        }
+        assert!(poll(second.as_mut()).is_ready());
+    }
+
+    /// A lost wake-up is a test that does not end.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn many_readers_of_one_lane_all_get_through() {
+        const READERS: usize = 64;
+        const REQUESTS: usize = 500;
+        let lanes = Arc::new(Lanes::new(2));
+        let readers: Vec<_> = (0..READERS)
+            .map(|_| {
+                let lanes = Arc::clone(&lanes);
+                tokio::spawn(async move {
+                    let mut ran = 0;
+                    for request in 0..REQUESTS {
+                        let entered = loop {
+                            match lanes.enter(&LaneKey::Node, request) {
+                                Ok(entered) => break entered,
+                                Err(_) => lanes.room(&LaneKey::Node).await,
+                            }
+                        };
+                        if entered.is_none() {
+                            continue;
+                        }
+                        ran += 1;
+                        tokio::task::yield_now().await;
+                        while lanes.next(&LaneKey::Node).is_some() {
+                            ran += 1;
+                            tokio::task::yield_now().await;
+                        }
+                    }
+                    ran
+                })
+            })
+            .collect();
+        let mut ran = 0;
+        for reader in readers {
+            ran += reader.await.unwrap();
+        }
+        lanes.idle().await;
+        assert_eq!(ran, READERS * REQUESTS);
     }
 }

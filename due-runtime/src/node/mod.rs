@@ -195,7 +195,8 @@ impl NodeBuilder {
         self
     }
 
-    /// How long a stop waits for the requests at hand. Default: 10 s.
+    /// How long a stop waits for the requests at hand. Default: 10 s. What runs longer is dropped, and answered like what
+    /// still waits: with [`Code::CANCELED`](crate::Code::CANCELED).
     pub fn drain(mut self, deadline: Duration) -> Self {
         self.drain = deadline;
         self

@@ -23,7 +23,7 @@ pub(crate) struct NodeCore {
     pub(super) nid: Nid,
     pub(super) name: String,
     pub(super) dispatch: Dispatch,
-    pub(super) lanes: Lanes,
+    pub(super) lanes: Lanes<Delivery>,
     pub(super) router: Router,
     pub(super) cluster: Cluster,
     pub(super) tasks: TaskTracker,

@@ -29,12 +29,16 @@ pub(crate) enum Refused {
     Closed,
 }
 
+/// Unwritten bytes beyond which a client is not read any further, unless half of its outbox is less: a client that asks
+/// and does not read costs this much. Pushes may use the whole outbox.
+const READ_AHEAD: usize = 256 * 1024;
+
 pub(crate) struct Outbox {
     state: Mutex<State>,
     limits: OutboxLimits,
     /// Wakes the writer: there is a packet, or the phase changed.
     filled: Notify,
-    /// Wakes the reader: half of the room is free again.
+    /// Wakes the reader: the outbox is not crowded any more.
     emptied: Notify,
 }
 
@@ -115,7 +119,7 @@ impl Outbox {
         }
     }
 
-    /// Waits until less than half of the room is used, so that a client that does not read is not read either.
+    /// Waits until little is left to write, so that a client that does not read is not read either.
     pub(crate) async fn room(&self) {
         loop {
             {
@@ -129,7 +133,7 @@ impl Outbox {
     }
 
     fn crowded(&self, state: &State) -> bool {
-        state.packets * 2 >= self.limits.packets.max(2) || state.bytes * 2 >= self.limits.bytes.max(2)
+        state.packets >= (self.limits.packets / 2).max(1) || state.bytes >= (self.limits.bytes / 2).clamp(1, READ_AHEAD)
     }
 
     /// Takes nothing more; the writer sends what is queued and ends.
@@ -159,6 +163,8 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use super::*;
 
     fn outbox(packets: usize, bytes: usize) -> Outbox {
@@ -223,6 +229,16 @@ mod tests {
         let mut more = Box::pin(outbox.take(&mut batch));
         assert!(futures_poll(more.as_mut()).is_pending());
         room.await;
+    }
+
+    #[tokio::test]
+    async fn nobody_is_read_far_ahead_of_his_answers() {
+        let outbox = Outbox::new(OutboxLimits::default());
+        outbox.push(Bytes::from(vec![0; READ_AHEAD - 1])).unwrap();
+        outbox.room().await;
+        outbox.push(Bytes::from_static(b"a")).unwrap();
+        assert!(futures_poll(pin!(outbox.room())).is_pending());
+        assert_eq!(outbox.push(Bytes::from(vec![0; 2 << 20])), Ok(()), "a push still fits");
     }
 
     fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {

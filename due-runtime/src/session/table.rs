@@ -179,7 +179,11 @@ mod tests {
         assert!(table.get(SessionTarget::User(Uid(7))).is_some());
         assert_eq!(table.remove(&second), Some(Uid(7)));
         assert_eq!(table.user_count(), 0);
-        assert_eq!(table.bind(&second, Uid(7)), Bound { left: None, ended: true }, "a session that has ended takes no user");
+        assert_eq!(
+            table.bind(&second, Uid(7)),
+            Bound { left: None, ended: true },
+            "a session that has ended takes no user"
+        );
         assert_eq!(table.user_count(), 0);
     }
 

@@ -10,6 +10,8 @@ use due::Backends;
 use due::codegen::tonic;
 use due::mesh::{BoxStream, Channel, Code, Mesh, MeshError, Request, Response, RunningMesh, Status, Streaming};
 use due::registry::{Kind, MemoryRegistry, Registry, State};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::codegen::tokio_stream::{self, StreamExt as _};
@@ -266,6 +268,18 @@ async fn an_answer_that_is_late_is_an_error() {
     assert_eq!(error.code(), Code::DeadlineExceeded);
     client.incr_gold(gold(-3)).await.unwrap();
     mesh.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_never_spoke_holds_up_no_stop() {
+    let mesh = start(&Backends::memory(), "m1").await;
+    let silent = TcpStream::connect(mesh.addr()).await.unwrap();
+    let mut begun = TcpStream::connect(mesh.addr()).await.unwrap();
+    begun.write_all(b"PRI * HTTP/2").await.unwrap();
+    let began = tokio::time::Instant::now();
+    mesh.stop().await;
+    assert_eq!(began.elapsed().as_secs(), 1);
+    drop(silent);
 }
 
 #[tokio::test]

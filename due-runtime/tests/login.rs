@@ -1,0 +1,109 @@
+//! Users who come and go at the same time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use due::codec::{DecodeError, EncodeError, RawBody};
+use due::locator::{LocateError, Locator, MemoryLocator};
+use due::testing::Harness;
+use due::{Backends, Body, BoxFuture, Codec, Context, Gid, Nid, Push, PushExt, RouteId, Uid};
+use tokio::sync::Semaphore;
+
+#[due::route(1)]
+async fn login(ctx: &mut Context, _: RawBody) -> due::Result<RawBody> {
+    ctx.bind(Uid(7)).await?;
+    Ok(RawBody(Bytes::new()))
+}
+
+struct Note;
+
+impl Body for Note {
+    const NAME: &'static str = "Note";
+
+    fn encode_body(&self, _: &Codec, _: &mut BytesMut) -> Result<(), EncodeError> {
+        Ok(())
+    }
+
+    fn decode_body(_: &Codec, _: &Bytes) -> Result<Self, DecodeError> {
+        Ok(Self)
+    }
+}
+
+impl Push for Note {
+    const ROUTE: RouteId = RouteId::new(2);
+}
+
+/// A locator that is slow to hear of leaving users, as one over a network can be.
+#[derive(Clone, Debug)]
+struct SlowToForget {
+    locator: MemoryLocator,
+    asked: Arc<Semaphore>,
+    go: Arc<Semaphore>,
+    done: Arc<Semaphore>,
+}
+
+impl Locator for SlowToForget {
+    fn bind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<(), LocateError>> {
+        self.locator.bind_gate(uid, gid)
+    }
+
+    fn unbind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<bool, LocateError>> {
+        Box::pin(async move {
+            self.asked.add_permits(1);
+            self.go.acquire().await.unwrap().forget();
+            let left = self.locator.unbind_gate(uid, gid).await;
+            self.done.add_permits(1);
+            left
+        })
+    }
+
+    fn locate_gate(&self, uid: Uid) -> BoxFuture<'_, Result<Option<Gid>, LocateError>> {
+        self.locator.locate_gate(uid)
+    }
+
+    fn bind_node<'a>(&'a self, uid: Uid, name: &'a str, nid: &'a Nid) -> BoxFuture<'a, Result<(), LocateError>> {
+        self.locator.bind_node(uid, name, nid)
+    }
+
+    fn unbind_node<'a>(&'a self, uid: Uid, name: &'a str, nid: &'a Nid) -> BoxFuture<'a, Result<bool, LocateError>> {
+        self.locator.unbind_node(uid, name, nid)
+    }
+
+    fn locate_node<'a>(&'a self, uid: Uid, name: &'a str) -> BoxFuture<'a, Result<Option<Nid>, LocateError>> {
+        self.locator.locate_node(uid, name)
+    }
+
+    fn locate_nodes(&self, uid: Uid) -> BoxFuture<'_, Result<BTreeMap<String, Nid>, LocateError>> {
+        self.locator.locate_nodes(uid)
+    }
+}
+
+#[tokio::test]
+async fn who_comes_back_while_he_leaves_is_found() {
+    let none = || Arc::new(Semaphore::new(0));
+    let locator = SlowToForget { locator: MemoryLocator::new(), asked: none(), go: none(), done: none() };
+    let harness = Harness::builder()
+        .backends(Backends::memory().locator(locator.clone()))
+        .codec(Codec::Json)
+        .serve(due::routes![login])
+        .start()
+        .await
+        .unwrap();
+    let before = harness.client().await.unwrap();
+    let _: RawBody = before.request(RouteId(1), &RawBody(Bytes::new())).await.unwrap();
+    before.close().await;
+    locator.asked.acquire().await.unwrap().forget();
+
+    let after = harness.client().await.unwrap();
+    let mut notes = after.pushes::<Note>();
+    let _: RawBody = after.request(RouteId(1), &RawBody(Bytes::new())).await.unwrap();
+    locator.go.add_permits(1);
+    locator.done.acquire().await.unwrap().forget();
+    Note.push(harness.cluster(), Uid(7)).await.unwrap();
+    notes.next().await.unwrap().unwrap();
+
+    locator.go.add_permits(1);
+    harness.stop().await;
+    assert_eq!(locator.locate_gate(Uid(7)).await.unwrap(), None);
+}
