@@ -322,8 +322,15 @@ mod tests {
         };
         assert_eq!(names(Builder::new().files(["a.proto"])), ["a.rs", "mod.rs"]);
         assert_eq!(names(Builder::new().files([folder.path().join("./a.proto")])), ["a.rs", "mod.rs"]);
+        fs::create_dir(folder.path().join("sub")).unwrap();
+        assert_eq!(names(Builder::new().files([folder.path().join("sub/../a.proto")])), ["a.rs", "mod.rs"]);
         let error = Builder::new().includes([folder.path()]).files(["/b.proto"]).render().unwrap_err();
         assert!(format!("{error:?}").starts_with("error: `/b.proto` is not below an import root"), "{error:?}");
+        let (here, absolute) = (PathBuf::from("tests/names"), fs::canonicalize("tests/names").unwrap());
+        for (root, file) in [(&absolute, here.join("kw.proto")), (&here, absolute.join("kw.proto"))] {
+            let output = Builder::new().includes([root]).files([file]).render().unwrap();
+            assert!(output.files().iter().any(|file| file.contents.contains("\n// source: kw.proto\n")));
+        }
     }
 
     #[test]

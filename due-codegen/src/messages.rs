@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::config::RustOptions;
 use crate::doc::{sanitize, shield, unshield};
-use crate::lower::types::Types;
+use crate::lower::types::{Types, is_wrapper};
 use crate::model::{CodeCarrier, Package};
 use crate::naming::{camel, snake};
 use crate::render::RenderError;
@@ -74,16 +74,16 @@ struct Enum {
 }
 
 /// What has to be said about the messages of `package`, nested ones too.
-pub(crate) fn of_package(package: &Package, pool: &DescriptorPool, types: &Types) -> Result<Messages, RenderError> {
+pub(crate) fn of_package(package: &Package, pool: &DescriptorPool, types: &Types) -> Messages {
     let mut found = Messages { messages: Vec::new(), enums: Vec::new() };
     let lowering = Lowering { package, types };
     for file in package.files.iter().filter_map(|name| pool.get_file_by_name(name)) {
         for message in file.messages() {
-            lowering.message(&message, &mut found)?;
+            lowering.message(&message, &mut found);
         }
         found.enums.extend(file.enums().map(|found| lowering.enumeration(&found)));
     }
-    Ok(found)
+    found
 }
 
 struct Lowering<'a> {
@@ -92,61 +92,47 @@ struct Lowering<'a> {
 }
 
 impl Lowering<'_> {
-    fn message(&self, message: &MessageDescriptor, found: &mut Messages) -> Result<(), RenderError> {
+    fn message(&self, message: &MessageDescriptor, found: &mut Messages) {
         if message.is_map_entry() || self.types.is_foreign(message.full_name()) {
-            return Ok(());
+            return;
         }
         let rust = self.rust(message.package_name(), message.full_name());
-        let fields = message.fields().map(|field| self.field(message, &field)).collect::<Result<_, _>>()?;
+        let fields = message.fields().map(|field| self.field(message, &field)).collect();
         let code = self.package.codes.iter().find(|code| code.message.proto == message.full_name()).cloned();
         found.messages.push(Message { name: message.full_name().to_owned(), rust, fields, code });
         found.enums.extend(message.child_enums().map(|found| self.enumeration(&found)));
-        message.child_messages().try_for_each(|child| self.message(&child, found))
+        message.child_messages().for_each(|child| self.message(&child, found));
     }
 
-    fn field(&self, message: &MessageDescriptor, field: &FieldDescriptor) -> Result<Field, RenderError> {
+    fn field(&self, message: &MessageDescriptor, field: &FieldDescriptor) -> Field {
         let oneof = field.containing_oneof().filter(|oneof| !oneof.is_synthetic());
         let kind = match field.kind() {
             Kind::Message(entry) if field.is_map() => {
                 let value = entry.map_entry_value_field();
-                format!("__due::Map::<{}>", self.single(&value)?)
+                format!("__due::Map::<{}>", self.single(&value))
             }
-            _ if field.is_list() => format!("__due::Rep::<{}>", self.single(field)?),
-            _ if oneof.is_none() && is_option(field) => format!("__due::Opt::<{}>", self.single(field)?),
-            _ => self.single(field)?.replacen('<', "::<", 1),
+            _ if field.is_list() => format!("__due::Rep::<{}>", self.single(field)),
+            _ if oneof.is_none() && is_option(field) => format!("__due::Opt::<{}>", self.single(field)),
+            _ => self.single(field).replacen('<', "::<", 1),
         };
         let single = !field.is_list() && !field.is_map();
-        Ok(Field {
+        Field {
             name: field.name().to_owned(),
             json: field.json_name().to_owned(),
             rust: snake(oneof.as_ref().map_or(field.name(), OneofDescriptor::name)),
             kind,
             nullable: single && matches!(full_name(field).as_deref(), Some(VALUE | NULL_VALUE)),
             oneof: oneof.map(|oneof| self.member(message, &oneof, field)),
-        })
+        }
     }
 
     /// The kind of one value, seen from a type argument.
-    fn single(&self, field: &FieldDescriptor) -> Result<String, RenderError> {
-        Ok(match field.kind() {
-            Kind::Enum(found) => {
-                self.check_known(field, found.full_name())?;
-                format!("__due::Enum<{}>", self.rust(found.package_name(), found.full_name()))
-            }
-            Kind::Message(found) => {
-                self.check_known(field, found.full_name())?;
-                if WRAPPERS.contains(&found.full_name()) { "__due::Plain".into() } else { "__due::Msg".into() }
-            }
+    fn single(&self, field: &FieldDescriptor) -> String {
+        match field.kind() {
+            Kind::Enum(found) => format!("__due::Enum<{}>", self.rust(found.package_name(), found.full_name())),
+            Kind::Message(found) if !is_wrapper(found.full_name()) => "__due::Msg".into(),
             _ => "__due::Plain".into(),
-        })
-    }
-
-    fn check_known(&self, field: &FieldDescriptor, name: &str) -> Result<(), RenderError> {
-        let known = !name.starts_with("google.protobuf.") || WELL_KNOWN.contains(&name) || WRAPPERS.contains(&name);
-        if known || !self.types.is_foreign(name) {
-            return Ok(());
         }
-        Err(RenderError::UnknownType { field: field.full_name().to_owned(), name: name.to_owned() })
     }
 
     fn member(&self, message: &MessageDescriptor, oneof: &OneofDescriptor, field: &FieldDescriptor) -> Member {
@@ -180,32 +166,6 @@ impl Lowering<'_> {
 
 const VALUE: &str = "google.protobuf.Value";
 const NULL_VALUE: &str = "google.protobuf.NullValue";
-
-/// The types of `google.protobuf` with fields that the runtime knows.
-const WELL_KNOWN: &[&str] = &[
-    "google.protobuf.Any",
-    "google.protobuf.Duration",
-    "google.protobuf.Empty",
-    "google.protobuf.FieldMask",
-    "google.protobuf.ListValue",
-    NULL_VALUE,
-    "google.protobuf.Struct",
-    "google.protobuf.Timestamp",
-    VALUE,
-];
-
-/// The messages that are plain values in Rust.
-const WRAPPERS: &[&str] = &[
-    "google.protobuf.BoolValue",
-    "google.protobuf.BytesValue",
-    "google.protobuf.DoubleValue",
-    "google.protobuf.FloatValue",
-    "google.protobuf.Int32Value",
-    "google.protobuf.Int64Value",
-    "google.protobuf.StringValue",
-    "google.protobuf.UInt32Value",
-    "google.protobuf.UInt64Value",
-];
 
 fn full_name(field: &FieldDescriptor) -> Option<String> {
     match field.kind() {

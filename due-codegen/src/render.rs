@@ -52,14 +52,6 @@ pub enum RenderError {
     /// prost-build refuses the messages.
     #[error("prost-build cannot generate the messages")]
     Prost(#[source] std::io::Error),
-    /// A field of a type whose fields the runtime does not know.
-    #[error("field `{field}` has the type `{name}`, which is not among the well-known types that due supports")]
-    UnknownType {
-        /// Full name.
-        field: String,
-        /// Full name of its type.
-        name: String,
-    },
 }
 
 /// All files of one run: one per package, and `mod.rs`. Formatting costs as much as all the rest, so what only the
@@ -77,7 +69,7 @@ pub(crate) fn render(
     let mut files = Vec::new();
     for package in &model.packages {
         let mut text = texts.remove(&package.name).unwrap_or_default();
-        let found = messages::of_package(package, pool, &types)?;
+        let found = messages::of_package(package, pool, &types);
         renderer.package(package, &found, &mut text)?;
         if !text.is_empty() {
             tree.insert(package);
@@ -185,8 +177,9 @@ struct Tree {
 }
 
 /// Generated text is not for users to tidy up; prost's and tonic's own follows no lint but the compiler's.
-const ALLOW: &str = "#[rustfmt::skip]\n#[allow(dead_code, deprecated, missing_docs, unreachable_pub, unused_imports, unused_qualifications, \
-    clippy::all, clippy::pedantic, rustdoc::all)]\n";
+const ALLOW: &str = "#[rustfmt::skip]\n#[allow(dead_code, deprecated, missing_debug_implementations, missing_docs, unreachable_pub, \
+    unused_imports, unused_qualifications, unused_results, variant_size_differences, clippy::all, clippy::nursery, \
+    clippy::pedantic, clippy::restriction, rustdoc::all)]\n";
 
 impl Tree {
     fn insert(&mut self, package: &Package) {

@@ -144,6 +144,13 @@ impl Check<'_> {
                 let message = format!("a part of package `{package}` has no letter or digit to make a {MODULE} of");
                 self.report.push(Diagnostic::error(message).at(&place, "").help("rename the package"));
             }
+            if path.first().is_some_and(|module| self.types.hides_runtime(module)) && bad.insert(package) {
+                let message = format!(
+                    "package `{package}` becomes the {MODULE} `{}`, which hides the crate of that name",
+                    path[0]
+                );
+                self.report.push(Diagnostic::error(message).at(&place, "").help("rename the package"));
+            }
             match by_modules.get(&path) {
                 Some((first, first_place)) if *first != package && bad.insert(package) => self.report.push(
                     Diagnostic::error(format!(

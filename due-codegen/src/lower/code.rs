@@ -89,7 +89,8 @@ impl Lowering<'_> {
             self.report.push(
                 Diagnostic::error(format!("`{}` has two error {what} fields", message.full_name()))
                     .at(&self.mark(other), "")
-                    .at(&self.mark(&fields[0]), "first marked here"),
+                    .at(&self.mark(&fields[0]), "first marked here")
+                    .help("let one field carry `[(due.code) = true]`"),
             );
         }
     }

@@ -22,6 +22,7 @@ impl Lowering<'_> {
         let mut streams = Scope::default();
         let mut methods = Vec::new();
         for method in service.methods() {
+            self.check_rpc_types(&method);
             if self.options.route(&method).is_some() {
                 let place = option_place(self.sources, (&file, method.path()), path::METHOD_OPTIONS, number::ROUTE, "");
                 self.report.push(

@@ -7,7 +7,9 @@ pub(crate) mod types;
 
 use std::collections::BTreeMap;
 
-use prost_reflect::{EnumDescriptor, FileDescriptor, MessageDescriptor, ServiceDescriptor};
+use prost_reflect::{
+    EnumDescriptor, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor, MethodDescriptor, ServiceDescriptor,
+};
 
 use crate::check::names::Names;
 use crate::check::routes::{Claim, Claims};
@@ -22,8 +24,10 @@ use types::Types;
 mod path {
     pub(super) const FILE_PACKAGE: i32 = 2;
     pub(super) const MESSAGE_OPTIONS: i32 = 7;
+    pub(super) const FIELD_TYPE: i32 = 6;
     pub(super) const FIELD_OPTIONS: i32 = 8;
     pub(super) const SERVICE_OPTIONS: i32 = 3;
+    pub(super) const METHOD_INPUT: i32 = 2;
     pub(super) const METHOD_OUTPUT: i32 = 3;
     pub(super) const METHOD_OPTIONS: i32 = 4;
     pub(super) const METHOD_CLIENT_STREAMING: i32 = 5;
@@ -184,10 +188,44 @@ impl Lowering<'_> {
             ),
             None => {}
         }
+        for field in message.fields() {
+            self.check_field_type(&field);
+        }
         package.codes.extend(self.code_carrier(message, &package.name));
         self.code_enums(message.child_enums(), package);
         for nested in message.child_messages() {
             self.message(&nested, package);
+        }
+    }
+
+    fn check_field_type(&mut self, field: &FieldDescriptor) {
+        let kind = match field.kind() {
+            Kind::Message(entry) if field.is_map() => entry.map_entry_value_field().kind(),
+            kind => kind,
+        };
+        let name = match &kind {
+            Kind::Message(found) => found.full_name(),
+            Kind::Enum(found) => found.full_name(),
+            _ => return,
+        };
+        self.check_supported(name, &field.parent_file(), field.path(), path::FIELD_TYPE);
+    }
+
+    fn check_rpc_types(&mut self, method: &MethodDescriptor) {
+        let file = method.parent_file();
+        self.check_supported(method.input().full_name(), &file, method.path(), path::METHOD_INPUT);
+        self.check_supported(method.output().full_name(), &file, method.path(), path::METHOD_OUTPUT);
+    }
+
+    /// Checks a type that `part` of the descriptor at `owner` names.
+    fn check_supported(&mut self, name: &str, file: &FileDescriptor, owner: &[i32], part: i32) {
+        if !types::is_supported(name) {
+            let place = self.sources.place(file, &[owner, &[part]].concat());
+            let error = Diagnostic::error(format!("`{name}` is not among the well-known types that due supports"));
+            self.report.push(error.at(&place, "").help(
+                "those of any, duration, empty, field_mask, struct, timestamp and wrappers are; \
+                 declare a message of your own for the rest",
+            ));
         }
     }
 

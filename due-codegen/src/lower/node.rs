@@ -21,6 +21,7 @@ impl Lowering<'_> {
         let mut mock = Scope::with(MOCK_METHODS.iter().copied());
         let mut routes = Vec::new();
         for method in service.methods() {
+            self.check_rpc_types(&method);
             let Some(route) = self.route(&method) else { continue };
             let Some(rust_name) = self.names.method(&method) else { continue };
             let Some(id) = self.claim_route(&method, route) else { continue };

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use miette::Diagnostic as _;
 use prost_reflect::{DescriptorError, DescriptorPool};
 
-use super::{OPTIONS_PROTO, token};
+use super::token::{self, Kind};
+use super::{OPTIONS_PROTO, load};
 use crate::diagnostic::{Diagnostic, Place, Report, Source};
 use crate::nearest::nearest;
 use crate::options;
@@ -34,11 +35,16 @@ pub(super) fn report_check_error(
         let mut places: Vec<(Place, &str)> =
             labels.iter().map(|label| (place(label), label.label().unwrap_or_default())).collect();
         if let (Some(inner), Some((place, _))) = (part.diagnostic_source(), places.first_mut()) {
-            message = inner.to_string();
+            message = inner.to_string().replace("reached end of input", "found '}'");
             narrow(place, inner);
             help = help.or_else(|| nearest_field(&message, pool));
         }
         let consequence = broken && message.ends_with("is not defined");
+        if let Some(name) = undefined(&message) {
+            let carried = load::carried_file_of(&name).map(|file| format!("it is in `{file}`, which is not imported"));
+            help = carried.or(help.filter(|_| !message.contains("resolves to")));
+            message = format!("name '{name}' is not defined");
+        }
         let unknown = |name: &&str| name.starts_with("due.") && !options::NAMES.contains(name);
         let unknown = quoted(&message).find(unknown).filter(|_| part.diagnostic_source().is_none());
         if let Some((name, near)) =
@@ -66,6 +72,14 @@ pub(super) fn report_check_error(
     }
 }
 
+/// The name in "name 'a.B' is not defined". "'a.B' resolves to 'a.B', which is not defined" says no more than that.
+fn undefined(message: &str) -> Option<String> {
+    let mut names = quoted(message).filter(|_| message.ends_with("is not defined"));
+    let name = names.next()?;
+    let plain = message.starts_with("name ") || names.next() == Some(name);
+    plain.then(|| name.to_owned())
+}
+
 /// For "field 'statefull' not found for message 'due.RouteOptions'".
 fn nearest_field(message: &str, pool: &DescriptorPool) -> Option<String> {
     let mut names = quoted(message).filter(|_| message.contains("not found for message"));
@@ -79,13 +93,19 @@ fn nearest_field(message: &str, pool: &DescriptorPool) -> Option<String> {
 fn narrow(place: &mut Place, inner: &dyn miette::Diagnostic) {
     let text = place.source.text.get(place.span.clone()).unwrap_or_default();
     let Some(open) = text.find('{') else { return };
-    let label = inner.labels().and_then(|mut labels| labels.next());
-    let before = label.zip(inner.source_code()).and_then(|(label, copy)| {
-        let before = copy.read_span(&(0, label.offset()).into(), 0, 0).ok()?;
-        Some(token::tokens(&String::from_utf8_lossy(before.data())).len())
-    });
     let start = place.span.start + open + 1;
-    if let Some(found) = before.and_then(|before| token::tokens(&text[open + 1..]).into_iter().nth(before)) {
+    let inside = token::tokens(&text[open + 1..]);
+    let found = match inner.labels().and_then(|mut labels| labels.next()).zip(inner.source_code()) {
+        Some((label, copy)) => {
+            // An empty span would be read as one character.
+            let before = copy.read_span(&(0, label.offset() + 1).into(), 0, 0).ok();
+            let before = before.as_ref().and_then(|text| text.data().get(..label.offset()));
+            before.and_then(|text| inside.get(token::tokens(&String::from_utf8_lossy(text)).len()))
+        }
+        // Only the end of the copy has no place in it.
+        None => inside.iter().rfind(|token| token.kind == Kind::Mark(b'}')),
+    };
+    if let Some(found) = found {
         place.span = start + found.span.start..start + found.span.end;
     }
 }

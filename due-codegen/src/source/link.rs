@@ -25,6 +25,7 @@ pub(super) fn link(
     let mut good: Vec<FileDescriptorProto> = Vec::new();
     let mut files = BTreeMap::new();
     for (name, mut file) in parsed {
+        mend::place_map_values(&mut file.descriptor);
         let broken = drop_broken_imports(&mut file.descriptor, &pool);
         for _ in 0..MOST_MENDS {
             let Err(err) = add(&mut pool, &file.descriptor) else {

@@ -305,6 +305,19 @@ fn read(path: &Path) -> Result<String, Unreadable> {
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
+/// The file among those of google that defines a type.
+pub(super) fn carried_file_of(name: &str) -> Option<&'static str> {
+    let name = name.trim_start_matches('.').strip_prefix("google.protobuf.")?;
+    let defines = |file: &str| {
+        let file = GoogleFileResolver::new().open_file(file).map(FileDescriptorProto::from);
+        file.is_ok_and(|file| {
+            let enums = file.enum_type.iter().map(|found| found.name());
+            file.message_type.iter().map(|message| message.name()).chain(enums).any(|found| found == name)
+        })
+    };
+    CARRIED.iter().copied().find(|file| defines(file))
+}
+
 fn edition(text: &str) -> Option<Range<usize>> {
     let mut tokens = token::tokens(text).into_iter();
     let (word, equals, value) = (tokens.next()?, tokens.next()?, tokens.next()?);

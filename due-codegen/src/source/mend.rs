@@ -1,8 +1,9 @@
 //! A file with a wrong type name or option is mended after that was reported, so that the same run can check the rest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost_reflect::prost_types::field_descriptor_proto::Type;
+use prost_reflect::prost_types::source_code_info::Location;
 use prost_reflect::prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, UninterpretedOption,
 };
@@ -25,6 +26,30 @@ pub(super) fn mend(file: &mut FileDescriptorProto, path: &[i32], mended: &mut BT
         }
         _ => false,
     }
+}
+
+/// protox gives no position to the entry of a map: its value gets that of the field's type.
+pub(super) fn place_map_values(file: &mut FileDescriptorProto) {
+    let mut messages: Vec<(Vec<i32>, &DescriptorProto)> =
+        (0..).zip(&file.message_type).map(|(index, message)| (vec![4, index], message)).collect();
+    let mut values = BTreeMap::new();
+    while let Some((path, message)) = messages.pop() {
+        for (index, nested) in (0..).zip(&message.nested_type) {
+            let is_entry = nested.options.as_ref().is_some_and(|options| options.map_entry());
+            let mut fields = (0..).zip(&message.field).filter(|_| is_entry);
+            if let Some((field, _)) = fields.find(|(_, field)| field.type_name() == nested.name()) {
+                values.insert([&path[..], &[2, field, 6]].concat(), [&path[..], &[3, index, 2, 1, 6]].concat());
+            }
+            messages.push(([&path[..], &[3, index]].concat(), nested));
+        }
+    }
+    let Some(info) = &mut file.source_code_info else { return };
+    let placed = info.location.iter().filter_map(|location| {
+        let path = values.get(&location.path)?.clone();
+        Some(Location { path, span: location.span.clone(), ..Location::default() })
+    });
+    let placed: Vec<Location> = placed.collect();
+    info.location.extend(placed);
 }
 
 fn option(file: &mut FileDescriptorProto, owner: &[i32], path: &[i32], index: i32) -> Option<()> {

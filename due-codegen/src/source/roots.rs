@@ -44,12 +44,15 @@ impl Roots {
 
     /// The import name of a path below a root, or of a name relative to one.
     pub(crate) fn import_name(&self, path: &Path) -> Option<String> {
-        let below = self.roots.iter().find_map(|root| strip(path, root));
-        let name = match below {
-            Some(rest) => rest,
-            None => self.roots.iter().any(|root| root.join(path).is_file()).then(|| path.to_owned())?,
-        };
-        slashed(&name)
+        let named = || self.roots.iter().any(|root| path.is_relative() && root.join(path).is_file());
+        let written = self.roots.iter().find_map(|root| slashed(&strip(path, root)?));
+        written.or_else(|| self.real_name(path)).or_else(|| slashed(path).filter(|_| named()))
+    }
+
+    /// The import name of a path that leads below a root, however the two are written.
+    fn real_name(&self, path: &Path) -> Option<String> {
+        let path = fs::canonicalize(path).ok()?;
+        self.roots.iter().find_map(|root| slashed(path.strip_prefix(fs::canonicalize(root).ok()?).ok()?))
     }
 
     /// Import names of all `.proto` files that a pattern matches, sorted, with the patterns that match nothing.

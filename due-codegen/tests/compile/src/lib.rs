@@ -1,6 +1,7 @@
 //! What due-codegen makes of every schema in `proto/`. That it compiles without a warning is the first test.
 
-#![deny(warnings)]
+#![deny(warnings, missing_debug_implementations, unused_results, variant_size_differences)]
+#![deny(clippy::nursery, clippy::pedantic, clippy::indexing_slicing)]
 
 due::include_proto!();
 

@@ -4,12 +4,17 @@
 #[allow(
     dead_code,
     deprecated,
+    missing_debug_implementations,
     missing_docs,
     unreachable_pub,
     unused_imports,
     unused_qualifications,
+    unused_results,
+    variant_size_differences,
     clippy::all,
+    clippy::nursery,
     clippy::pedantic,
+    clippy::restriction,
     rustdoc::all
 )]
 pub mod hello {
