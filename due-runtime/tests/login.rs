@@ -79,17 +79,22 @@ impl Locator for SlowToForget {
     }
 }
 
+impl SlowToForget {
+    fn new() -> Self {
+        let none = || Arc::new(Semaphore::new(0));
+        Self { locator: MemoryLocator::new(), asked: none(), go: none(), done: none() }
+    }
+
+    async fn harness(&self) -> Harness {
+        let builder = Harness::builder().backends(Backends::memory().locator(self.clone())).codec(Codec::Json);
+        builder.serve(due::routes![login]).start().await.unwrap()
+    }
+}
+
 #[tokio::test]
 async fn who_comes_back_while_he_leaves_is_found() {
-    let none = || Arc::new(Semaphore::new(0));
-    let locator = SlowToForget { locator: MemoryLocator::new(), asked: none(), go: none(), done: none() };
-    let harness = Harness::builder()
-        .backends(Backends::memory().locator(locator.clone()))
-        .codec(Codec::Json)
-        .serve(due::routes![login])
-        .start()
-        .await
-        .unwrap();
+    let locator = SlowToForget::new();
+    let harness = locator.harness().await;
     let before = harness.client().await.unwrap();
     let _: RawBody = before.request(RouteId(1), &RawBody(Bytes::new())).await.unwrap();
     before.close().await;
@@ -106,4 +111,15 @@ async fn who_comes_back_while_he_leaves_is_found() {
     locator.go.add_permits(1);
     harness.stop().await;
     assert_eq!(locator.locate_gate(Uid(7)).await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_locator_that_never_answers_holds_up_no_stop() {
+    let locator = SlowToForget::new();
+    let harness = locator.harness().await;
+    let client = harness.client().await.unwrap();
+    let _: RawBody = client.request(RouteId(1), &RawBody(Bytes::new())).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    harness.stop().await;
+    assert_eq!(begun.elapsed().as_secs(), 8, "five to drain, three to clean up");
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,6 +29,9 @@ use crate::transport::Transport;
 use crate::transport::tcp::Tcp;
 #[cfg(feature = "ws")]
 use crate::transport::ws::Ws;
+
+/// What the end of a session that was cut may take: the locator is told that its user has left.
+const CLEAN_UP: Duration = Duration::from_secs(3);
 
 /// How heartbeats are spent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -272,19 +276,23 @@ impl RunningGate {
     /// Writes what is queued, closes every session and goes.
     pub(crate) async fn stop(self) {
         let core = &self.core;
-        core.sessions.tasks.close();
-        let finished = async {
-            for session in core.sessions.sessions() {
-                // Nodes of other processes may still be at work.
-                session.until_answered().await;
-                session.finish();
-            }
-            core.sessions.tasks.wait().await;
-        };
-        if tokio::time::timeout(self.drain, finished).await.is_err() {
-            tracing::warn!(gid = %core.gid, left = core.sessions.tasks.len(), "drain time is over; clients are cut");
+        let tasks = &core.sessions.tasks;
+        for session in core.sessions.sessions() {
+            tasks.spawn(async move {
+                tokio::select! {
+                    // Nodes of other processes may still be at work.
+                    () = session.until_answered() => session.finish(),
+                    () = session.until_cut() => {}
+                }
+            });
+        }
+        tasks.close();
+        if timeout(self.drain, tasks.wait()).await.is_err() {
+            tracing::warn!(gid = %core.gid, left = tasks.len(), "drain time is over; clients are cut");
             core.cut.cancel();
-            core.sessions.tasks.wait().await;
+            if timeout(CLEAN_UP, tasks.wait()).await.is_err() {
+                tracing::warn!(gid = %core.gid, left = tasks.len(), "the locator was not told of every user who left");
+            }
         }
         if let Err(error) = core.registry.deregister(Kind::Gate, core.gid.as_str()).await {
             tracing::warn!(gid = %core.gid, error = &error as &dyn std::error::Error, "not deregistered");
