@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::serve::NodeCore;
+use super::serve::{NodeCore, log_failure};
 use crate::cluster::{Close, Cluster, ClusterError, GateAnswer, GateLink, GateOp, Push, Target};
 use crate::codec::{Body, Codec, DecodeError};
 use crate::error::{Code, Error, Result};
@@ -186,7 +186,7 @@ impl Context {
             Ok(response) => response,
             Err(error) => match B::from_error(&error) {
                 Some(response) => {
-                    self.log_carried(&error);
+                    log_failure(self.route, self.cid, &error);
                     response
                 }
                 None => return Err(error),
@@ -200,14 +200,6 @@ impl Context {
     #[doc(hidden)]
     pub fn finish_oneway(&mut self, result: Result<()>) -> Result<Reply> {
         result.map(|()| Reply { packet: None })
-    }
-
-    fn log_carried(&self, error: &Error) {
-        if let Some(cause) = error.cause() {
-            tracing::warn!(route = %self.route, cid = %self.cid, %error, cause = %cause, "request failed");
-        } else {
-            tracing::debug!(route = %self.route, cid = %self.cid, %error, "request failed");
-        }
     }
 }
 

@@ -117,11 +117,7 @@ impl NodeCore {
 
     /// The answer to a request that has no response: a status on route -1.
     fn refuse(&self, answer: &Answer, error: &Error) {
-        if let Some(cause) = error.cause() {
-            tracing::warn!(route = %answer.route, cid = %answer.cid, %error, cause = %cause, "request failed");
-        } else {
-            tracing::debug!(route = %answer.route, cid = %answer.cid, %error, "request failed");
-        }
+        log_failure(answer.route, answer.cid, error);
         if !self.cluster.backends().statuses {
             return;
         }
@@ -145,5 +141,13 @@ impl Answer {
         if let Err(error) = self.gate.push(self.cid, packet) {
             tracing::debug!(cid = %self.cid, route = %self.route, %error, "the client is gone before its answer");
         }
+    }
+}
+
+/// A cause means that the server failed; without one the handler has said no.
+pub(super) fn log_failure(route: RouteId, cid: Cid, error: &Error) {
+    match error.cause() {
+        Some(_) => tracing::warn!(%route, %cid, %error, "request failed"),
+        None => tracing::debug!(%route, %cid, %error, "request failed"),
     }
 }

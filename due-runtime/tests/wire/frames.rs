@@ -150,10 +150,10 @@ async fn heartbeats_are_answered_in_kind() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn ticks_come_by_themselves_and_answer_nothing() {
     let tick = |gate: due::GateBuilder| {
-        gate.heartbeat_mechanism(HeartbeatMechanism::Tick).heartbeat_interval(Duration::from_millis(500))
+        gate.heartbeat_mechanism(HeartbeatMechanism::Tick).heartbeat_interval(Duration::from_secs(10))
     };
     let app = echo_app_with(Format::new(), tick).await;
     let (beat, packet) = (hex("00000001 80"), hex("00000005 00 0001 0007"));

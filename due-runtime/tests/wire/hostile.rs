@@ -101,9 +101,9 @@ async fn broken_ws_frames_end_that_connection_only() {
     app.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn half_packets_hold_up_nobody_and_end_with_their_connection() {
-    let interval = |gate: due::GateBuilder| gate.heartbeat_interval(Duration::from_millis(500));
+    let interval = |gate: due::GateBuilder| gate.heartbeat_interval(Duration::from_secs(10));
     let app = echo_app_with(Format::new(), interval).await;
     let mut half = Raw::tcp(&app).await;
     half.send(&hex(PACKET)[..9]).await;
