@@ -35,6 +35,9 @@ pub enum StartError {
     /// The registry did not take a server.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// A server could not open the port on which other servers reach it.
+    #[error("cannot listen for other servers")]
+    Attach(#[source] std::io::Error),
     /// A mesh did not start.
     #[cfg(feature = "mesh")]
     #[error(transparent)]
@@ -219,6 +222,7 @@ impl From<StartNodeError> for StartError {
         match error {
             StartNodeError::Build(error) => Self::Node(error),
             StartNodeError::Registry(error) => Self::Registry(error),
+            StartNodeError::Attach(error) => Self::Attach(error),
         }
     }
 }
@@ -228,6 +232,7 @@ impl From<StartGateError> for StartError {
         match error {
             StartGateError::Listen(error) => Self::Listen(error),
             StartGateError::Registry(error) => Self::Registry(error),
+            StartGateError::Attach(error) => Self::Attach(error),
         }
     }
 }

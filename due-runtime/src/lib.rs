@@ -77,7 +77,9 @@ pub mod transport;
 
 pub use app::{App, RunningApp, StartError};
 pub use client::{Call, CallError, Caller, Client, ClientBuilder, ConnectError, Disconnect, Pushes, ReceiveError};
-pub use cluster::{Audience, Backends, Close, Cluster, ClusterError, Push, PushExt, Tally, Target};
+pub use cluster::{
+    Audience, Backends, Balance, Close, Cluster, ClusterError, Event, Push, PushExt, ServerId, Tally, Target,
+};
 pub use codec::{Body, Codec};
 pub use due_macros::{route, routes};
 pub use error::{Code, Error, Result};

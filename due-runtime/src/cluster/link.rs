@@ -1,52 +1,127 @@
-//! What gates and nodes say to each other, whatever carries it. The numbers of `cluster-wire` opcodes stand beside each.
+//! What the servers of a cluster say to each other, whatever carries it. The numbers of `cluster-wire` opcodes stand
+//! beside each.
 
-use std::collections::HashMap;
 use std::fmt;
+use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, RwLock, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
-use tokio_util::task::task_tracker::TaskTrackerToken;
+use tokio::sync::mpsc;
 
+use super::Cluster;
 use crate::future::BoxFuture;
 use crate::id::{Cid, Gid, Nid, Uid};
-use crate::packet::Packet;
-use crate::session::SessionTarget;
+use crate::packet::{Format, Packet};
+use crate::registry::{Kind, State};
+use crate::session::{Request, SessionTarget};
 
 /// Finds the way to an instance by its registry endpoint.
 pub(crate) trait Link: Send + Sync + fmt::Debug + 'static {
-    /// The endpoint to register for an instance that serves itself through this link.
-    fn attach_gate(&self, gid: &Gid, gate: &Arc<dyn GateLink>) -> String;
-    fn attach_node(&self, nid: &Nid, node: &Arc<dyn NodeLink>) -> String;
-    fn gate(&self, gid: &Gid, endpoint: &str) -> Option<Arc<dyn GateLink>>;
-    fn node(&self, nid: &Nid, endpoint: &str) -> Option<Arc<dyn NodeLink>>;
+    /// Lets the others reach a server, until its [`Door`] is closed.
+    fn attach<'a>(&'a self, member: &'a Member, server: Server) -> BoxFuture<'a, io::Result<Attached>>;
+    /// The way from `member` to a gate; `None` if this link does not understand the endpoint. Dials when it is first used.
+    fn gate(&self, member: &Member, gid: &Gid, endpoint: &str) -> Option<Arc<dyn GateLink>>;
+    /// The way from `member` to a node, likewise.
+    fn node(&self, member: &Member, nid: &Nid, endpoint: &str) -> Option<Arc<dyn NodeLink>>;
+    /// Writes what `member` has queued for others, as far as they read within a second, and hangs up.
+    fn leave<'a>(&'a self, member: &'a Member) -> BoxFuture<'a, ()>;
+}
+
+/// One server of this process, as the others know it. Links keep their connections per member: each says who calls.
+#[derive(Clone)]
+pub(crate) struct Member {
+    pub(crate) kind: Kind,
+    pub(crate) id: Arc<str>,
+    /// How packets are written in this cluster.
+    pub(crate) format: Arc<Format>,
+    /// Set by gates.
+    pub(crate) losses: Arc<OnceLock<Weak<dyn Losses>>>,
+}
+
+impl Member {
+    pub(crate) fn new(kind: Kind, id: &str, format: &Format) -> Self {
+        Self { kind, id: id.into(), format: Arc::new(format.clone()), losses: Arc::default() }
+    }
+}
+
+/// Told when messages that were handed over, or queued for it, may be lost.
+pub(crate) trait Losses: Send + Sync {
+    /// The connection that carries the messages of these sessions to `nid` has broken.
+    fn lost(&self, nid: &Nid, sessions: &dyn Fn(Cid) -> bool);
+}
+
+/// What a link serves.
+pub(crate) enum Server {
+    Gate(Arc<dyn GateLink>),
+    /// The cluster resolves who calls: answers to a gate's messages go through its own link.
+    Node(Arc<dyn NodeLink>, Cluster),
+}
+
+/// A server that others can reach.
+pub(crate) struct Attached {
+    /// What to register.
+    pub(crate) endpoint: String,
+    /// `None` if nothing but a function call leads to it.
+    pub(crate) door: Option<Box<dyn Door>>,
+}
+
+/// The serving end of a link.
+pub(crate) trait Door: Send + Sync {
+    /// Answers what was asked, as far as the others read within a second, and takes nothing more.
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
 
 /// A gate, as nodes and meshes see it.
 pub(crate) trait GateLink: Send + Sync {
-    /// Queues a packet for a session and asks for no answer; never waits.
+    /// Queues a packet for a session and asks for no answer (8); never waits.
     fn push(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError>;
+    /// Every failure comes within the call timeout of the link.
     fn call(&self, op: GateOp) -> BoxFuture<'_, Result<GateAnswer, LinkError>>;
 }
 
 /// A node, as gates and other nodes see it.
 pub(crate) trait NodeLink: Send + Sync {
-    /// Hands a client message over (15). `Ok`: it is queued or already handled.
+    /// Hands a client message over (15), with no answer unless `misses` is set. `Ok`: it is queued or already handled.
     fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered>;
     /// Waits until [`deliver`](Self::deliver) may find room for this session again.
     fn room(&self, gid: &Gid, cid: Cid) -> BoxFuture<'_, ()>;
+    /// Tells of a session (14), in order with its messages. Never waits; lost if the node cannot be reached.
+    fn trigger(&self, event: SessionEvent);
+    /// Every failure comes within the call timeout of the link.
+    fn call(&self, op: NodeOp) -> BoxFuture<'_, Result<NodeAnswer, LinkError>>;
+    /// Whether messages leave this process, so that their answers come back as pushes that have to be matched.
+    fn is_remote(&self) -> bool {
+        false
+    }
 }
 
-/// A client message on its way to a node.
+/// Who sent a message to a node, and the way back.
+#[derive(Clone)]
+pub(crate) enum Origin {
+    /// A client of this gate.
+    Gate { gid: Gid, gate: Arc<dyn GateLink> },
+    /// Another node.
+    Node { nid: Nid, node: Arc<dyn NodeLink> },
+}
+
+/// A message on its way to a node.
 pub(crate) struct Delivery {
-    pub(crate) gid: Gid,
-    /// Where the answer goes.
-    pub(crate) gate: Arc<dyn GateLink>,
+    pub(crate) origin: Origin,
+    /// 0 if a node sent it.
     pub(crate) cid: Cid,
     pub(crate) uid: Option<Uid>,
     pub(crate) packet: Packet,
-    /// Dropped when the answer is with the gate, or there will be none.
-    pub(crate) request: TaskTrackerToken,
+    /// Dropped when the answer is with the gate, or there will be none. `None` where the session keeps account itself.
+    pub(crate) request: Option<Request>,
+    /// Where the message goes if the node turns out to be the wrong one.
+    pub(crate) misses: Option<mpsc::Sender<Missed>>,
+}
+
+/// A stateful message that reached a node which its user is not bound to.
+pub(crate) struct Missed {
+    pub(crate) nid: Nid,
+    pub(crate) delivery: Delivery,
 }
 
 /// The message comes back to the caller.
@@ -57,8 +132,30 @@ pub(crate) enum Undelivered {
     Gone(Delivery),
 }
 
-/// What a node asks of a gate.
-#[derive(Debug)]
+/// What happened to a session.
+#[derive(Clone)]
+pub(crate) struct SessionEvent {
+    pub(crate) event: Event,
+    pub(crate) gid: Gid,
+    pub(crate) gate: Arc<dyn GateLink>,
+    pub(crate) cid: Cid,
+    pub(crate) uid: Option<Uid>,
+}
+
+/// What can happen to a session; nodes that listen are told.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub enum Event {
+    /// A client connected; it has no user yet (1 on the wire).
+    Connect = 1,
+    /// A user was bound to a session: every login, the first one and repeats included (2 on the wire).
+    Reconnect = 2,
+    /// A session ended; with its user, if it still had one (3 on the wire).
+    Disconnect = 3,
+}
+
+/// What nodes and meshes ask of a gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum GateOp {
     /// 2
     Bind { cid: Cid, uid: Uid },
@@ -72,26 +169,56 @@ pub(crate) enum GateOp {
     IsOnline(SessionTarget),
     /// 7
     Disconnect { target: SessionTarget, force: bool },
-    /// 8
-    Push { target: SessionTarget, packet: Bytes },
-    /// 9
-    Multicast { targets: Vec<SessionTarget>, packet: Bytes },
+    /// 8, answered
+    Push { target: SessionTarget, packet: Bytes, then: Then },
+    /// 9. All targets are of one kind.
+    Multicast { targets: Vec<SessionTarget>, packet: Bytes, then: Then },
     /// 10
-    Broadcast { audience: Audience, packet: Bytes },
+    Broadcast { audience: Audience, packet: Bytes, then: Then },
     /// 11
-    Publish { channel: Arc<str>, packet: Bytes },
+    Publish { channel: Arc<str>, packet: Bytes, then: Then },
     /// 12
     Subscribe { targets: Vec<SessionTarget>, channel: Arc<str> },
     /// 13
     Unsubscribe { targets: Vec<SessionTarget>, channel: Arc<str> },
+    /// 16
+    State,
+    /// 17
+    SetState(State),
 }
 
-#[derive(Debug, PartialEq, Eq)]
+/// What becomes of a session after a push (bit 6 of the header).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Then {
+    #[default]
+    Stay,
+    /// It is closed when the push is written.
+    Disconnect,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum GateAnswer {
     Done,
     Ip(IpAddr),
     Online(bool),
     Total(u64),
+    State(State),
+}
+
+/// What others ask of a node.
+pub(crate) enum NodeOp {
+    /// 15, answered when the message is queued.
+    Deliver(Delivery),
+    /// 16
+    State,
+    /// 17
+    SetState(State),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NodeAnswer {
+    Done,
+    State(State),
 }
 
 /// Which sessions of a gate are meant.
@@ -103,50 +230,26 @@ pub enum Audience {
     Users,
 }
 
-/// Why a gate did not do what it was asked to.
+/// Why another server did not do what it was asked to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LinkError {
+    /// Code 1. From a node: the user is bound to another one.
     #[error("no such session")]
     NoSession,
     #[error("the client reads too slowly")]
     Backlogged,
-    #[error("the gate failed: {0}")]
+    /// No connection, or it broke before the answer; what was asked may have been done.
+    #[error("not reached: {0}")]
+    Unreachable(String),
+    #[error("no answer in time")]
+    Timeout,
+    /// Code 2, whose reason stays with the other server; or a reason of this process.
+    #[error("{0}")]
     Failed(String),
 }
 
-/// Gates and nodes of one process find each other here; calls are function calls.
-#[derive(Default)]
-pub(crate) struct MemoryLink {
-    gates: RwLock<HashMap<Gid, Weak<dyn GateLink>>>,
-    nodes: RwLock<HashMap<Nid, Weak<dyn NodeLink>>>,
-}
-
-impl Link for MemoryLink {
-    fn attach_gate(&self, gid: &Gid, gate: &Arc<dyn GateLink>) -> String {
-        let mut gates = self.gates.write().unwrap();
-        gates.retain(|_, gate| gate.strong_count() > 0);
-        gates.insert(gid.clone(), Arc::downgrade(gate));
-        format!("mem://{gid}")
-    }
-
-    fn attach_node(&self, nid: &Nid, node: &Arc<dyn NodeLink>) -> String {
-        let mut nodes = self.nodes.write().unwrap();
-        nodes.retain(|_, node| node.strong_count() > 0);
-        nodes.insert(nid.clone(), Arc::downgrade(node));
-        format!("mem://{nid}")
-    }
-
-    fn gate(&self, gid: &Gid, _endpoint: &str) -> Option<Arc<dyn GateLink>> {
-        self.gates.read().unwrap().get(gid)?.upgrade()
-    }
-
-    fn node(&self, nid: &Nid, _endpoint: &str) -> Option<Arc<dyn NodeLink>> {
-        self.nodes.read().unwrap().get(nid)?.upgrade()
-    }
-}
-
-impl fmt::Debug for MemoryLink {
+impl fmt::Debug for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MemoryLink")
+        write!(f, "{} {}", self.kind, self.id)
     }
 }

@@ -23,6 +23,15 @@ pub trait PushExt: Push {
         cluster.push(target, self)
     }
 
+    /// To one session or user, which is then closed; see [`Cluster::push_and_disconnect`].
+    fn push_and_disconnect(
+        &self,
+        cluster: &Cluster,
+        target: impl Into<Target> + Send,
+    ) -> impl Future<Output = Result<(), ClusterError>> + Send {
+        cluster.push_and_disconnect(target, self)
+    }
+
     /// To many users; see [`Cluster::multicast`].
     fn multicast(&self, cluster: &Cluster, users: &[Uid]) -> impl Future<Output = Result<Tally, ClusterError>> + Send {
         cluster.multicast(users, self)

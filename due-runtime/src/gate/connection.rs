@@ -9,11 +9,9 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{GateCore, HeartbeatMechanism};
-use crate::cluster::{Delivery, GateLink, Undelivered};
-use crate::error::{Code, Error};
-use crate::packet::{DecodeError, Dialect, Frame, Packet, Sniff};
+use crate::cluster::Event;
+use crate::packet::{DecodeError, Dialect, Frame, Sniff};
 use crate::session::Session;
-use crate::status::Status;
 use crate::transport::{CloseReason, Inbound, Incoming, PacketRead, PacketWrite};
 
 /// Malformed ws messages that a connection may send before its first good one.
@@ -38,6 +36,7 @@ impl GateCore {
             }
         };
         self.sessions.insert(Arc::clone(&session));
+        self.trigger(Event::Connect, session.cid(), None);
         if self.finish.is_cancelled() {
             session.finish();
         }
@@ -49,9 +48,11 @@ impl GateCore {
             written: CancellationToken::new(),
         };
         connection.run(read, write).await;
-        if let Some(uid) = self.sessions.remove(&session) {
+        let uid = self.sessions.remove(&session);
+        if let Some(uid) = uid {
             self.forget(uid).await;
         }
+        self.trigger(Event::Disconnect, session.cid(), uid);
     }
 }
 
@@ -246,69 +247,5 @@ impl Connection {
         let heartbeat = self.gate.format.heartbeat(dialect, now.as_nanos() as i64);
         // A session that takes nothing more needs no heartbeat.
         let _ = self.session.push(heartbeat);
-    }
-}
-
-impl GateCore {
-    /// Hands a client message to its node, or refuses it. Waits while the node has no room for this session.
-    async fn route(self: &Arc<Self>, session: &Arc<Session>, packet: Packet) {
-        let request = session.request();
-        let (route, seq) = (packet.route, packet.seq);
-        let table = self.table.load();
-        let Some(entry) = table.route(route) else {
-            return self.refuse(session, &packet, Error::new(Code::NOT_FOUND, format!("no route {route}")));
-        };
-        if entry.internal {
-            return self.refuse(session, &packet, Error::new(Code::ILLEGAL_REQUEST, "this route is not for clients"));
-        }
-        let uid = session.uid();
-        if uid.is_none() && (entry.authorized || entry.stateful) {
-            return self.refuse(session, &packet, Error::new(Code::UNAUTHORIZED, "log in first"));
-        }
-        let node = match uid.filter(|_| entry.stateful) {
-            None => entry
-                .pick()
-                .cloned()
-                .ok_or_else(|| Error::new(Code::NOT_FOUND, format!("no node serves route {route} at the moment"))),
-            Some(uid) => match self.locator.locate_node(uid, &entry.group).await {
-                Ok(nid) => nid.and_then(|nid| table.node(&nid).cloned()).ok_or_else(|| {
-                    Error::new(Code::NOT_FOUND, format!("the user is bound to no node {:?}", &*entry.group))
-                }),
-                Err(error) => Err(error.into()),
-            },
-        };
-        let node = match node {
-            Ok(node) => node,
-            Err(error) => return self.refuse(session, &packet, error),
-        };
-        drop(table);
-        let gate: Arc<dyn GateLink> = self.clone();
-        let mut delivery = Delivery { gid: self.gid.clone(), gate, cid: session.cid(), uid, packet, request };
-        loop {
-            delivery = match node.deliver(delivery) {
-                Ok(()) => return,
-                Err(Undelivered::Full(delivery)) => delivery,
-                Err(Undelivered::Gone(delivery)) => {
-                    tracing::debug!(%route, %seq, "the node left before it took the message");
-                    let error = Error::new(Code::NOT_FOUND, format!("no node serves route {route} at the moment"));
-                    return self.refuse(session, &delivery.packet, error);
-                }
-            };
-            node.room(&self.gid, session.cid()).await;
-        }
-    }
-
-    /// Answers a message that no node gets.
-    fn refuse(&self, session: &Session, packet: &Packet, error: Error) {
-        tracing::debug!(cid = %session.cid(), route = %packet.route, %error, "refused");
-        if !self.statuses {
-            return;
-        }
-        let status = Status::of(packet.route, packet.seq, &error);
-        match self.write_status(packet.seq, &status) {
-            // The client reads too slowly or has gone: `push` has seen to it.
-            Ok(packet) => drop(session.push(packet)),
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "a status could not be written"),
-        }
     }
 }

@@ -2,28 +2,25 @@
 
 mod connection;
 mod provider;
+mod routing;
 
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use bytes::Bytes;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::cluster::{Backends, ClusterError, DispatchTable, GateLink, Link};
-use crate::codec::{Body, Codec};
+use crate::cluster::{self, Backends, Balance, Cluster, Member, Presence, Server};
+use crate::codec::Codec;
 use crate::future::BoxFuture;
-use crate::id::{Cid, Gid, RouteId, Seq};
-use crate::locator::Locator;
+use crate::id::{Cid, Gid};
 use crate::packet::Format;
-use crate::registry::{Instance, Kind, Registry, RegistryError, State};
+use crate::registry::{Instance, Kind, RegistryError};
 use crate::session::{OutboxLimits, Session, SessionTable};
-use crate::status::Status;
 use crate::transport::Transport;
 #[cfg(feature = "tcp")]
 use crate::transport::tcp::Tcp;
@@ -65,6 +62,7 @@ struct Settings {
     outbox: OutboxLimits,
     codec: Option<Codec>,
     drain: Duration,
+    balance: Balance,
 }
 
 /// Collects the parts of a [`Gate`].
@@ -88,6 +86,7 @@ impl Gate {
                 outbox: OutboxLimits::default(),
                 codec: None,
                 drain: Duration::from_secs(5),
+                balance: Balance::default(),
             },
             listeners: Vec::new(),
         }
@@ -99,34 +98,35 @@ impl Gate {
         for listener in self.listeners {
             doors.push(listener.bind().await?);
         }
-        let core = Arc::new(GateCore {
+        let member = Member::new(Kind::Gate, self.gid.as_str(), &backends.format);
+        let codec = self.settings.codec.unwrap_or_else(|| backends.codec.clone());
+        let cluster = Cluster::join(backends, codec, member, self.settings.balance).await?;
+        let core = Arc::new_cyclic(|this| GateCore {
+            this: this.clone(),
             gid: self.gid,
             heartbeat: self.settings.heartbeat,
             max_sessions: self.settings.max_sessions,
             outbox: self.settings.outbox,
-            codec: self.settings.codec.unwrap_or_else(|| backends.codec.clone()),
-            statuses: backends.statuses,
-            format: Arc::new(backends.format.clone()),
-            registry: Arc::clone(&backends.registry),
-            locator: Arc::clone(&backends.locator),
-            link: Arc::clone(&backends.link),
-            table: ArcSwap::default(),
+            format: Arc::clone(&cluster.member().format),
+            presence: Presence::new(&backends.registry),
+            cluster,
             sessions: SessionTable::default(),
             last_cid: AtomicI64::new(0),
             finish: CancellationToken::new(),
             cut: CancellationToken::new(),
-            instance: OnceLock::new(),
         });
-        let link: Arc<dyn GateLink> = core.clone();
+        core.watch_losses();
+        let server = Server::Gate(core.clone());
+        let attached = backends.link.attach(core.cluster.member(), server).await.map_err(StartGateError::Attach)?;
         let mut instance = Instance::new(Kind::Gate, core.gid.as_str());
         instance.alias = self.name;
-        instance.endpoint = backends.link.attach_gate(&core.gid, &link);
-        core.registry.register(instance.clone()).await?;
-        core.instance.get_or_init(|| instance);
+        instance.endpoint = attached.endpoint;
+        core.presence.register(instance).await?;
         let addresses = doors.iter().map(|door| door.address()).collect();
         tracing::info!(gid = %core.gid, ?addresses, "gate registered");
         let (accept, tasks) = (CancellationToken::new(), TaskTracker::new());
-        Ok(RunningGate { core, addresses, doors, accept, tasks, drain: self.settings.drain })
+        let link = attached.door;
+        Ok(RunningGate { core, addresses, doors, link, accept, tasks, drain: self.settings.drain })
     }
 }
 
@@ -202,6 +202,12 @@ impl GateBuilder {
         self
     }
 
+    /// How messages of stateless routes are spread over nodes. Default: [`Balance::RoundRobin`].
+    pub fn balance(mut self, balance: Balance) -> Self {
+        self.settings.balance = balance;
+        self
+    }
+
     /// The gate.
     pub fn build(self) -> Gate {
         let gid = self.gid.unwrap_or_else(|| Gid::from(uuid::Uuid::new_v4().to_string()));
@@ -215,6 +221,8 @@ pub(crate) enum StartGateError {
     Listen(#[from] ListenError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    #[error("no other server could reach the gate")]
+    Attach(#[source] io::Error),
 }
 
 /// A listener could not be opened.
@@ -227,6 +235,8 @@ pub(crate) struct RunningGate {
     core: Arc<GateCore>,
     addresses: Vec<String>,
     doors: Vec<Box<dyn Door>>,
+    /// Where other servers come in.
+    link: Option<Box<dyn cluster::Door>>,
     accept: CancellationToken,
     tasks: TaskTracker,
     drain: Duration,
@@ -240,15 +250,7 @@ impl RunningGate {
     /// Learns the nodes, then accepts clients.
     pub(crate) async fn open(&mut self) -> Result<(), RegistryError> {
         let core = &self.core;
-        let mut watch = core.registry.watch(Kind::Node).await?;
-        core.learn(&watch.latest());
-        let (learner, accept) = (Arc::downgrade(core), self.accept.clone());
-        self.tasks.spawn(async move {
-            while let Some(Some(nodes)) = accept.run_until_cancelled(watch.next()).await {
-                let Some(core) = learner.upgrade() else { return };
-                core.learn(&nodes);
-            }
-        });
+        core.cluster.refresh().await?;
         for door in self.doors.drain(..) {
             let (core, accept) = (Arc::clone(core), self.accept.clone());
             self.tasks.spawn(async move {
@@ -261,12 +263,7 @@ impl RunningGate {
     /// Accepts and reads nothing more. Answers to what was read still go out.
     pub(crate) async fn close_doors(&mut self) {
         let core = &self.core;
-        if let Some(instance) = core.instance.get() {
-            let hanging = Instance { state: State::Hang, ..instance.clone() };
-            if let Err(error) = core.registry.register(hanging).await {
-                tracing::warn!(gid = %core.gid, error = &error as &dyn std::error::Error, "the registry was not told");
-            }
-        }
+        core.presence.hang().await;
         self.accept.cancel();
         self.tasks.close();
         self.tasks.wait().await;
@@ -294,51 +291,33 @@ impl RunningGate {
                 tracing::warn!(gid = %core.gid, left = tasks.len(), "the locator was not told of every user who left");
             }
         }
-        if let Err(error) = core.registry.deregister(Kind::Gate, core.gid.as_str()).await {
-            tracing::warn!(gid = %core.gid, error = &error as &dyn std::error::Error, "not deregistered");
+        core.presence.deregister().await;
+        core.cluster.leave().await;
+        if let Some(link) = self.link {
+            link.close().await;
         }
-        // Nodes know their gates as well: neither would ever be dropped.
-        core.table.store(Arc::default());
         tracing::info!(gid = %core.gid, "gate stopped");
     }
 }
 
 pub(crate) struct GateCore {
+    this: Weak<Self>,
     gid: Gid,
     heartbeat: Heartbeat,
     max_sessions: usize,
     outbox: OutboxLimits,
-    codec: Codec,
-    statuses: bool,
     format: Arc<Format>,
-    registry: Arc<dyn Registry>,
-    locator: Arc<dyn Locator>,
-    link: Arc<dyn Link>,
-    table: ArcSwap<DispatchTable>,
+    presence: Presence,
+    cluster: Cluster,
     sessions: SessionTable,
     last_cid: AtomicI64,
     /// Nothing more is read from any session.
     finish: CancellationToken,
     /// Every session ends at once.
     cut: CancellationToken,
-    instance: OnceLock<Instance>,
 }
 
 impl GateCore {
-    fn learn(&self, nodes: &[Instance]) {
-        self.table.store(Arc::new(DispatchTable::build(nodes, &*self.link)));
-    }
-
-    fn knows(&self, route: RouteId) -> bool {
-        self.table.load().route(route).is_some()
-    }
-
-    fn write_status(&self, seq: Seq, status: &Status) -> Result<Bytes, ClusterError> {
-        let mut buf = self.format.begin(64);
-        status.encode_body(&self.codec, &mut buf)?;
-        Ok(self.format.seal(buf, RouteId::STATUS, seq)?)
-    }
-
     async fn accept_all(self: Arc<Self>, mut transport: impl Transport) {
         let dialect = transport.dialect();
         loop {

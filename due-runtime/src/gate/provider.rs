@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::GateCore;
-use crate::cluster::{Audience, GateAnswer, GateLink, GateOp, LinkError};
+use crate::cluster::{Audience, Event, GateAnswer, GateLink, GateOp, LinkError, Then};
 use crate::future::BoxFuture;
 use crate::id::{Cid, Uid};
 use crate::locator::LocateError;
@@ -15,6 +15,9 @@ use crate::session::{Refused, Session, SessionTarget};
 impl GateLink for GateCore {
     fn push(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError> {
         let session = self.sessions.get(SessionTarget::Session(cid)).ok_or(LinkError::NoSession)?;
+        if !self.is_timely(&session, &packet) {
+            return Ok(());
+        }
         Ok(session.push(packet)?)
     }
 
@@ -40,25 +43,26 @@ impl GateLink for GateCore {
                     }
                     Ok(GateAnswer::Done)
                 }
-                GateOp::Push { target, packet } => {
-                    let pushed = self.session(target).and_then(|session| Ok(session.push(packet)?));
+                GateOp::Push { target, packet, then } => {
+                    let pushed = self.session(target).and_then(|session| push(&session, packet, then));
                     if let (Err(LinkError::NoSession), SessionTarget::User(uid)) = (&pushed, target) {
                         self.forget(uid).await;
                     }
                     pushed.map(|()| GateAnswer::Done)
                 }
-                GateOp::Multicast { targets, packet } => {
+                GateOp::Multicast { targets, packet, then } => {
                     let sessions = targets.into_iter().filter_map(|target| self.sessions.get(target));
-                    Ok(push_all(sessions, &packet))
+                    Ok(push_all(sessions, &packet, then))
                 }
-                GateOp::Broadcast { audience: Audience::Sessions, packet } => {
-                    Ok(push_all(self.sessions.sessions().into_iter(), &packet))
+                GateOp::Broadcast { audience, packet, then } => {
+                    let sessions = match audience {
+                        Audience::Sessions => self.sessions.sessions(),
+                        Audience::Users => self.sessions.users(),
+                    };
+                    Ok(push_all(sessions.into_iter(), &packet, then))
                 }
-                GateOp::Broadcast { audience: Audience::Users, packet } => {
-                    Ok(push_all(self.sessions.users().into_iter(), &packet))
-                }
-                GateOp::Publish { channel, packet } => {
-                    Ok(push_all(self.sessions.members(&channel).into_iter(), &packet))
+                GateOp::Publish { channel, packet, then } => {
+                    Ok(push_all(self.sessions.members(&channel).into_iter(), &packet, then))
                 }
                 GateOp::Subscribe { targets, channel } => self.each(&targets, |cid| {
                     self.sessions.subscribe(cid, &channel);
@@ -66,6 +70,11 @@ impl GateLink for GateCore {
                 GateOp::Unsubscribe { targets, channel } => self.each(&targets, |cid| {
                     self.sessions.unsubscribe(cid, &channel);
                 }),
+                GateOp::State => Ok(GateAnswer::State(self.presence.state().await)),
+                GateOp::SetState(state) => match self.presence.set_state(state).await {
+                    Ok(()) => Ok(GateAnswer::Done),
+                    Err(error) => Err(LinkError::Failed(error.to_string())),
+                },
             }
         })
     }
@@ -87,8 +96,11 @@ impl GateCore {
             return Err(LinkError::Failed(error.to_string()));
         }
         // The session may also have ended while the locator wrote.
-        let gone = bound.ended || self.sessions.get(SessionTarget::User(uid)).is_none();
-        if gone { Err(LinkError::NoSession) } else { Ok(GateAnswer::Done) }
+        if bound.ended || self.sessions.get(SessionTarget::User(uid)).is_none() {
+            return Err(LinkError::NoSession);
+        }
+        self.trigger(Event::Reconnect, cid, Some(uid));
+        Ok(GateAnswer::Done)
     }
 
     async fn unbind(&self, uid: Uid) -> Result<GateAnswer, LinkError> {
@@ -111,9 +123,9 @@ impl GateCore {
         loop {
             let here = is_here();
             match here {
-                true => self.locator.bind_gate(uid, &self.gid).await?,
+                true => self.cluster.locator().bind_gate(uid, &self.gid).await?,
                 // Only this gate's note: another gate may have the user.
-                false => drop(self.locator.unbind_gate(uid, &self.gid).await?),
+                false => drop(self.cluster.locator().unbind_gate(uid, &self.gid).await?),
             }
             if is_here() == here {
                 return Ok(());
@@ -131,8 +143,16 @@ impl GateCore {
     }
 }
 
-fn push_all(sessions: impl Iterator<Item = Arc<Session>>, packet: &Bytes) -> GateAnswer {
-    let delivered = sessions.filter(|session| session.push(packet.clone()).is_ok()).count();
+fn push(session: &Session, packet: Bytes, then: Then) -> Result<(), LinkError> {
+    session.push(packet)?;
+    if then == Then::Disconnect {
+        session.finish();
+    }
+    Ok(())
+}
+
+fn push_all(sessions: impl Iterator<Item = Arc<Session>>, packet: &Bytes, then: Then) -> GateAnswer {
+    let delivered = sessions.filter(|session| push(session, packet.clone(), then).is_ok()).count();
     GateAnswer::Total(delivered as u64)
 }
 

@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
-use crate::id::{Cid, Gid};
+use crate::id::{Cid, Gid, Nid};
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum LaneKey {
     Session(Gid, Cid),
+    /// What another node sends.
+    Peer(Nid),
     Node,
 }
 

@@ -6,7 +6,8 @@ mod router;
 mod serve;
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::io;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -18,10 +19,10 @@ pub use router::RouteConflict;
 use router::Router;
 use serve::NodeCore;
 
-use crate::cluster::{Backends, Cluster, NodeLink};
+use crate::cluster::{Backends, Balance, Cluster, Door, Member, Presence, Server};
 use crate::codec::{Codec, Unsupported};
 use crate::id::{Nid, RouteId};
-use crate::registry::{Instance, Kind, RegistryError, State};
+use crate::registry::{Instance, Kind, RegistryError};
 use crate::route::{RouteSpec, Routes};
 
 /// How requests of different sessions share the node.
@@ -129,9 +130,8 @@ impl Node {
     pub(crate) async fn start(self, backends: &Backends) -> Result<RunningNode, StartNodeError> {
         let codec = self.codec.unwrap_or_else(|| backends.codec.clone());
         self.router.check(&backends.format, &codec)?;
-        let tasks = TaskTracker::new();
-        let stop = CancellationToken::new();
-        let cluster = Cluster::join(backends, codec, &tasks, &stop).await?;
+        let member = Member::new(Kind::Node, self.nid.as_str(), &backends.format);
+        let cluster = Cluster::join(backends, codec, member, Balance::default()).await?;
         let core = Arc::new_cyclic(|this| NodeCore {
             this: this.clone(),
             nid: self.nid,
@@ -139,21 +139,24 @@ impl Node {
             dispatch: self.dispatch,
             lanes: Lanes::new(self.lane),
             router: self.router,
+            presence: Presence::new(&backends.registry),
             cluster,
-            tasks,
-            stop,
-            instance: OnceLock::new(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
         });
-        let link: Arc<dyn NodeLink> = core.clone();
+        let home: Weak<NodeCore> = Arc::downgrade(&core);
+        core.cluster.settle(home);
+        let server = Server::Node(core.clone(), core.cluster.clone());
+        let attached = backends.link.attach(core.cluster.member(), server).await.map_err(StartNodeError::Attach)?;
         let mut instance = Instance::new(Kind::Node, core.nid.as_str());
         instance.alias = core.name.clone();
         instance.weight = self.weight;
         instance.routes = core.router.specs().map(Into::into).collect();
-        instance.endpoint = backends.link.attach_node(&core.nid, &link);
-        backends.registry.register(instance.clone()).await?;
-        core.instance.get_or_init(|| instance);
+        instance.set_oneway_routes(core.router.specs().filter(|spec| spec.oneway).map(|spec| spec.id));
+        instance.endpoint = attached.endpoint;
+        core.presence.register(instance).await?;
         tracing::info!(nid = %core.nid, name = core.name, routes = core.router.len(), "node registered");
-        Ok(RunningNode { core, drain: self.drain })
+        Ok(RunningNode { core, link: attached.door, drain: self.drain })
     }
 }
 
@@ -238,10 +241,14 @@ pub(crate) enum StartNodeError {
     Build(#[from] BuildError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    #[error("no other server could reach the node")]
+    Attach(#[source] io::Error),
 }
 
 pub(crate) struct RunningNode {
     core: Arc<NodeCore>,
+    /// Where other servers come in.
+    link: Option<Box<dyn Door>>,
     drain: Duration,
 }
 
@@ -252,11 +259,7 @@ impl RunningNode {
 
     /// Takes no new sessions: gates send their stateless routes elsewhere.
     pub(crate) async fn leave(&self) {
-        let Some(instance) = self.core.instance.get() else { return };
-        let hanging = Instance { state: State::Hang, ..instance.clone() };
-        if let Err(error) = self.core.cluster.backends().registry.register(hanging).await {
-            tracing::warn!(nid = %self.core.nid, error = &error as &dyn std::error::Error, "the registry was not told");
-        }
+        self.core.presence.hang().await;
     }
 
     /// Waits for the requests at hand, then goes.
@@ -266,11 +269,13 @@ impl RunningNode {
         if tokio::time::timeout(self.drain, core.lanes.idle()).await.is_err() {
             tracing::warn!(nid = %core.nid, "drain time is over; requests at hand are given up");
         }
-        if let Err(error) = core.cluster.backends().registry.deregister(Kind::Node, core.nid.as_str()).await {
-            tracing::warn!(nid = %core.nid, error = &error as &dyn std::error::Error, "not deregistered");
-        }
+        core.presence.deregister().await;
         core.stop.cancel();
         core.tasks.wait().await;
+        core.cluster.leave().await;
+        if let Some(link) = self.link {
+            link.close().await;
+        }
         tracing::info!(nid = %core.nid, "node stopped");
     }
 }

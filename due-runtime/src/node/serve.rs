@@ -1,6 +1,6 @@
 //! A running node: from a delivered message to its answer.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -10,11 +10,12 @@ use tokio_util::task::TaskTracker;
 use super::lanes::{LaneKey, Lanes};
 use super::router::Router;
 use super::{Context, Dispatch};
-use crate::cluster::{Cluster, Delivery, GateLink, NodeLink, Undelivered};
+use crate::cluster::{
+    Cluster, Delivery, GateLink, LinkError, NodeAnswer, NodeLink, NodeOp, Origin, Presence, SessionEvent, Undelivered,
+};
 use crate::error::{Code, Error};
 use crate::future::{BoxFuture, catch_panic};
 use crate::id::{Cid, Gid, Nid, RouteId, Seq};
-use crate::registry::Instance;
 use crate::route::RouteSpec;
 use crate::status::Status;
 
@@ -25,11 +26,11 @@ pub(crate) struct NodeCore {
     pub(super) dispatch: Dispatch,
     pub(super) lanes: Lanes<Delivery>,
     pub(super) router: Router,
+    pub(super) presence: Presence,
     pub(super) cluster: Cluster,
     pub(super) tasks: TaskTracker,
     /// Ends what still runs when the drain time is over.
     pub(super) stop: CancellationToken,
-    pub(super) instance: OnceLock<Instance>,
 }
 
 impl NodeLink for NodeCore {
@@ -37,7 +38,7 @@ impl NodeLink for NodeCore {
         let Some(this) = self.this.upgrade().filter(|_| !self.stop.is_cancelled()) else {
             return Err(Undelivered::Gone(delivery));
         };
-        let key = self.lane(&delivery.gid, delivery.cid);
+        let key = self.lane(&delivery.origin, delivery.cid);
         let Some(delivery) = self.lanes.enter(&key, delivery).map_err(Undelivered::Full)? else {
             return Ok(());
         };
@@ -57,18 +58,41 @@ impl NodeLink for NodeCore {
     }
 
     fn room(&self, gid: &Gid, cid: Cid) -> BoxFuture<'_, ()> {
-        let key = self.lane(gid, cid);
+        let key = match self.dispatch {
+            Dispatch::PerSession => LaneKey::Session(gid.clone(), cid),
+            Dispatch::Serial => LaneKey::Node,
+        };
         Box::pin(async move {
             self.stop.run_until_cancelled(self.lanes.room(&key)).await;
+        })
+    }
+
+    fn trigger(&self, _: SessionEvent) {}
+
+    fn call(&self, op: NodeOp) -> BoxFuture<'_, Result<NodeAnswer, LinkError>> {
+        Box::pin(async move {
+            match op {
+                NodeOp::Deliver(delivery) => match self.deliver(delivery) {
+                    Ok(()) => Ok(NodeAnswer::Done),
+                    Err(Undelivered::Full(_)) => Err(LinkError::Failed("too many messages wait".to_owned())),
+                    Err(Undelivered::Gone(_)) => Err(LinkError::Failed("the node is stopping".to_owned())),
+                },
+                NodeOp::State => Ok(NodeAnswer::State(self.presence.state().await)),
+                NodeOp::SetState(state) => match self.presence.set_state(state).await {
+                    Ok(()) => Ok(NodeAnswer::Done),
+                    Err(error) => Err(LinkError::Failed(error.to_string())),
+                },
+            }
         })
     }
 }
 
 impl NodeCore {
-    fn lane(&self, gid: &Gid, cid: Cid) -> LaneKey {
-        match self.dispatch {
-            Dispatch::PerSession => LaneKey::Session(gid.clone(), cid),
-            Dispatch::Serial => LaneKey::Node,
+    fn lane(&self, origin: &Origin, cid: Cid) -> LaneKey {
+        match (self.dispatch, origin) {
+            (Dispatch::Serial, _) => LaneKey::Node,
+            (Dispatch::PerSession, Origin::Gate { gid, .. }) => LaneKey::Session(gid.clone(), cid),
+            (Dispatch::PerSession, Origin::Node { nid, .. }) => LaneKey::Peer(nid.clone()),
         }
     }
 
@@ -83,7 +107,8 @@ impl NodeCore {
 
     /// One request, from its bytes to its answer. Never panics, whatever the handler does, and ends soon after `stop`.
     async fn handle(self: Arc<Self>, delivery: Delivery) {
-        let Delivery { gid, gate, cid, uid, packet, request: _until_answered } = delivery;
+        let Delivery { origin, cid, uid, packet, request: _until_answered, misses: _ } = delivery;
+        let Origin::Gate { gid, gate } = origin else { return };
         let answer = Answer { gate: Arc::clone(&gate), cid, route: packet.route, seq: packet.seq };
         let Some((routes, index)) = self.router.find(packet.route) else {
             let error = Error::new(Code::NOT_FOUND, format!("no handler for route {}", packet.route));

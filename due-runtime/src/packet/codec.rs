@@ -127,6 +127,14 @@ impl Format {
         Ok(Frame::Packet(Packet { route, seq, body: unit }))
     }
 
+    /// Route and seq of a sized packet that this process or another server wrote; `None` for anything else.
+    pub(crate) fn peek(&self, packet: &[u8]) -> Option<(RouteId, Seq)> {
+        let route_at = SIZE + HEADER;
+        let seq_at = route_at + self.route_bytes();
+        let fields = packet.get(..SIZE + self.unit_head()).filter(|head| head[SIZE] & HEARTBEAT == 0)?;
+        Some((RouteId(self.read_signed(&fields[route_at..seq_at])), Seq(self.read_signed(&fields[seq_at..]))))
+    }
+
     /// Reads a whole sized frame that has a length of its own, as a ws message has; its size field must agree.
     ///
     /// Five bytes with a heartbeat's header are a heartbeat whatever their size field says, because due-client-ts

@@ -66,6 +66,20 @@ impl Instance {
         }
     }
 
+    /// Says which of its routes are never answered. due knows no such flag: it travels in the metadata, as
+    /// `due.oneway` = `3,17`, where Go processes ignore it.
+    pub(crate) fn set_oneway_routes(&mut self, routes: impl Iterator<Item = RouteId>) {
+        let routes: Vec<String> = routes.map(|route| route.to_string()).collect();
+        if !routes.is_empty() {
+            self.metadata.insert(ONEWAY.to_owned(), routes.join(","));
+        }
+    }
+
+    pub(crate) fn oneway_routes(&self) -> Vec<i32> {
+        let routes = self.metadata.get(ONEWAY).map_or("", String::as_str);
+        routes.split(',').filter_map(|route| route.parse().ok()).collect()
+    }
+
     /// `host:port` of the endpoint, as it is dialled; `None` where there is no such part.
     pub fn address(&self) -> Option<&str> {
         let (_, rest) = self.endpoint.split_once("://")?;
@@ -79,6 +93,8 @@ impl Instance {
         self.endpoint.split_once('?').is_some_and(|(_, query)| query.split('&').any(|pair| pair == "is_secure=true"))
     }
 }
+
+const ONEWAY: &str = "due.oneway";
 
 /// One route of a node, with what a gate must know of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]

@@ -1,20 +1,24 @@
 //! One client connection on one gate: who it is, and what waits for it.
 
 mod outbox;
+mod requests;
 mod table;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
 pub use outbox::OutboxLimits;
 pub(crate) use outbox::{Outbox, Refused};
+pub(crate) use requests::Request;
+use requests::Requests;
 pub(crate) use table::{SessionTable, SessionTarget};
 
-use crate::id::{Cid, Uid};
+use crate::id::{Cid, Nid, RouteId, Seq, Uid};
 use crate::packet::Dialect;
 use crate::transport::Peer;
 
@@ -25,14 +29,15 @@ pub(crate) struct Session {
     uid: AtomicI64,
     dialect: AtomicU8,
     outbox: Outbox,
-    /// Requests that were read and are not answered yet.
-    requests: TaskTracker,
+    requests: Requests,
     /// Ends the session at once; what is queued is lost.
     cut: CancellationToken,
     /// Ends reading; what is queued still goes out.
     finish: CancellationToken,
 }
 
+/// A request that is not answered for so long while others wait is taken for a oneway one of a node that does not say so.
+const PATIENCE: Duration = Duration::from_secs(5);
 const UNKNOWN: u8 = 0;
 const SIZED: u8 = 1;
 const BARE: u8 = 2;
@@ -46,15 +51,13 @@ impl Session {
         finish: &CancellationToken,
         cut: &CancellationToken,
     ) -> Self {
-        let requests = TaskTracker::new();
-        requests.close();
         Self {
             cid,
             peer,
             uid: AtomicI64::new(0),
             dialect: AtomicU8::new(UNKNOWN),
             outbox: Outbox::new(limits),
-            requests,
+            requests: Requests::default(),
             cut: cut.child_token(),
             finish: finish.child_token(),
         }
@@ -106,13 +109,47 @@ impl Session {
         &self.outbox
     }
 
-    /// Whoever works on a request of this session holds one until the answer is in the outbox.
-    pub(crate) fn request(&self) -> TaskTrackerToken {
-        self.requests.token()
+    /// A request that this process works on.
+    pub(crate) fn request(self: &Arc<Self>) -> Request {
+        Request::new(Arc::clone(self))
+    }
+
+    /// A request leaves for a node of another process.
+    pub(crate) fn send_away(&self, route: RouteId, seq: Seq, nid: &Nid) {
+        self.requests.send(route, seq, nid);
+    }
+
+    /// A request did not leave after all.
+    pub(crate) fn take_back(&self, route: RouteId, seq: Seq) {
+        self.requests.take_back(route, seq);
+    }
+
+    /// Waits while so many requests are away that a further one might be refused.
+    pub(crate) async fn room_for_requests(&self) {
+        while !self.requests.has_room() {
+            if timeout(PATIENCE, self.requests.room()).await.is_err() {
+                self.requests.presume_oneway();
+            }
+        }
+    }
+
+    /// A packet comes from another process. `false`: it answers a request that was answered before.
+    pub(crate) fn is_timely(&self, route: RouteId, seq: Seq) -> bool {
+        self.requests.answer(route, seq)
+    }
+
+    /// Marks the requests that are with this node now, and says whether there are any.
+    pub(crate) fn doom(&self, nid: &Nid) -> bool {
+        self.requests.doom(nid)
+    }
+
+    /// The marked requests that no answer came for; the caller answers them.
+    pub(crate) fn fail_doomed(&self) -> Vec<(RouteId, Seq)> {
+        self.requests.fail_doomed()
     }
 
     pub(crate) async fn until_answered(&self) {
-        self.requests.wait().await;
+        self.requests.idle().await;
     }
 
     /// Reads nothing more, writes what is queued, then closes.

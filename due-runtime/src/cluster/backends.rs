@@ -1,0 +1,79 @@
+//! What the servers of one cluster share.
+
+use std::sync::Arc;
+
+use super::link::Link;
+use super::memory::MemoryLink;
+use crate::codec::Codec;
+use crate::locator::{Locator, MemoryLocator};
+use crate::packet::Format;
+use crate::registry::{MemoryRegistry, Registry};
+
+/// What the servers of one cluster share: where they find each other and how they write packets.
+///
+/// The default keeps everything in this process and needs no server.
+#[derive(Clone, Debug)]
+pub struct Backends {
+    pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) locator: Arc<dyn Locator>,
+    pub(crate) link: Arc<dyn Link>,
+    pub(crate) format: Format,
+    pub(crate) codec: Codec,
+    pub(crate) statuses: bool,
+}
+
+impl Default for Backends {
+    fn default() -> Self {
+        Self::memory()
+    }
+}
+
+impl Backends {
+    /// Registry, locator and link in the memory of this process; the default packet format; codec proto.
+    pub fn memory() -> Self {
+        Self {
+            registry: Arc::new(MemoryRegistry::default()),
+            locator: Arc::new(MemoryLocator::default()),
+            link: Arc::new(MemoryLink::default()),
+            format: Format::default(),
+            codec: Codec::default(),
+            statuses: true,
+        }
+    }
+
+    /// Where instances announce themselves. Default: in memory.
+    #[must_use]
+    pub fn registry(mut self, registry: impl Registry) -> Self {
+        self.registry = Arc::new(registry);
+        self
+    }
+
+    /// Where users are found. Default: in memory.
+    #[must_use]
+    pub fn locator(mut self, locator: impl Locator) -> Self {
+        self.locator = Arc::new(locator);
+        self
+    }
+
+    /// How packets are written; the same for every gate, node and client.
+    #[must_use]
+    pub fn format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// How bodies are written, unless a node says otherwise. Default: [`Codec::Proto`].
+    #[must_use]
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.codec = codec;
+        self
+    }
+
+    /// Whether requests that get no response are answered with a [`Status`](crate::Status) packet on route -1.
+    /// Default: yes. due v2.5.8 answers nothing; clients that know no route -1 ignore it.
+    #[must_use]
+    pub fn statuses(mut self, on: bool) -> Self {
+        self.statuses = on;
+        self
+    }
+}

@@ -1,0 +1,56 @@
+//! What the registry says of one server of this process.
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use crate::registry::{Instance, Registry, RegistryError, State};
+
+/// One entry of the registry, kept by the server that it describes.
+pub(crate) struct Presence {
+    registry: Arc<dyn Registry>,
+    /// `None` before and after the server is in the registry.
+    instance: Mutex<Option<Instance>>,
+}
+
+impl Presence {
+    pub(crate) fn new(registry: &Arc<dyn Registry>) -> Self {
+        Self { registry: Arc::clone(registry), instance: Mutex::default() }
+    }
+
+    pub(crate) async fn register(&self, instance: Instance) -> Result<(), RegistryError> {
+        let mut known = self.instance.lock().await;
+        self.registry.register(instance.clone()).await?;
+        *known = Some(instance);
+        Ok(())
+    }
+
+    pub(crate) async fn state(&self) -> State {
+        self.instance.lock().await.as_ref().map_or(State::Shut, |instance| instance.state)
+    }
+
+    /// Registers with another state. A server that has left stays away.
+    pub(crate) async fn set_state(&self, state: State) -> Result<(), RegistryError> {
+        let mut known = self.instance.lock().await;
+        let Some(instance) = known.as_ref().filter(|instance| instance.state != state) else { return Ok(()) };
+        let changed = Instance { state, ..instance.clone() };
+        self.registry.register(changed.clone()).await?;
+        *known = Some(changed);
+        Ok(())
+    }
+
+    /// Takes no new traffic. A registry that does not answer is no reason not to stop.
+    pub(crate) async fn hang(&self) {
+        if let Err(error) = self.set_state(State::Hang).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the registry was not told of the stop");
+        }
+    }
+
+    pub(crate) async fn deregister(&self) {
+        let Some(instance) = self.instance.lock().await.take() else { return };
+        if let Err(error) = self.registry.deregister(instance.kind, &instance.id).await {
+            let id = instance.id;
+            tracing::warn!(id, error = &error as &dyn std::error::Error, "not deregistered");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! From a client's message to the node that takes it, and what the client is told if none does.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::sleep;
+
+use super::GateCore;
+use crate::cluster::{Delivery, Event, GateLink, Losses, NodeLink, Origin, SessionEvent, Undelivered};
+use crate::error::{Code, Error};
+use crate::id::{Cid, Nid, RouteId, Seq, Uid};
+use crate::packet::Packet;
+use crate::session::Session;
+use crate::status::Status;
+
+/// How long answers may still arrive after the connection has broken that carried their requests: they come by another.
+const STRAGGLERS: Duration = Duration::from_millis(200);
+
+impl GateCore {
+    pub(super) fn knows(&self, route: RouteId) -> bool {
+        self.cluster.nodes().route(route).is_some()
+    }
+
+    /// Hands a client message to its node, or refuses it. Waits while the node has no room for this session.
+    pub(super) async fn route(self: &Arc<Self>, session: &Arc<Session>, packet: Packet) {
+        let request = session.request();
+        let route = packet.route;
+        let nodes = self.cluster.nodes();
+        let Some(entry) = nodes.route(route) else {
+            return self.refuse(session, &packet, Error::new(Code::NOT_FOUND, format!("no route {route}")));
+        };
+        if entry.internal {
+            return self.refuse(session, &packet, Error::new(Code::ILLEGAL_REQUEST, "this route is not for clients"));
+        }
+        let uid = session.uid();
+        if uid.is_none() && (entry.authorized || entry.stateful) {
+            return self.refuse(session, &packet, Error::new(Code::UNAUTHORIZED, "log in first"));
+        }
+        let oneway = entry.oneway;
+        let gate: Arc<dyn GateLink> = self.clone();
+        let origin = Origin::Gate { gid: self.gid.clone(), gate };
+        let delivery = Delivery { origin, cid: session.cid(), uid, packet, request: Some(request), misses: None };
+        if let Some(uid) = uid.filter(|_| entry.stateful) {
+            let group = Arc::clone(&entry.group);
+            drop(nodes);
+            return self.route_by_user(session, uid, &group, delivery, oneway).await;
+        }
+        let Some(first) = entry.pick().cloned() else {
+            return self.refuse(session, &delivery.packet, unserved(route));
+        };
+        drop(nodes);
+        let Err(mut delivery) = self.hand_over(session, &first.nid, &*first.node, delivery, oneway).await else { return };
+        // It took nothing: any other may.
+        let nodes = self.cluster.nodes();
+        let others = nodes.route(route).map_or(&[][..], |entry| entry.candidates()).to_vec();
+        drop(nodes);
+        for other in others.iter().filter(|other| other.nid != first.nid) {
+            match self.hand_over(session, &other.nid, &*other.node, delivery, oneway).await {
+                Ok(()) => return,
+                Err(back) => delivery = back,
+            }
+        }
+        self.refuse(session, &delivery.packet, unserved(route));
+    }
+
+    async fn route_by_user(&self, session: &Session, uid: Uid, group: &str, delivery: Delivery, oneway: bool) {
+        let nid = match self.cluster.locate_node(uid, group).await {
+            Ok(nid) => nid,
+            Err(error) => return self.refuse(session, &delivery.packet, error.into()),
+        };
+        let node = nid.and_then(|nid| self.cluster.node(&nid).ok().map(|node| (nid, node)));
+        let delivery = match node {
+            Some((nid, node)) => match self.hand_over(session, &nid, &*node, delivery, oneway).await {
+                Ok(()) => return,
+                Err(delivery) => delivery,
+            },
+            None => delivery,
+        };
+        let error = Error::new(Code::NOT_FOUND, format!("the user is bound to no node {group:?}"));
+        self.refuse(session, &delivery.packet, error);
+    }
+
+    /// `Err`: the node takes nothing (any more).
+    async fn hand_over(
+        &self,
+        session: &Session,
+        nid: &Nid,
+        node: &dyn NodeLink,
+        mut delivery: Delivery,
+        oneway: bool,
+    ) -> Result<(), Delivery> {
+        let (route, seq) = (delivery.packet.route, delivery.packet.seq);
+        let away = node.is_remote() && !oneway;
+        let request = delivery.request.take_if(|_| node.is_remote());
+        if away {
+            session.room_for_requests().await;
+            session.send_away(route, seq, nid);
+        }
+        let outcome = loop {
+            delivery = match node.deliver(delivery) {
+                Ok(()) => break Ok(()),
+                Err(Undelivered::Full(delivery)) => delivery,
+                Err(Undelivered::Gone(delivery)) => {
+                    tracing::debug!(%route, %seq, %nid, "the node left before it took the message");
+                    break Err(delivery);
+                }
+            };
+            node.room(&self.gid, session.cid()).await;
+        };
+        outcome.map_err(|mut delivery| {
+            if away {
+                session.take_back(route, seq);
+            }
+            delivery.request = request;
+            delivery
+        })
+    }
+
+    /// Answers a message that no node gets.
+    pub(super) fn refuse(&self, session: &Session, packet: &Packet, error: Error) {
+        tracing::debug!(cid = %session.cid(), route = %packet.route, %error, "refused");
+        self.tell(session, packet.route, packet.seq, &error);
+    }
+
+    fn tell(&self, session: &Session, route: RouteId, seq: Seq, error: &Error) {
+        if !self.cluster.backends().statuses {
+            return;
+        }
+        match self.cluster.packet(RouteId::STATUS, seq, &Status::of(route, seq, error)) {
+            // The client reads too slowly or has gone: `push` has seen to it.
+            Ok(packet) => drop(session.push(packet)),
+            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "a status could not be written"),
+        }
+    }
+
+    /// Tells the nodes that listen.
+    pub(super) fn trigger(&self, event: Event, cid: Cid, uid: Option<Uid>) {
+        let Some(gate) = self.this.upgrade() else { return };
+        for node in self.cluster.nodes().listeners(event) {
+            node.trigger(SessionEvent { event, gid: self.gid.clone(), gate: gate.clone(), cid, uid });
+        }
+    }
+
+    /// Whether a packet that answers nothing, or a request that is still open.
+    pub(super) fn is_timely(&self, session: &Session, packet: &Bytes) -> bool {
+        match self.format.peek(packet) {
+            Some((route, seq)) => session.is_timely(route, seq),
+            None => true,
+        }
+    }
+
+    pub(super) fn watch_losses(self: &Arc<Self>) {
+        let this: Weak<Self> = Arc::downgrade(self);
+        self.cluster.member().losses.get_or_init(|| this);
+    }
+}
+
+impl Losses for GateCore {
+    fn lost(&self, nid: &Nid, sessions: &dyn Fn(Cid) -> bool) {
+        let doomed: Vec<Arc<Session>> = self.sessions.sessions();
+        let doomed = doomed.into_iter().filter(|session| sessions(session.cid()) && session.doom(nid));
+        let doomed: Vec<Arc<Session>> = doomed.collect();
+        let Some(this) = self.this.upgrade().filter(|_| !doomed.is_empty()) else { return };
+        let nid = nid.clone();
+        self.sessions.tasks.spawn(async move {
+            sleep(STRAGGLERS).await;
+            let error = Error::new(Code::UNKNOWN, "the node was lost; it may have handled the request");
+            for session in doomed {
+                for (route, seq) in session.fail_doomed() {
+                    tracing::debug!(cid = %session.cid(), %route, %seq, %nid, "the node was lost before it answered");
+                    this.tell(&session, route, seq, &error);
+                }
+            }
+        });
+    }
+}
+
+fn unserved(route: RouteId) -> Error {
+    Error::new(Code::NOT_FOUND, format!("no node serves route {route} at the moment"))
+}

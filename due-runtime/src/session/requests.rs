@@ -1,0 +1,230 @@
+//! Requests of one session that were read and are not answered yet.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Notify;
+
+use super::Session;
+use crate::id::{Nid, RouteId, Seq};
+
+/// How many requests of one session may be with nodes of other processes before nothing more is read from it. Nodes take
+/// as many without refusing any.
+pub(crate) const WINDOW: usize = 128;
+
+#[derive(Default)]
+pub(super) struct Requests {
+    state: Mutex<State>,
+    /// Something was answered.
+    answered: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// With this gate, or with nodes of this process.
+    here: usize,
+    /// With nodes of other processes, in the order they were sent. Their answers are recognised by route and seq.
+    away: VecDeque<Away>,
+}
+
+struct Away {
+    route: RouteId,
+    seq: Seq,
+    nid: Nid,
+    fate: Fate,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Open,
+    /// Its connection has broken; an answer may still be on its way.
+    Doomed,
+    /// It was answered with a status. The answer of the node comes too late, if it comes.
+    Failed,
+}
+
+/// Whoever works on a request of this process holds one until the answer is in the outbox.
+pub(crate) struct Request {
+    session: Arc<Session>,
+}
+
+impl Request {
+    pub(super) fn new(session: Arc<Session>) -> Self {
+        session.requests.state.lock().unwrap().here += 1;
+        Self { session }
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        let mut state = self.session.requests.state.lock().unwrap();
+        state.here -= 1;
+        let idle = state.is_idle();
+        drop(state);
+        if idle {
+            self.session.requests.answered.notify_waiters();
+        }
+    }
+}
+
+impl Requests {
+    /// A request leaves this process.
+    pub(super) fn send(&self, route: RouteId, seq: Seq, nid: &Nid) {
+        let mut state = self.state.lock().unwrap();
+        // Without a seq there is no telling one request of a route from the next.
+        let known = seq == Seq::NONE && state.away.iter().any(|away| (away.route, away.seq) == (route, seq));
+        if !known {
+            state.away.push_back(Away { route, seq, nid: nid.clone(), fate: Fate::Open });
+        }
+    }
+
+    /// A packet for the client comes from another process: is it the answer to a request? `false`: it was answered
+    /// before, and the packet must not reach the client.
+    pub(super) fn answer(&self, route: RouteId, seq: Seq) -> bool {
+        let mut state = self.state.lock().unwrap();
+        let answers = |away: &Away| away.seq == seq && (away.route == route || route == RouteId::STATUS);
+        let Some(index) = state.away.iter().position(answers) else { return true };
+        let late = state.away.remove(index).is_some_and(|away| away.fate == Fate::Failed);
+        drop(state);
+        self.answered.notify_waiters();
+        !late
+    }
+
+    /// No answer will come: the node did not take it.
+    pub(super) fn take_back(&self, route: RouteId, seq: Seq) {
+        self.answer(route, seq);
+    }
+
+    /// Marks what is with this node now, and says whether that is anything.
+    pub(super) fn doom(&self, nid: &Nid) -> bool {
+        let mut state = self.state.lock().unwrap();
+        let mut any = false;
+        for away in state.away.iter_mut().filter(|away| away.nid == *nid && away.fate == Fate::Open) {
+            away.fate = Fate::Doomed;
+            any = true;
+        }
+        any
+    }
+
+    /// Gives up what was marked: the caller answers it.
+    pub(super) fn fail_doomed(&self) -> Vec<(RouteId, Seq)> {
+        let mut state = self.state.lock().unwrap();
+        let mut failed = Vec::new();
+        state.away.retain_mut(|away| {
+            if away.fate != Fate::Doomed {
+                return true;
+            }
+            failed.push((away.route, away.seq));
+            away.fate = Fate::Failed;
+            // Only a seq tells a late answer from a push.
+            away.seq != Seq::NONE
+        });
+        // A node that died answers nothing: what it might still answer is remembered for a while only.
+        let excess = state.away.len().saturating_sub(WINDOW);
+        state.away.drain(..excess);
+        drop(state);
+        self.answered.notify_waiters();
+        failed
+    }
+
+    /// Whether a further request may leave.
+    pub(super) fn has_room(&self) -> bool {
+        self.state.lock().unwrap().open() < WINDOW
+    }
+
+    /// Waits until [`has_room`](Self::has_room).
+    pub(super) async fn room(&self) {
+        loop {
+            let answered = self.answered.notified();
+            if self.has_room() {
+                return;
+            }
+            answered.await;
+        }
+    }
+
+    /// Forgets the older half of what is away: these requests have no answer.
+    pub(super) fn presume_oneway(&self) {
+        let mut state = self.state.lock().unwrap();
+        let half = state.away.len() / 2;
+        state.away.drain(..half);
+        drop(state);
+        self.answered.notify_waiters();
+    }
+
+    pub(super) async fn idle(&self) {
+        loop {
+            let answered = self.answered.notified();
+            if self.state.lock().unwrap().is_idle() {
+                return;
+            }
+            answered.await;
+        }
+    }
+}
+
+impl State {
+    fn open(&self) -> usize {
+        self.away.iter().filter(|away| away.fate != Fate::Failed).count()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.here == 0 && self.open() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nid() -> Nid {
+        Nid::from("n1")
+    }
+
+    #[test]
+    fn answers_are_recognised_by_route_and_seq() {
+        let requests = Requests::default();
+        requests.send(RouteId(1), Seq(1), &nid());
+        requests.send(RouteId(1), Seq(2), &nid());
+        requests.send(RouteId(2), Seq(0), &nid());
+        requests.send(RouteId(2), Seq(0), &nid());
+        assert!(requests.answer(RouteId(1), Seq(2)));
+        assert!(requests.answer(RouteId(9), Seq(0)), "a push");
+        assert!(requests.answer(RouteId::STATUS, Seq(1)));
+        assert!(!requests.state.lock().unwrap().is_idle());
+        assert!(requests.answer(RouteId(2), Seq(0)));
+        assert!(requests.state.lock().unwrap().is_idle());
+    }
+
+    #[test]
+    fn what_was_given_up_is_answered_once() {
+        let requests = Requests::default();
+        requests.send(RouteId(1), Seq(1), &nid());
+        requests.send(RouteId(1), Seq(2), &nid());
+        requests.send(RouteId(1), Seq(0), &nid());
+        assert!(!requests.doom(&Nid::from("n2")));
+        assert!(requests.doom(&nid()));
+        requests.send(RouteId(1), Seq(3), &nid());
+        assert!(requests.answer(RouteId(1), Seq(1)), "it was on its way");
+        assert_eq!(requests.fail_doomed(), [(RouteId(1), Seq(2)), (RouteId(1), Seq(0))]);
+        assert!(!requests.answer(RouteId(1), Seq(2)), "too late");
+        assert!(requests.answer(RouteId(1), Seq(2)), "a push of the game's own");
+        assert!(requests.answer(RouteId(1), Seq(3)));
+        assert!(requests.state.lock().unwrap().is_idle());
+    }
+
+    #[tokio::test]
+    async fn room_comes_back_with_answers() {
+        let requests = Requests::default();
+        for seq in 1..=WINDOW {
+            requests.send(RouteId(1), Seq(seq as i32), &nid());
+        }
+        let waits = tokio::time::timeout(std::time::Duration::ZERO, requests.room()).await;
+        assert!(waits.is_err());
+        assert!(requests.answer(RouteId(1), Seq(7)));
+        requests.room().await;
+        requests.send(RouteId(1), Seq(7), &nid());
+        requests.presume_oneway();
+        requests.room().await;
+    }
+}
