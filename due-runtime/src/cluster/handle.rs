@@ -14,6 +14,7 @@ use super::error::{Close, ClusterError, ServerId, Tally, Target};
 use super::link::{
     Audience, Delivery, GateAnswer, GateLink, GateOp, LinkError, Member, NodeAnswer, NodeLink, NodeOp, Origin, Then,
 };
+use super::whereabouts::Whereabouts;
 use super::{Backends, Balance, DispatchTable, Push};
 use crate::codec::{Body, Codec, EncodeError};
 use crate::error::Error;
@@ -43,6 +44,7 @@ struct Inner {
     balance: Balance,
     gates: ArcSwap<HashMap<Gid, Arc<dyn GateLink>>>,
     nodes: ArcSwap<DispatchTable>,
+    whereabouts: Arc<Whereabouts>,
     /// The server itself, if it is a node: other nodes answer to it.
     home: OnceLock<Weak<dyn NodeLink>>,
     _watches: DropGuard,
@@ -71,6 +73,7 @@ impl Cluster {
             balance,
             gates: ArcSwap::default(),
             nodes: ArcSwap::default(),
+            whereabouts: Whereabouts::follow(&backends.locator, &stop),
             home: OnceLock::new(),
             _watches: stop.clone().drop_guard(),
         });
@@ -272,12 +275,12 @@ impl Cluster {
 
     /// The gate that holds the user's session.
     pub async fn locate_gate(&self, uid: Uid) -> Result<Option<Gid>, ClusterError> {
-        Ok(self.locator().locate_gate(positive(uid)?).await?)
+        Ok(self.inner.whereabouts.gate(positive(uid)?).await?)
     }
 
     /// The node called `name` that the user is bound to.
     pub async fn locate_node(&self, uid: Uid, name: &str) -> Result<Option<Nid>, ClusterError> {
-        Ok(self.locator().locate_node(positive(uid)?, name).await?)
+        Ok(self.inner.whereabouts.node(positive(uid)?, name).await?)
     }
 
     /// Whether the target has a session now.
@@ -405,7 +408,10 @@ impl Cluster {
                 Err(_) => Err(LinkError::NoSession),
             };
             match answer {
-                Err(LinkError::NoSession) if tried.is_none() => tried = Some(gid),
+                Err(LinkError::NoSession) if tried.is_none() => {
+                    self.inner.whereabouts.forget_gate(uid, &gid);
+                    tried = Some(gid);
+                }
                 answer => return answer.map_err(|error| error.at(&gid, target)),
             }
         }
@@ -435,8 +441,14 @@ impl Cluster {
         self.nodes().node(nid).cloned().ok_or_else(|| ClusterError::NoNode(nid.clone()))
     }
 
+    /// Past all memory.
     pub(crate) fn locator(&self) -> &dyn Locator {
-        &*self.inner.backends.locator
+        self.inner.whereabouts.locator()
+    }
+
+    /// The node says that the user is not bound to it.
+    pub(crate) fn forget_node(&self, uid: Uid, name: &str, nid: &Nid) {
+        self.inner.whereabouts.forget_node(uid, name, nid);
     }
 }
 

@@ -8,6 +8,7 @@ mod link;
 mod memory;
 mod presence;
 mod push;
+mod whereabouts;
 
 pub use backends::Backends;
 pub use dispatch::Balance;

@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::cluster::{self, Backends, Balance, Cluster, Member, Presence, Server};
+use crate::cluster::{self, Backends, Balance, Cluster, Member, Missed, Presence, Server};
 use crate::codec::Codec;
 use crate::future::BoxFuture;
 use crate::id::{Cid, Gid};
@@ -29,6 +30,8 @@ use crate::transport::ws::Ws;
 
 /// What the end of a session that was cut may take: the locator is told that its user has left.
 const CLEAN_UP: Duration = Duration::from_secs(3);
+/// Messages that may wait for their user to be located anew. Further ones are lost with a warning.
+const MISSES: usize = 4096;
 
 /// How heartbeats are spent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -101,6 +104,7 @@ impl Gate {
         let member = Member::new(Kind::Gate, self.gid.as_str(), &backends.format);
         let codec = self.settings.codec.unwrap_or_else(|| backends.codec.clone());
         let cluster = Cluster::join(backends, codec, member, self.settings.balance).await?;
+        let (misses, missed) = mpsc::channel(MISSES);
         let core = Arc::new_cyclic(|this| GateCore {
             this: this.clone(),
             gid: self.gid,
@@ -110,12 +114,16 @@ impl Gate {
             format: Arc::clone(&cluster.member().format),
             presence: Presence::new(&backends.registry),
             cluster,
+            misses,
             sessions: SessionTable::default(),
             last_cid: AtomicI64::new(0),
             finish: CancellationToken::new(),
             cut: CancellationToken::new(),
         });
         core.watch_losses();
+        let corrections = CancellationToken::new();
+        let (corrector, until) = (Arc::clone(&core), corrections.clone());
+        tokio::spawn(async move { until.run_until_cancelled(corrector.correct(missed)).await });
         let server = Server::Gate(core.clone());
         let attached = backends.link.attach(core.cluster.member(), server).await.map_err(StartGateError::Attach)?;
         let mut instance = Instance::new(Kind::Gate, core.gid.as_str());
@@ -125,8 +133,16 @@ impl Gate {
         let addresses = doors.iter().map(|door| door.address()).collect();
         tracing::info!(gid = %core.gid, ?addresses, "gate registered");
         let (accept, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let link = attached.door;
-        Ok(RunningGate { core, addresses, doors, link, accept, tasks, drain: self.settings.drain })
+        Ok(RunningGate {
+            core,
+            addresses,
+            doors,
+            link: attached.door,
+            accept,
+            tasks,
+            _corrections: corrections.drop_guard(),
+            drain: self.settings.drain,
+        })
     }
 }
 
@@ -239,6 +255,7 @@ pub(crate) struct RunningGate {
     link: Option<Box<dyn cluster::Door>>,
     accept: CancellationToken,
     tasks: TaskTracker,
+    _corrections: DropGuard,
     drain: Duration,
 }
 
@@ -309,6 +326,8 @@ pub(crate) struct GateCore {
     format: Arc<Format>,
     presence: Presence,
     cluster: Cluster,
+    /// Messages that reached the wrong node.
+    misses: mpsc::Sender<Missed>,
     sessions: SessionTable,
     last_cid: AtomicI64,
     /// Nothing more is read from any session.

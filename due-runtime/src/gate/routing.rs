@@ -4,14 +4,15 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::GateCore;
-use crate::cluster::{Delivery, Event, GateLink, Losses, NodeLink, Origin, SessionEvent, Undelivered};
+use crate::cluster::{Delivery, Event, GateLink, Losses, Missed, NodeLink, Origin, SessionEvent, Undelivered};
 use crate::error::{Code, Error};
 use crate::id::{Cid, Nid, RouteId, Seq, Uid};
 use crate::packet::Packet;
-use crate::session::Session;
+use crate::session::{Session, SessionTarget};
 use crate::status::Status;
 
 /// How long answers may still arrive after the connection has broken that carried their requests: they come by another.
@@ -64,21 +65,53 @@ impl GateCore {
         self.refuse(session, &delivery.packet, unserved(route));
     }
 
-    async fn route_by_user(&self, session: &Session, uid: Uid, group: &str, delivery: Delivery, oneway: bool) {
+    /// To the node that the user is bound to. One that says it is not his gives the message back to
+    /// [`correct`](Self::correct).
+    async fn route_by_user(&self, session: &Session, uid: Uid, group: &str, mut delivery: Delivery, oneway: bool) {
         let nid = match self.cluster.locate_node(uid, group).await {
             Ok(nid) => nid,
             Err(error) => return self.refuse(session, &delivery.packet, error.into()),
         };
-        let node = nid.and_then(|nid| self.cluster.node(&nid).ok().map(|node| (nid, node)));
-        let delivery = match node {
-            Some((nid, node)) => match self.hand_over(session, &nid, &*node, delivery, oneway).await {
-                Ok(()) => return,
-                Err(delivery) => delivery,
-            },
-            None => delivery,
-        };
-        let error = Error::new(Code::NOT_FOUND, format!("the user is bound to no node {group:?}"));
-        self.refuse(session, &delivery.packet, error);
+        if let Some(nid) = nid {
+            if let Ok(node) = self.cluster.node(&nid) {
+                delivery.misses = Some(self.misses.clone());
+                match self.hand_over(session, &nid, &*node, delivery, oneway).await {
+                    Ok(()) => return,
+                    Err(back) => delivery = back,
+                }
+            }
+            // Bound to a node that is gone: whoever binds him next is to be heard of.
+            self.cluster.forget_node(uid, group, &nid);
+        }
+        self.refuse(session, &delivery.packet, unbound(group));
+    }
+
+    /// Sends messages that reached the wrong node to the right one, each once, in the order they come back.
+    pub(super) async fn correct(self: Arc<Self>, mut misses: mpsc::Receiver<Missed>) {
+        while let Some(Missed { nid, mut delivery }) = misses.recv().await {
+            let (route, seq) = (delivery.packet.route, delivery.packet.seq);
+            let Some(session) = self.sessions.get(SessionTarget::Session(delivery.cid)) else { continue };
+            session.take_back(route, seq);
+            delivery.request.get_or_insert_with(|| session.request());
+            let nodes = self.cluster.nodes();
+            let Some((group, oneway)) = nodes.route(route).map(|entry| (Arc::clone(&entry.group), entry.oneway)) else {
+                self.refuse(&session, &delivery.packet, unserved(route));
+                continue;
+            };
+            drop(nodes);
+            let Some(uid) = delivery.uid else { continue };
+            self.cluster.forget_node(uid, &group, &nid);
+            let right = self.cluster.locate_node(uid, &group).await;
+            let right = right.ok().flatten().filter(|right| *right != nid);
+            let node = right.and_then(|right| self.cluster.node(&right).ok().map(|node| (right, node)));
+            let back = match node {
+                Some((right, node)) => self.hand_over(&session, &right, &*node, delivery, oneway).await.err(),
+                None => Some(delivery),
+            };
+            if let Some(delivery) = back {
+                self.refuse(&session, &delivery.packet, unbound(&group));
+            }
+        }
     }
 
     /// `Err`: the node takes nothing (any more).
@@ -174,6 +207,10 @@ impl Losses for GateCore {
             }
         });
     }
+}
+
+fn unbound(group: &str) -> Error {
+    Error::new(Code::NOT_FOUND, format!("the user is bound to no node {group:?}"))
 }
 
 fn unserved(route: RouteId) -> Error {

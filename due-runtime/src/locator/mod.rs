@@ -8,6 +8,8 @@ mod memory;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use tokio::sync::broadcast;
+
 pub use self::memory::MemoryLocator;
 use crate::future::BoxFuture;
 use crate::id::{Gid, Nid, Uid};
@@ -34,8 +36,80 @@ pub trait Locator: Send + Sync + fmt::Debug + 'static {
     /// The node called `name` that the user is bound to.
     fn locate_node<'a>(&'a self, uid: Uid, name: &'a str) -> BoxFuture<'a, Result<Option<Nid>, LocateError>>;
 
+    /// What is changed from now on, by anyone, in the order it happens for each user. Servers then remember what they
+    /// looked up until a change says otherwise. `None`, the default: this locator cannot tell, and is asked every time.
+    fn changes(&self) -> Option<Changes> {
+        None
+    }
+
     /// Every node that the user is bound to, by name.
     fn locate_nodes(&self, uid: Uid) -> BoxFuture<'_, Result<BTreeMap<String, Nid>, LocateError>>;
+}
+
+/// One change of what a locator knows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Change {
+    /// A user was bound to a gate.
+    GateBound {
+        /// Who.
+        uid: Uid,
+        /// Where he is now.
+        gid: Gid,
+    },
+    /// A user left a gate.
+    GateUnbound {
+        /// Who.
+        uid: Uid,
+        /// Where he was.
+        gid: Gid,
+    },
+    /// A user was bound to a node.
+    NodeBound {
+        /// Who.
+        uid: Uid,
+        /// The name of the node.
+        name: String,
+        /// Where his stateful routes of that name go now.
+        nid: Nid,
+    },
+    /// A user left a node.
+    NodeUnbound {
+        /// Who.
+        uid: Uid,
+        /// The name of the node.
+        name: String,
+        /// Where they went.
+        nid: Nid,
+    },
+    /// Changes were missed, as after a broken connection: whatever is remembered may be wrong.
+    Unknown,
+}
+
+/// The changes of a locator, one after another.
+#[derive(Debug)]
+pub struct Changes {
+    changes: broadcast::Receiver<Change>,
+}
+
+impl Changes {
+    /// Changes that a backend sends through a channel. A reader that falls behind reads [`Change::Unknown`] in place of
+    /// what it missed.
+    pub fn new(changes: broadcast::Receiver<Change>) -> Self {
+        Self { changes }
+    }
+
+    /// The next change; `None` when there will be none.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<Change> {
+        match self.changes.recv().await {
+            Ok(change) => Some(change),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some(Change::Unknown),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
 }
 
 /// Why the locator gave no answer.

@@ -25,6 +25,8 @@ struct State {
     here: usize,
     /// With nodes of other processes, in the order they were sent. Their answers are recognised by route and seq.
     away: VecDeque<Away>,
+    /// Those of `away` that have no answer yet.
+    open: usize,
 }
 
 struct Away {
@@ -75,6 +77,7 @@ impl Requests {
         let known = seq == Seq::NONE && state.away.iter().any(|away| (away.route, away.seq) == (route, seq));
         if !known {
             state.away.push_back(Away { route, seq, nid: nid.clone(), fate: Fate::Open });
+            state.open += 1;
         }
     }
 
@@ -85,6 +88,7 @@ impl Requests {
         let answers = |away: &Away| away.seq == seq && (away.route == route || route == RouteId::STATUS);
         let Some(index) = state.away.iter().position(answers) else { return true };
         let late = state.away.remove(index).is_some_and(|away| away.fate == Fate::Failed);
+        state.open -= usize::from(!late);
         drop(state);
         self.answered.notify_waiters();
         !late
@@ -122,6 +126,7 @@ impl Requests {
         // A node that died answers nothing: what it might still answer is remembered for a while only.
         let excess = state.away.len().saturating_sub(WINDOW);
         state.away.drain(..excess);
+        state.count();
         drop(state);
         self.answered.notify_waiters();
         failed
@@ -129,7 +134,7 @@ impl Requests {
 
     /// Whether a further request may leave.
     pub(super) fn has_room(&self) -> bool {
-        self.state.lock().unwrap().open() < WINDOW
+        self.state.lock().unwrap().open < WINDOW
     }
 
     /// Waits until [`has_room`](Self::has_room).
@@ -148,6 +153,7 @@ impl Requests {
         let mut state = self.state.lock().unwrap();
         let half = state.away.len() / 2;
         state.away.drain(..half);
+        state.count();
         drop(state);
         self.answered.notify_waiters();
     }
@@ -164,12 +170,12 @@ impl Requests {
 }
 
 impl State {
-    fn open(&self) -> usize {
-        self.away.iter().filter(|away| away.fate != Fate::Failed).count()
+    fn count(&mut self) {
+        self.open = self.away.iter().filter(|away| away.fate != Fate::Failed).count();
     }
 
     fn is_idle(&self) -> bool {
-        self.here == 0 && self.open() == 0
+        self.here == 0 && self.open == 0
     }
 }
 
