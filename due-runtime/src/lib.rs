@@ -78,7 +78,8 @@ pub mod transport;
 pub use app::{App, RunningApp, StartError};
 pub use client::{Call, CallError, Caller, Client, ClientBuilder, ConnectError, Disconnect, Pushes, ReceiveError};
 pub use cluster::{
-    Audience, Backends, Balance, Close, Cluster, ClusterError, Event, Push, PushExt, ServerId, Tally, Target,
+    Audience, Backends, Balance, Close, Cluster, ClusterError, Event, Push, PushExt, RouteMismatch, ServerId, Tally,
+    Target,
 };
 pub use codec::{Body, Codec};
 pub use due_macros::{route, routes};

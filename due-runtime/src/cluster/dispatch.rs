@@ -32,14 +32,22 @@ pub(crate) struct DispatchTable {
     /// Who listens to an event, in any state.
     listeners: HashMap<Event, Vec<Arc<dyn NodeLink>>>,
     /// Said once, not at every change of the registry.
-    conflicts: BTreeSet<Conflict>,
+    mismatches: BTreeSet<RouteMismatch>,
 }
 
-/// Two nodes declare a route differently: one of them runs another version of the schema.
+/// A node declares a route in another way than the node before it: one of them runs another version of the schema. The
+/// declaration of the first node in the registry's list is in force for all.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Conflict {
-    route: RouteId,
-    nid: Nid,
+#[non_exhaustive]
+pub struct RouteMismatch {
+    /// The route.
+    pub route: RouteId,
+    /// The node that declares it differently.
+    pub nid: Nid,
+    /// What it declares, as `name "lobby", stateful`.
+    pub declared: String,
+    /// What is in force.
+    pub in_force: String,
 }
 
 pub(crate) struct RouteEntry {
@@ -96,9 +104,8 @@ impl DispatchTable {
                 table.add(route, &group, oneway, instance.state, &candidate, balance);
             }
         }
-        for conflict in table.conflicts.difference(&before.conflicts) {
-            let Conflict { route, nid } = conflict;
-            tracing::warn!(%route, %nid, "two nodes declare this route differently; the first declaration is used");
+        for RouteMismatch { route, nid, declared, in_force } in table.mismatches.difference(&before.mismatches) {
+            tracing::warn!(%route, %nid, declared, in_force, "a node declares this route differently from another one");
         }
         table
     }
@@ -121,15 +128,25 @@ impl DispatchTable {
             work: Choice::new(balance),
             busy: Choice::new(balance),
         });
-        let declared = (route.internal, route.stateful, route.authorized);
-        if declared != (entry.internal, entry.stateful, entry.authorized) || *entry.group != **group {
-            self.conflicts.insert(Conflict { route: route.route(), nid: candidate.nid.clone() });
+        let flags = (route.internal, route.stateful, route.authorized);
+        let in_force = (entry.internal, entry.stateful, entry.authorized);
+        if flags != in_force || *entry.group != **group {
+            self.mismatches.insert(RouteMismatch {
+                route: route.route(),
+                nid: candidate.nid.clone(),
+                declared: declaration(group, flags),
+                in_force: declaration(&entry.group, in_force),
+            });
         }
         match state {
             State::Work => entry.work.add(candidate.clone()),
             State::Busy => entry.busy.add(candidate.clone()),
             State::Hang | State::Shut => {}
         }
+    }
+
+    pub(crate) fn mismatches(&self) -> impl Iterator<Item = &RouteMismatch> {
+        self.mismatches.iter()
     }
 
     pub(crate) fn route(&self, route: RouteId) -> Option<&RouteEntry> {
@@ -194,8 +211,146 @@ impl Choice {
     }
 }
 
+fn declaration(name: &str, (internal, stateful, authorized): (bool, bool, bool)) -> String {
+    let mut text = format!("name {name:?}");
+    for (flag, word) in [(internal, "internal"), (stateful, "stateful"), (authorized, "authorized")] {
+        if flag {
+            text = text + ", " + word;
+        }
+    }
+    text
+}
+
 impl Event {
     pub(crate) fn from_wire(event: i32) -> Option<Self> {
         [Self::Connect, Self::Reconnect, Self::Disconnect].into_iter().find(|known| *known as i32 == event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::{
+        Attached, Delivery, GateLink, LinkError, NodeAnswer, NodeOp, Server, SessionEvent, Undelivered,
+    };
+    use crate::future::BoxFuture;
+    use crate::id::{Cid, Gid};
+    use crate::packet::Format;
+    use crate::registry::Kind;
+
+    /// Reaches every node but those of endpoint "no", and carries nothing.
+    #[derive(Debug)]
+    struct Nowhere;
+
+    impl Link for Nowhere {
+        fn attach<'a>(&'a self, _: &'a Member, _: Server) -> BoxFuture<'a, std::io::Result<Attached>> {
+            Box::pin(std::future::ready(Ok(Attached { endpoint: String::new(), door: None })))
+        }
+
+        fn gate(&self, _: &Member, _: &Gid, _: &str) -> Option<Arc<dyn GateLink>> {
+            None
+        }
+
+        fn node(&self, _: &Member, _: &Nid, endpoint: &str) -> Option<Arc<dyn NodeLink>> {
+            (endpoint != "no").then(|| Arc::new(Self) as Arc<dyn NodeLink>)
+        }
+
+        fn leave<'a>(&'a self, _: &'a Member) -> BoxFuture<'a, ()> {
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    impl NodeLink for Nowhere {
+        fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered> {
+            Err(Undelivered::Gone(delivery))
+        }
+
+        fn room(&self, _: &Gid, _: Cid) -> BoxFuture<'_, ()> {
+            Box::pin(std::future::ready(()))
+        }
+
+        fn trigger(&self, _: SessionEvent) {}
+
+        fn call(&self, _: NodeOp) -> BoxFuture<'_, Result<NodeAnswer, LinkError>> {
+            Box::pin(std::future::ready(Err(LinkError::Timeout)))
+        }
+    }
+
+    fn node(id: &str, state: State, weight: i32) -> Instance {
+        let mut node = Instance::new(Kind::Node, id);
+        node.routes = vec![InstanceRoute { id: 1, ..InstanceRoute::default() }];
+        (node.state, node.weight) = (state, weight);
+        node
+    }
+
+    fn table(nodes: &[Instance], balance: Balance) -> DispatchTable {
+        let member = Member::new(Kind::Gate, "g1", &Format::new());
+        DispatchTable::build(nodes, &Nowhere, &member, balance, &DispatchTable::default())
+    }
+
+    fn picks(nodes: &[Instance], balance: Balance, picks: usize) -> Vec<String> {
+        let table = table(nodes, balance);
+        let entry = table.route(RouteId(1)).unwrap();
+        (0..picks).filter_map(|_| entry.pick().map(|candidate| candidate.nid.to_string())).collect()
+    }
+
+    #[test]
+    fn states_decide_before_balance() {
+        let nodes = [node("w", State::Work, 1), node("b", State::Busy, 9), node("h", State::Hang, 9)];
+        for balance in [Balance::RoundRobin, Balance::Random, Balance::Weighted] {
+            assert_eq!(picks(&nodes, balance, 3), ["w", "w", "w"]);
+            assert_eq!(picks(&nodes[1..], balance, 2), ["b", "b"]);
+            assert!(picks(&nodes[2..], balance, 2).is_empty());
+            assert!(picks(&[node("s", State::Shut, 1)], balance, 2).is_empty());
+        }
+        assert!(table(&nodes, Balance::Random).node(&Nid::from("h")).is_some(), "bound users still reach it");
+    }
+
+    #[test]
+    fn weights_are_shares_without_bursts() {
+        let nodes = [node("a", State::Work, 5), node("b", State::Work, 1), node("c", State::Work, 0)];
+        assert_eq!(picks(&nodes, Balance::Weighted, 8).concat(), "aabacaaa");
+        assert_eq!(picks(&nodes, Balance::RoundRobin, 6).concat(), "abcabc");
+        let random = picks(&nodes, Balance::Random, 3000);
+        for id in ["a", "b", "c"] {
+            let share = random.iter().filter(|pick| *pick == id).count();
+            assert!((700..1300).contains(&share), "{id} got {share} of 3000");
+        }
+    }
+
+    #[test]
+    fn mismatches_name_both_sides() {
+        let mut other = node("n2", State::Work, 1);
+        other.routes = vec![InstanceRoute { id: 1, stateful: true, authorized: true, ..InstanceRoute::default() }];
+        other.alias = "lobby".to_owned();
+        let table = table(&[node("n1", State::Work, 1), node("n3", State::Work, 1), other], Balance::RoundRobin);
+        let mismatches: Vec<_> = table.mismatches().cloned().collect();
+        let expected = RouteMismatch {
+            route: RouteId(1),
+            nid: Nid::from("n2"),
+            declared: "name \"lobby\", stateful, authorized".to_owned(),
+            in_force: "name \"node\"".to_owned(),
+        };
+        assert_eq!(mismatches, [expected]);
+    }
+
+    #[test]
+    fn listeners_hear_in_any_state_and_others_do_not() {
+        let (mut hanging, mut unreachable) = (node("h", State::Hang, 1), node("u", State::Work, 1));
+        (hanging.events, unreachable.events, unreachable.endpoint) = (vec![1, 3, 7], vec![1], "no".to_owned());
+        let table = table(&[hanging, unreachable, node("w", State::Work, 1)], Balance::RoundRobin);
+        assert_eq!(table.listeners(Event::Connect).len(), 1);
+        assert_eq!(table.listeners(Event::Reconnect).len(), 0);
+        assert_eq!(table.listeners(Event::Disconnect).len(), 1);
+    }
+
+    #[test]
+    fn oneway_routes_are_known_from_the_metadata() {
+        let mut talker = node("n1", State::Work, 1);
+        talker.routes.push(InstanceRoute { id: 2, ..InstanceRoute::default() });
+        talker.set_oneway_routes([RouteId(2)].into_iter());
+        assert_eq!(talker.metadata["due.oneway"], "2");
+        let table = table(&[talker], Balance::RoundRobin);
+        assert!(table.route(RouteId(2)).unwrap().oneway && !table.route(RouteId(1)).unwrap().oneway);
     }
 }

@@ -15,7 +15,7 @@ use super::link::{
     Audience, Delivery, GateAnswer, GateLink, GateOp, LinkError, Member, NodeAnswer, NodeLink, NodeOp, Origin, Then,
 };
 use super::whereabouts::Whereabouts;
-use super::{Backends, Balance, DispatchTable, Push};
+use super::{Backends, Balance, DispatchTable, Push, RouteMismatch};
 use crate::codec::{Body, Codec, EncodeError};
 use crate::error::Error;
 use crate::id::{Cid, Gid, Nid, RouteId, Seq, Uid};
@@ -381,6 +381,11 @@ impl Cluster {
                 answer.map(drop).map_err(|error| error.at_node(&nid))
             }
         }
+    }
+
+    /// Routes that nodes declare differently at the moment; each was also logged when it appeared.
+    pub fn route_mismatches(&self) -> Vec<RouteMismatch> {
+        self.nodes().mismatches().cloned().collect()
     }
 
     /// The instances of one kind that are registered now.

@@ -11,13 +11,13 @@ mod push;
 mod whereabouts;
 
 pub use backends::Backends;
-pub use dispatch::Balance;
 pub(crate) use dispatch::DispatchTable;
+pub use dispatch::{Balance, RouteMismatch};
 pub use error::{Close, ClusterError, ServerId, Tally, Target};
 pub use handle::Cluster;
 pub(crate) use link::{
-    Attached, Delivery, Door, GateAnswer, GateLink, GateOp, Link, LinkError, Losses, Member, Missed, NodeAnswer, NodeLink,
-    NodeOp, Origin, Server, SessionEvent, Then, Undelivered,
+    Attached, Delivery, Door, GateAnswer, GateLink, GateOp, Link, LinkError, Losses, Member, Missed, NodeAnswer,
+    NodeLink, NodeOp, Origin, Server, SessionEvent, Then, Undelivered,
 };
 pub use link::{Audience, Event};
 pub(crate) use presence::Presence;

@@ -51,7 +51,9 @@ impl GateCore {
             return self.refuse(session, &delivery.packet, unserved(route));
         };
         drop(nodes);
-        let Err(mut delivery) = self.hand_over(session, &first.nid, &*first.node, delivery, oneway).await else { return };
+        let Err(mut delivery) = self.hand_over(session, &first.nid, &*first.node, delivery, oneway).await else {
+            return;
+        };
         // It took nothing: any other may.
         let nodes = self.cluster.nodes();
         let others = nodes.route(route).map_or(&[][..], |entry| entry.candidates()).to_vec();
