@@ -147,6 +147,11 @@ impl Raw {
         assert_eq!(got.escape_ascii().to_string(), packet(route, seq, body).escape_ascii().to_string());
     }
 
+    /// The gate says that it is about to stop.
+    async fn dismissed(&mut self) {
+        self.expect(-1, 0, &status(0, 0, 1, "the gate is stopping")).await;
+    }
+
     async fn closed(&mut self) {
         assert_eq!(self.0.read(&mut [0; 1]).await.unwrap_or(0), 0);
     }
@@ -172,6 +177,7 @@ async fn requests_are_answered_with_their_route_and_seq() {
     client.send(1, 7, r#"{"name":"due"}"#).await;
     client.expect(1, 7, r#"{"code":0,"message":"hello due~~"}"#).await;
     app.stop().await;
+    client.dismissed().await;
     client.closed().await;
 }
 
@@ -351,6 +357,7 @@ async fn a_stop_answers_what_was_accepted() {
     client.0.write_all(&requests).await.unwrap();
     ENTERED.acquire().await.unwrap().forget();
     let stopping = tokio::spawn(app.stop());
+    client.dismissed().await;
     LET_GO.add_permits(3);
     for seq in 1..=3 {
         client.expect(21, seq, "{}").await;
@@ -383,6 +390,7 @@ async fn a_stop_answers_what_it_gives_up() {
     client.0.write_all(&requests).await.unwrap();
     ENTERED.acquire().await.unwrap().forget();
     app.stop().await;
+    client.dismissed().await;
     client.expect(-1, 1, &status(22, 1, 1, "the server is stopping")).await;
     client.expect(-1, 2, &status(22, 2, 1, "the server is stopping")).await;
     client.expect(-1, 3, &status(22, 3, 5, "no node serves route 22 at the moment")).await;

@@ -19,7 +19,7 @@ use crate::status::Status;
 use crate::transport::{CloseReason, Inbound, PacketRead, PacketWrite, ReadError};
 
 /// How long a connection that ends may take to write what was sent and to say goodbye.
-const FAREWELL: Duration = Duration::from_secs(2);
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Packets that are written together at most.
 const WRITE_BATCH: usize = 64;
 
@@ -37,6 +37,8 @@ pub(super) struct Connection {
     heard: AtomicBool,
     stop: CancellationToken,
     cause: OnceLock<Disconnect>,
+    /// What the server has said about its closing.
+    farewell: OnceLock<Status>,
     task: TaskTracker,
 }
 
@@ -48,6 +50,8 @@ pub enum Disconnect {
     Closed,
     /// The server closed it.
     ByPeer,
+    /// The server said why, in a [`Status`] about no request, and closed it.
+    Dismissed(Status),
     /// Nothing came from the server for two heartbeat intervals.
     Silent,
     /// What the server sent cannot be understood, or the socket failed while reading.
@@ -84,6 +88,7 @@ impl Connection {
             heard: AtomicBool::new(false),
             stop: CancellationToken::new(),
             cause: OnceLock::new(),
+            farewell: OnceLock::new(),
             task: TaskTracker::new(),
         });
         connection.task.spawn(Arc::clone(&connection).run(read, write, packets));
@@ -112,7 +117,7 @@ impl Connection {
         };
         let overdue = async {
             self.stop.cancelled().await;
-            sleep(FAREWELL).await;
+            sleep(LAST_WORDS).await;
         };
         tokio::select! {
             _ = async { tokio::join!(reading, writing, watching) } => {}
@@ -122,6 +127,12 @@ impl Connection {
 
     /// The first cause counts. Whatever still reads or writes comes to an end by itself.
     fn end(&self, cause: Disconnect) {
+        let cause = match (cause, self.farewell.get()) {
+            (Disconnect::ByPeer | Disconnect::Read(_) | Disconnect::Write(_), Some(farewell)) => {
+                Disconnect::Dismissed(farewell.clone())
+            }
+            (cause, _) => cause,
+        };
         if self.cause.set(cause).is_ok() {
             self.pending.close();
             self.listeners.close();
@@ -159,6 +170,11 @@ impl Connection {
 
     fn dispatch(&self, packet: Packet) {
         let Packet { route, seq, body } = packet;
+        if let Some(farewell) = self.farewell_in(route, seq, &body) {
+            // The first one tells why; what else comes is the same end.
+            let _ = self.farewell.set(farewell);
+            return;
+        }
         let unanswered = match self.answer_of(route, seq, &body) {
             Some((called, answer)) => self.pending.answer(called, seq, answer).is_err(),
             None => true,
@@ -166,6 +182,14 @@ impl Connection {
         if unanswered && !self.listeners.push(route, body) {
             tracing::debug!(%route, %seq, "nobody waits for this packet");
         }
+    }
+
+    /// A status about no request says why the server is about to close.
+    fn farewell_in(&self, route: RouteId, seq: Seq, body: &Bytes) -> Option<Status> {
+        if route != RouteId::STATUS || seq != Seq::NONE {
+            return None;
+        }
+        Status::decode_body(&self.codec, body).ok().filter(|status| status.route == 0)
     }
 
     /// The route that was called, and what the packet says to the caller if one waits.
@@ -232,6 +256,7 @@ impl fmt::Display for Disconnect {
         match self {
             Self::Closed => f.write_str("closed by this side"),
             Self::ByPeer => f.write_str("closed by the server"),
+            Self::Dismissed(status) => write!(f, "closed by the server: {}", status.message),
             Self::Silent => f.write_str("the server is silent"),
             Self::Read(error) => error.fmt(f),
             Self::Write(error) => error.fmt(f),

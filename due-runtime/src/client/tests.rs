@@ -116,6 +116,19 @@ async fn a_status_is_the_answer_of_its_call() {
     tokio::join!(calls, server);
 }
 
+#[tokio::test]
+async fn a_server_that_says_why_it_closes_is_quoted() {
+    let (client, mut peer) = quiet();
+    let mut body = bytes::BytesMut::new();
+    let status = Status { code: 1, message: "the gate is stopping".into(), ..Status::default() };
+    status.encode_body(&Codec::Proto, &mut body).unwrap();
+    peer.send(RouteId::STATUS, Seq::NONE, &body).await;
+    drop(peer);
+    let end = client.closed().await;
+    assert!(matches!(&end, Disconnect::Dismissed(reason) if *reason == status));
+    assert_eq!(end.to_string(), "closed by the server: the gate is stopping");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_without_answer_ends_in_time_and_leaves_nothing() {
     let (client, mut peer) = quiet();

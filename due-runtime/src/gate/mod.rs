@@ -17,8 +17,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::cluster::{self, Backends, Balance, Cluster, Member, Missed, Presence, Server};
 use crate::codec::Codec;
+use crate::error::{Code, Error};
 use crate::future::BoxFuture;
-use crate::id::{Cid, Gid};
+use crate::id::{Cid, Gid, RouteId, Seq};
 use crate::packet::Format;
 use crate::registry::{Instance, Kind, RegistryError};
 use crate::session::{OutboxLimits, Session, SessionTable};
@@ -277,13 +278,17 @@ impl RunningGate {
         Ok(())
     }
 
-    /// Accepts and reads nothing more. Answers to what was read still go out.
+    /// Accepts and reads nothing more, and tells the clients. Answers to what was read still go out.
     pub(crate) async fn close_doors(&mut self) {
         let core = &self.core;
         core.presence.hang().await;
         self.accept.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        let reason = Error::new(Code::CANCELED, "the gate is stopping");
+        for session in core.sessions.sessions() {
+            core.tell(&session, RouteId(0), Seq::NONE, &reason);
+        }
         core.finish.cancel();
     }
 

@@ -158,7 +158,7 @@ impl GateCore {
         self.tell(session, packet.route, packet.seq, &error);
     }
 
-    fn tell(&self, session: &Session, route: RouteId, seq: Seq, error: &Error) {
+    pub(super) fn tell(&self, session: &Session, route: RouteId, seq: Seq, error: &Error) {
         if !self.cluster.backends().statuses {
             return;
         }
