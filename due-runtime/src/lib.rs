@@ -58,6 +58,7 @@ mod cluster;
 pub mod codec;
 #[doc(hidden)]
 pub mod codegen;
+mod disk;
 mod error;
 mod future;
 mod gate;

@@ -1,8 +1,9 @@
 //! Where a user is: on which gate, and on which node of each name.
 //!
 //! Gates write the first half at login and logout, nodes the second for stateful routes. [`MemoryLocator`] serves one
-//! process.
+//! process, [`DirLocator`] the processes of one machine.
 
+mod dir;
 mod memory;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::fmt;
 
 use tokio::sync::broadcast;
 
+pub use self::dir::DirLocator;
 pub use self::memory::MemoryLocator;
 use crate::future::BoxFuture;
 use crate::id::{Gid, Nid, Uid};

@@ -1,7 +1,9 @@
 //! Which gates, nodes and meshes exist, and in what [`State`].
 //!
-//! Every instance registers itself; who needs the others watches one [`Kind`]. [`MemoryRegistry`] serves one process.
+//! Every instance registers itself; who needs the others watches one [`Kind`]. [`MemoryRegistry`] serves one process,
+//! [`DirRegistry`] the processes of one machine.
 
+mod dir;
 mod instance;
 mod memory;
 
@@ -10,6 +12,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+pub use self::dir::DirRegistry;
 pub use self::instance::{Instance, InstanceRoute, Kind, State, UnknownWord};
 pub use self::memory::MemoryRegistry;
 use crate::future::BoxFuture;
@@ -97,6 +100,11 @@ impl Feed {
         let mut lists = self.lists.subscribe();
         lists.mark_changed();
         Watch { lists }
+    }
+
+    /// Whether no reader is left.
+    pub fn is_closed(&self) -> bool {
+        self.lists.is_closed()
     }
 
     /// Waits until no reader is left: the backend's task may end.

@@ -1,8 +1,10 @@
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::future::{Future, ready};
 
-use due::locator::{Locator, MemoryLocator};
+use due::locator::{DirLocator, Locator, MemoryLocator};
 use due::{Gid, Nid, Uid};
+
+use super::Dirs;
 
 const LI: Uid = Uid(1001);
 const HAN: Uid = Uid(1002);
@@ -21,6 +23,12 @@ async fn suite<L: Locator, F: Future<Output = L>>(make: impl Fn() -> F) {
 #[tokio::test]
 async fn memory() {
     suite(async || MemoryLocator::new()).await;
+}
+
+#[tokio::test]
+async fn dir() {
+    let dirs = Dirs::default();
+    suite(|| ready(DirLocator::new(dirs.next()))).await;
 }
 
 async fn nobody_is_anywhere_at_first(locator: &impl Locator) {

@@ -1,8 +1,10 @@
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::time::Duration;
 
-use due::registry::{Instance, InstanceRoute, Instances, Kind, MemoryRegistry, Registry, State, Watch};
+use due::registry::{DirRegistry, Instance, InstanceRoute, Instances, Kind, MemoryRegistry, Registry, State, Watch};
+
+use super::Dirs;
 
 /// Time that a real backend may take to show a change to its watchers.
 const SOON: Duration = Duration::from_secs(10);
@@ -26,8 +28,19 @@ async fn memory() {
 }
 
 #[tokio::test]
-async fn memory_ends_its_watches_with_itself() {
-    let registry = MemoryRegistry::new();
+async fn dir() {
+    let dirs = Dirs::default();
+    suite(|| ready(DirRegistry::new(dirs.next()))).await;
+}
+
+#[tokio::test]
+async fn watches_end_with_a_registry_in_this_process() {
+    let dirs = Dirs::default();
+    ends_its_watches_with_itself(MemoryRegistry::new()).await;
+    ends_its_watches_with_itself(DirRegistry::new(dirs.next())).await;
+}
+
+async fn ends_its_watches_with_itself(registry: impl Registry) {
     let mut watch = registry.watch(Kind::Node).await.unwrap();
     assert_eq!(ids(&watch.next().await.unwrap()), [""; 0]);
     drop(registry);
