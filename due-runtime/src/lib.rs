@@ -52,6 +52,8 @@
 //! | `ws` | yes | [`GateBuilder::ws`], `ws://` clients |
 //! | `mesh` | yes | [`Mesh`] |
 
+#![allow(dead_code, unused_imports)] // Goes when the link over TCP comes.
+
 mod app;
 mod client;
 mod cluster;
