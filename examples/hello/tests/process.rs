@@ -68,7 +68,11 @@ fn a_server_answers_the_documented_frames_and_stops_on_a_signal() {
 
     let pid = server.child.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-    assert_eq!(client.read(&mut [0; 1]).unwrap(), 0, "the session is closed");
+    let mut farewell = Vec::new();
+    client.read_to_end(&mut farewell).unwrap();
+    let status =
+        [&hex("00000042 00 ffff 0000")[..], br#"{"route":0,"seq":0,"code":1,"message":"the gate is stopping"}"#];
+    assert_eq!(farewell.escape_ascii().to_string(), status.concat().escape_ascii().to_string());
     assert!(server.child.wait().unwrap().success());
 }
 
