@@ -1,0 +1,96 @@
+//! The client's side of a connection, without the code that is measured: ready bytes out, a count of the bytes that come back.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+/// The route that every benchmark serves, as an echo.
+pub(crate) const ROUTE: u16 = 1;
+const SEQ: u16 = 1;
+/// A WebSocket client has to mask what it sends.
+const MASK: [u8; 4] = [0x35, 0xa7, 0x1c, 0xe2];
+
+/// Where to connect, and how a request and its answer look there.
+pub(crate) struct Wire {
+    addr: SocketAddr,
+    ws: bool,
+    request: Vec<u8>,
+    answer: Vec<u8>,
+}
+
+impl Wire {
+    /// `url` is `tcp://` or `ws://` with an address in numbers.
+    pub(crate) fn new(url: &str, body: usize) -> Self {
+        let ws = url.starts_with("ws://");
+        let addr = url.split("://").nth(1).and_then(|addr| addr.parse().ok()).expect("an address in numbers");
+        let mut packet = (body as u32 + 5).to_be_bytes().to_vec();
+        packet.push(0);
+        packet.extend(ROUTE.to_be_bytes());
+        packet.extend(SEQ.to_be_bytes());
+        packet.extend((0..body).map(|at| at as u8));
+        let (request, answer) = match ws {
+            false => (packet.clone(), packet),
+            true => {
+                let masked: Vec<u8> = packet.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+                let request = [&ws_head(packet.len(), 0x80)[..], &MASK, &masked].concat();
+                (request, [&ws_head(packet.len(), 0)[..], &packet].concat())
+            }
+        };
+        Self { addr, ws, request, answer }
+    }
+
+    /// One request.
+    pub(crate) fn request(&self) -> &[u8] {
+        &self.request
+    }
+
+    /// Bytes of one answer.
+    pub(crate) fn answer_len(&self) -> usize {
+        self.answer.len()
+    }
+
+    /// Connects, from a loopback address that depends on `number`, so that ports do not run out.
+    pub(crate) async fn connect(&self, number: usize) -> io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind((IpAddr::from([127, 0, 0, 2 + (number / 8_000) as u8]), 0).into())?;
+        let mut stream = socket.connect(self.addr).await?;
+        stream.set_nodelay(true)?;
+        if self.ws {
+            upgrade(&mut stream).await?;
+        }
+        Ok(stream)
+    }
+
+    /// One request and its answer, byte by byte.
+    pub(crate) async fn exchange(&self, stream: &mut TcpStream) -> io::Result<()> {
+        stream.write_all(&self.request).await?;
+        let mut answer = vec![0; self.answer.len()];
+        stream.read_exact(&mut answer).await?;
+        assert!(answer == self.answer, "the answer is not the request");
+        Ok(())
+    }
+}
+
+fn ws_head(len: usize, masked: u8) -> Vec<u8> {
+    match len {
+        ..126 => vec![0x82, masked | len as u8],
+        _ => [&[0x82, masked | 126][..], &(len as u16).to_be_bytes()].concat(),
+    }
+}
+
+async fn upgrade(stream: &mut TcpStream) -> io::Result<()> {
+    let ask = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream.write_all(ask).await?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if stream.read_buf(&mut head).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101"), "no upgrade: {}", String::from_utf8_lossy(&head));
+    Ok(())
+}
