@@ -11,9 +11,9 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::driver::{Scratch, connect_all};
+use crate::scratch::Scratch;
 use crate::stats::Histogram;
-use crate::wire::Wire;
+use crate::wire::{Wire, connect_all};
 
 /// How many connections, and how many messages are under way on each.
 #[derive(Clone, Copy)]
@@ -47,8 +47,8 @@ pub(crate) async fn run(
     time: Duration,
     begun: impl FnOnce(),
 ) -> Measured {
-    let sockets = connect_all(&wire, shape.connections).await;
-    let requests = wire.request().repeat(shape.flight);
+    let sockets = connect_all(&wire, 0..shape.connections).await;
+    let requests = wire.request.repeat(shape.flight);
     let latency = RefCell::new(Histogram::new());
     let round = Rc::new(Round { wire, requests, scratch: Scratch::default(), latency, counting: Cell::new(false) });
     let mut loops = JoinSet::new();
@@ -70,7 +70,7 @@ pub(crate) async fn run(
 impl Round {
     async fn ask(&self, socket: TcpStream) -> io::Result<()> {
         let (mut read, mut write) = socket.into_split();
-        let (request, answer) = (self.wire.request().len(), self.wire.answer_len());
+        let (request, answer) = (self.wire.request.len(), self.wire.answer.len());
         let (mut asked, mut surplus) = (VecDeque::new(), 0);
         let mut wanted = self.requests.len() / request;
         loop {

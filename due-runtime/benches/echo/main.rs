@@ -5,12 +5,12 @@
 #![allow(clippy::print_stdout)]
 
 mod closed;
-mod driver;
 mod paced;
 #[path = "../support/proc.rs"]
 #[expect(dead_code, reason = "the other benchmarks use the rest")]
 mod proc;
 mod relay;
+mod scratch;
 #[path = "../support/stats.rs"]
 mod stats;
 mod table;

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::driver::{Scratch, connect_all};
+use crate::scratch::Scratch;
 use crate::stats::Histogram;
-use crate::wire::Wire;
+use crate::wire::{Wire, connect_all};
 
 /// What has not come back so long after the last message is lost.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -40,19 +40,19 @@ struct Schedule {
 
 pub(crate) async fn run(wire: Rc<Wire>, connections: usize, rate: u32, warm_up: Duration, time: Duration) -> Measured {
     let messages = |time: Duration| (time.as_secs_f64() * f64::from(rate)) as u64;
-    let sockets = connect_all(&wire, connections).await;
+    let sockets = connect_all(&wire, 0..connections).await;
     let (ignored, total) = (messages(warm_up), messages(warm_up + time));
     let schedule = Schedule { start: Instant::now() + Duration::from_millis(1), rate, connections, ignored, total };
 
     let (mut reading, mut writing) = (Vec::new(), Vec::new());
     for socket in sockets {
         let socket = socket.into_std().expect("a socket leaves its runtime");
-        let request = wire.request().to_vec().into_boxed_slice();
+        let request = wire.request.to_vec().into_boxed_slice();
         writing.push(Pen { socket: socket.try_clone().expect("a file to spare"), request, owed: 0 });
         reading.push(TcpStream::from_std(socket).expect("it does not block"));
     }
     let pacer = thread::Builder::new().name("pacer".into()).spawn(move || schedule.write(writing));
-    let latency = schedule.read(reading, wire.answer_len()).await;
+    let latency = schedule.read(reading, wire.answer.len()).await;
     let written = pacer.expect("a thread to spare").join().expect("the pacer does not panic");
     Measured { latency, written }
 }

@@ -1,7 +1,8 @@
-//! What Linux says of a process: memory, time on a core, open files.
+//! Processes: this program once more, and what Linux says of one: memory, time on a core, open files.
 
 use std::fs;
-use std::process;
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 /// `/proc` counts time in hundredths of a second.
@@ -29,17 +30,51 @@ pub(crate) fn resident(pid: u32) -> u64 {
     kib.map_or(0, |kib: u64| kib * 1024)
 }
 
-/// How many files this process may have open.
+/// How many files a process [started again](again) may have open.
 pub(crate) fn file_limit() -> usize {
     let limits = fs::read_to_string("/proc/self/limits").expect("/proc is Linux");
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(usize::MAX)
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(usize::MAX)
 }
 
-/// A command that runs this program again, with as many open files as the system grants.
-pub(crate) fn again() -> process::Command {
+/// This program in a process of its own, with as many open files as the system grants. The two talk in lines, and the
+/// process ends with the value.
+pub(crate) struct Again {
+    process: Child,
+    tell: ChildStdin,
+    told: Lines<BufReader<ChildStdout>>,
+}
+
+/// Starts this program again, with these arguments.
+pub(crate) fn again(args: &[&str]) -> Again {
     let program = std::env::current_exe().expect("a program has a path");
-    let mut command = process::Command::new("sh");
-    command.args(["-c", r#"ulimit -n "$(ulimit -Hn)"; exec "$0" "$@""#]).arg(program);
-    command
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"ulimit -n "$(ulimit -Hn)"; exec "$0" "$@""#]).arg(program).args(args);
+    let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell");
+    let tell = process.stdin.take().expect("a pipe");
+    let told = BufReader::new(process.stdout.take().expect("a pipe")).lines();
+    Again { process, tell, told }
+}
+
+impl Again {
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub(crate) fn tell(&mut self, line: &str) {
+        writeln!(self.tell, "{line}").expect("it listens");
+    }
+
+    /// The next line that it prints.
+    pub(crate) fn told(&mut self) -> String {
+        self.told.next().expect("it has not ended").expect("it prints text")
+    }
+}
+
+impl Drop for Again {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }

@@ -2,13 +2,18 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+use std::rc::Rc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
 
 /// The route that every benchmark serves, as an echo.
 pub(crate) const ROUTE: u16 = 1;
 const SEQ: u16 = 1;
+/// A listener forgets whom it has no room for; he would try again after a second.
+const AT_ONCE: usize = 100;
 /// A WebSocket client has to mask what it sends.
 const MASK: [u8; 4] = [0x35, 0xa7, 0x1c, 0xe2];
 
@@ -16,8 +21,8 @@ const MASK: [u8; 4] = [0x35, 0xa7, 0x1c, 0xe2];
 pub(crate) struct Wire {
     addr: SocketAddr,
     ws: bool,
-    request: Vec<u8>,
-    answer: Vec<u8>,
+    pub(crate) request: Vec<u8>,
+    pub(crate) answer: Vec<u8>,
 }
 
 impl Wire {
@@ -41,16 +46,6 @@ impl Wire {
         Self { addr, ws, request, answer }
     }
 
-    /// One request.
-    pub(crate) fn request(&self) -> &[u8] {
-        &self.request
-    }
-
-    /// Bytes of one answer.
-    pub(crate) fn answer_len(&self) -> usize {
-        self.answer.len()
-    }
-
     /// Connects, from a loopback address that depends on `number`, so that ports do not run out.
     pub(crate) async fn connect(&self, number: usize) -> io::Result<TcpStream> {
         let socket = TcpSocket::new_v4()?;
@@ -72,6 +67,24 @@ impl Wire {
         assert!(answer == self.answer, "the answer is not the request");
         Ok(())
     }
+}
+
+/// Each has sent one message and got it back.
+pub(crate) async fn connect_all(wire: &Rc<Wire>, numbers: Range<usize>) -> Vec<TcpStream> {
+    let (mut connecting, mut sockets) = (JoinSet::new(), Vec::new());
+    for number in numbers {
+        if connecting.len() == AT_ONCE {
+            sockets.extend(connecting.join_next().await);
+        }
+        let wire = Rc::clone(wire);
+        connecting.spawn_local(async move {
+            let mut socket = wire.connect(number).await.expect("the server listens");
+            wire.exchange(&mut socket).await.expect("the server answers");
+            socket
+        });
+    }
+    sockets.extend(connecting.join_all().await.into_iter().map(Ok));
+    sockets.into_iter().collect::<Result<_, _>>().expect("every connection works")
 }
 
 fn ws_head(len: usize, masked: u8) -> Vec<u8> {

@@ -1,34 +1,15 @@
-//! What both drivers need: connections that work, and one read buffer for all of them.
+//! One read buffer for all connections of a driver.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::ready;
 
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
-use tokio::task::JoinSet;
-
-use crate::wire::Wire;
 
 const READ: usize = 256 * 1024;
-
-/// Each has sent one message and got it back.
-pub(crate) async fn connect_all(wire: &Rc<Wire>, connections: usize) -> Vec<TcpStream> {
-    let mut connecting = JoinSet::new();
-    for number in 0..connections {
-        let wire = Rc::clone(wire);
-        connecting.spawn_local(async move {
-            let mut socket = wire.connect(number).await.expect("the server listens");
-            wire.exchange(&mut socket).await.expect("the server answers");
-            socket
-        });
-    }
-    connecting.join_all().await
-}
 
 /// Where answers go to be counted; nobody reads them.
 pub(crate) struct Scratch(RefCell<Vec<u8>>);

@@ -1,0 +1,125 @@
+//! Resident bytes of an idle connection: `cargo bench -p due-runtime --bench idle`.
+//!
+//! Each server is a process with one thread, its clients are other processes. Every client has had one answer,
+//! of 1 KiB from a gate and of 9 bytes, one by one, from a bare task, and is silent since. What a server with ten such clients
+//! needs is taken off.
+#![allow(clippy::print_stdout)]
+
+#[path = "support/clients.rs"]
+mod clients;
+#[path = "support/proc.rs"]
+#[expect(dead_code, reason = "the other benchmarks use the rest")]
+mod proc;
+#[path = "support/wire.rs"]
+mod wire;
+
+use std::io;
+use std::thread::sleep;
+use std::time::Duration;
+
+use due::codec::RawBody;
+use due::{App, Context, Gate, Node};
+use proc::again;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Builder;
+
+const BODY: usize = 1024;
+const COUNTS: [usize; 3] = [100, 1_000, 20_000];
+/// Clients that pay for what a server allocates once.
+const FIRST: usize = 10;
+/// Clients of one process.
+const CROWD: usize = 5_000;
+/// Files of a server that are no clients.
+const OWN_FILES: usize = 50;
+
+#[due::route(1)]
+async fn echo(_: &mut Context, body: RawBody) -> due::Result<RawBody> {
+    Ok(body)
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.first().map(String::as_str) {
+        Some(clients::ROLE) => clients::run(&args[1..], |sockets| async move {
+            std::future::pending::<()>().await;
+            drop(sockets);
+        }),
+        Some("bare task") => serve(bare()),
+        Some(transport @ ("tcp" | "ws")) => serve(gate(transport)),
+        _ => measure(),
+    }
+}
+
+fn measure() {
+    let room = proc::file_limit() - FIRST - OWN_FILES;
+    let counts = COUNTS.map(|count| count.min(room));
+    print!("resident bytes per connection at\n\n| |");
+    counts.iter().for_each(|count| print!(" {count} |"));
+    println!("\n|---{}|", "|---".repeat(counts.len()));
+    for name in ["bare task", "tcp", "ws"] {
+        print!("| {name} |");
+        for count in counts {
+            print!(" {} |", per_connection(name, count));
+        }
+        println!();
+    }
+}
+
+fn per_connection(name: &str, count: usize) -> u64 {
+    let mut server = again(&[name]);
+    let url = server.told();
+    let body = if name == "bare task" { 0 } else { BODY };
+    let mut all = vec![clients::connect(&url, body, 0, FIRST)];
+    let before = at_rest(server.pid());
+    for first in (0..count).step_by(CROWD) {
+        all.push(clients::connect(&url, body, FIRST + first, CROWD.min(count - first)));
+    }
+    at_rest(server.pid()).saturating_sub(before) / count as u64
+}
+
+/// Resident bytes, once they stay the same.
+fn at_rest(pid: u32) -> u64 {
+    let mut last = 0;
+    loop {
+        sleep(Duration::from_millis(300));
+        let now = proc::resident(pid);
+        if now == last {
+            return now;
+        }
+        last = now;
+    }
+}
+
+fn serve(server: impl Future<Output = io::Result<()>>) {
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(server).expect("sockets work");
+}
+
+async fn gate(transport: &str) -> io::Result<()> {
+    let gate = match transport {
+        "tcp" => Gate::builder().tcp("127.0.0.1:0"),
+        _ => Gate::builder().ws("127.0.0.1:0"),
+    };
+    let gate = gate.max_sessions(usize::MAX).heartbeat_interval(Duration::from_secs(600)).build();
+    let node = Node::builder().serve(due::routes![echo]).build().expect("one route");
+    let app = App::new().gate(gate).node(node).start().await.expect("ports are free");
+    println!("{}", app.addresses().next().expect("one listener"));
+    std::future::pending().await
+}
+
+async fn bare() -> io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    println!("tcp://{}", listener.local_addr()?);
+    loop {
+        tokio::spawn(echo_bytes(listener.accept().await?.0));
+    }
+}
+
+async fn echo_bytes(mut client: TcpStream) -> io::Result<()> {
+    client.set_nodelay(true)?;
+    loop {
+        let byte = client.read_u8().await?;
+        client.write_u8(byte).await?;
+    }
+}
