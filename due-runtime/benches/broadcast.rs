@@ -82,7 +82,7 @@ struct Pair {
 fn measure() {
     let mut pairs = ["floor", "tcp"].map(|name| {
         let mut server = again(&[name]);
-        let clients = clients::connect(&server.told(), BODY, 0, CLIENTS);
+        let clients = clients::connect(&server.told(), BODY, CLIENTS);
         Pair { name, server, clients, millis: Vec::new() }
     });
     let mut before = [Duration::ZERO; 2];

@@ -70,10 +70,10 @@ fn per_connection(name: &str, count: usize) -> u64 {
     let mut server = again(&[name]);
     let url = server.told();
     let body = if name == "bare task" { 0 } else { BODY };
-    let mut all = vec![clients::connect(&url, body, 0, FIRST)];
+    let mut all = vec![clients::connect(&url, body, FIRST)];
     let before = at_rest(server.pid());
     for first in (0..count).step_by(CROWD) {
-        all.push(clients::connect(&url, body, FIRST + first, CROWD.min(count - first)));
+        all.push(clients::connect(&url, body, CROWD.min(count - first)));
     }
     at_rest(server.pid()).saturating_sub(before) / count as u64
 }

@@ -47,7 +47,7 @@ pub(crate) async fn run(
     time: Duration,
     begun: impl FnOnce(),
 ) -> Measured {
-    let sockets = connect_all(&wire, 0..shape.connections).await;
+    let sockets = connect_all(&wire, shape.connections).await;
     let requests = wire.request.repeat(shape.flight);
     let latency = RefCell::new(Histogram::new());
     let round = Rc::new(Round { wire, requests, scratch: Scratch::default(), latency, counting: Cell::new(false) });

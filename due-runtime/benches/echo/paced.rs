@@ -40,7 +40,7 @@ struct Schedule {
 
 pub(crate) async fn run(wire: Rc<Wire>, connections: usize, rate: u32, warm_up: Duration, time: Duration) -> Measured {
     let messages = |time: Duration| (time.as_secs_f64() * f64::from(rate)) as u64;
-    let sockets = connect_all(&wire, 0..connections).await;
+    let sockets = connect_all(&wire, connections).await;
     let (ignored, total) = (messages(warm_up), messages(warm_up + time));
     let schedule = Schedule { start: Instant::now() + Duration::from_millis(1), rate, connections, ignored, total };
 

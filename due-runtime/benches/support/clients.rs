@@ -12,23 +12,22 @@ use crate::wire::{Wire, connect_all};
 /// What the first argument says in such a process.
 pub(crate) const ROLE: &str = "connect";
 
-/// Connects `count` clients to `url`, from number `first` on. Each has had an answer of `body` bytes when this returns.
-pub(crate) fn connect(url: &str, body: usize, first: usize, count: usize) -> Again {
-    let [body, first, count] = [body, first, count].map(|number| number.to_string());
-    let mut clients = again(&[ROLE, url, &body, &first, &count]);
+/// Connects `count` clients to `url`. Each has had an answer of `body` bytes when this returns.
+pub(crate) fn connect(url: &str, body: usize, count: usize) -> Again {
+    let [body, count] = [body, count].map(|number| number.to_string());
+    let mut clients = again(&[ROLE, url, &body, &count]);
     assert_eq!(clients.told(), "connected");
     clients
 }
 
 /// The other side of [`connect`]: `serve` gets the connections.
 pub(crate) fn run<F: Future<Output = ()>>(args: &[String], serve: impl FnOnce(Vec<TcpStream>) -> F) {
-    let [url, numbers @ ..] = args else { panic!("no URL") };
-    let numbers: Vec<usize> = numbers.iter().map(|number| number.parse().expect("a number")).collect();
-    let [body, first, count] = numbers[..] else { panic!("not three numbers") };
+    let [url, body, count] = args else { panic!("not three arguments") };
+    let [body, count] = [body, count].map(|number| number.parse().expect("a number"));
     let wire = Rc::new(Wire::new(url, body));
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(LocalSet::new().run_until(async move {
-        let sockets = connect_all(&wire, first..first + count).await;
+        let sockets = connect_all(&wire, count).await;
         println!("connected");
         serve(sockets).await;
     }));

@@ -1,12 +1,11 @@
 //! The client's side of a connection, without the code that is measured: ready bytes out, a count of the bytes that come back.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::ops::Range;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 /// The route that every benchmark serves, as an echo.
@@ -46,12 +45,8 @@ impl Wire {
         Self { addr, ws, request, answer }
     }
 
-    /// Connects, from a loopback address that depends on `number`, so that ports do not run out.
-    pub(crate) async fn connect(&self, number: usize) -> io::Result<TcpStream> {
-        let socket = TcpSocket::new_v4()?;
-        socket.set_reuseaddr(true)?;
-        socket.bind((IpAddr::from([127, 0, 0, 2 + (number / 8_000) as u8]), 0).into())?;
-        let mut stream = socket.connect(self.addr).await?;
+    async fn connect(&self) -> io::Result<TcpStream> {
+        let mut stream = TcpStream::connect(self.addr).await?;
         stream.set_nodelay(true)?;
         if self.ws {
             upgrade(&mut stream).await?;
@@ -60,7 +55,7 @@ impl Wire {
     }
 
     /// One request and its answer, byte by byte.
-    pub(crate) async fn exchange(&self, stream: &mut TcpStream) -> io::Result<()> {
+    async fn exchange(&self, stream: &mut TcpStream) -> io::Result<()> {
         stream.write_all(&self.request).await?;
         let mut answer = vec![0; self.answer.len()];
         stream.read_exact(&mut answer).await?;
@@ -70,15 +65,15 @@ impl Wire {
 }
 
 /// Each has sent one message and got it back.
-pub(crate) async fn connect_all(wire: &Rc<Wire>, numbers: Range<usize>) -> Vec<TcpStream> {
+pub(crate) async fn connect_all(wire: &Rc<Wire>, connections: usize) -> Vec<TcpStream> {
     let (mut connecting, mut sockets) = (JoinSet::new(), Vec::new());
-    for number in numbers {
+    for _ in 0..connections {
         if connecting.len() == AT_ONCE {
             sockets.extend(connecting.join_next().await);
         }
         let wire = Rc::clone(wire);
         connecting.spawn_local(async move {
-            let mut socket = wire.connect(number).await.expect("the server listens");
+            let mut socket = wire.connect().await.expect("the server listens");
             wire.exchange(&mut socket).await.expect("the server answers");
             socket
         });
