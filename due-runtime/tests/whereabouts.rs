@@ -1,0 +1,183 @@
+//! Servers that remember where users are, and what happens when they are wrong.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use due::codec::RawBody;
+use due::locator::{Change, Changes, LocateError, Locator, MemoryLocator};
+use due::transport::mem::{self, MemConnector};
+use due::{
+    App, Backends, BoxFuture, Client, Cluster, ClusterError, Context, Gate, Gid, Nid, Node, RouteId, RunningApp,
+    Target, Uid,
+};
+use tokio::sync::broadcast;
+
+/// Answers as its memory does, counts the questions, and reports what the test tells it to.
+#[derive(Clone, Debug)]
+struct Rumours {
+    truth: MemoryLocator,
+    asked: Arc<AtomicUsize>,
+    changes: broadcast::Sender<Change>,
+}
+
+impl Rumours {
+    fn new() -> Self {
+        Self { truth: MemoryLocator::new(), asked: Arc::default(), changes: broadcast::channel(16).0 }
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl Locator for Rumours {
+    fn bind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<(), LocateError>> {
+        self.truth.bind_gate(uid, gid)
+    }
+
+    fn unbind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<bool, LocateError>> {
+        self.truth.unbind_gate(uid, gid)
+    }
+
+    fn locate_gate(&self, uid: Uid) -> BoxFuture<'_, Result<Option<Gid>, LocateError>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.truth.locate_gate(uid)
+    }
+
+    fn bind_node<'a>(&'a self, uid: Uid, name: &'a str, nid: &'a Nid) -> BoxFuture<'a, Result<(), LocateError>> {
+        self.truth.bind_node(uid, name, nid)
+    }
+
+    fn unbind_node<'a>(&'a self, uid: Uid, name: &'a str, nid: &'a Nid) -> BoxFuture<'a, Result<bool, LocateError>> {
+        self.truth.unbind_node(uid, name, nid)
+    }
+
+    fn locate_node<'a>(&'a self, uid: Uid, name: &'a str) -> BoxFuture<'a, Result<Option<Nid>, LocateError>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.truth.locate_node(uid, name)
+    }
+
+    fn locate_nodes(&self, uid: Uid) -> BoxFuture<'_, Result<BTreeMap<String, Nid>, LocateError>> {
+        self.truth.locate_nodes(uid)
+    }
+
+    fn changes(&self) -> Option<Changes> {
+        Some(Changes::new(self.changes.subscribe()))
+    }
+}
+
+#[due::route(1)]
+async fn login(ctx: &mut Context, uid: RawBody) -> due::Result<RawBody> {
+    ctx.bind(Uid(std::str::from_utf8(&uid.0)?.parse()?)).await?;
+    Ok(uid)
+}
+
+struct Ping;
+
+impl due::Body for Ping {
+    const NAME: &'static str = "Ping";
+
+    fn encode_body(&self, _: &due::Codec, _: &mut bytes::BytesMut) -> Result<(), due::codec::EncodeError> {
+        Ok(())
+    }
+
+    fn decode_body(_: &due::Codec, _: &bytes::Bytes) -> Result<Self, due::codec::DecodeError> {
+        Ok(Self)
+    }
+}
+
+impl due::Push for Ping {
+    const ROUTE: RouteId = RouteId(9);
+}
+
+struct World {
+    app: RunningApp,
+    locator: Rumours,
+    cluster: Cluster,
+    gates: [MemConnector; 2],
+}
+
+impl World {
+    /// Two gates, two nodes.
+    async fn start() -> Self {
+        let locator = Rumours::new();
+        let backends = Backends::memory().locator(locator.clone());
+        let mut app = App::new().backends(backends.clone());
+        let mut gates = Vec::new();
+        for gid in ["g1", "g2"] {
+            let (transport, connector) = mem::listener();
+            app = app.gate(Gate::builder().id(gid).transport(transport).build());
+            gates.push(connector);
+        }
+        for nid in ["n1", "n2"] {
+            app = app.node(Node::builder().id(nid).serve(due::routes![login]).build().unwrap());
+        }
+        let app = app.start().await.unwrap();
+        let cluster = Cluster::connect(&backends).await.unwrap();
+        Self { app, locator, cluster, gates: gates.try_into().unwrap() }
+    }
+
+    async fn client(&self, gate: usize, uid: i64) -> Client {
+        let (read, write) = self.gates[gate].connect(Arc::default()).await.unwrap();
+        let client = Client::builder().over(read, write);
+        let _: RawBody = client.request(RouteId(1), &RawBody(uid.to_string().into())).await.unwrap();
+        client
+    }
+}
+
+#[tokio::test]
+async fn a_gate_is_remembered_and_a_miss_corrects_it() {
+    let world = World::start().await;
+    let first = world.client(0, 7).await;
+    for _ in 0..3 {
+        world.cluster.push(Uid(7), &Ping).await.unwrap();
+    }
+    assert_eq!(world.locator.asked(), 1);
+
+    // He moves to another gate, and nobody tells.
+    let second = world.client(1, 7).await;
+    let mut pings = second.pushes::<Ping>();
+    first.close().await;
+    let online = async || world.cluster.is_online(Target::Session(Gid::from("g1"), due::Cid(1))).await.unwrap();
+    while online().await {
+        tokio::task::yield_now().await;
+    }
+    world.cluster.push(Uid(7), &Ping).await.unwrap();
+    pings.next().await.unwrap().unwrap();
+    assert_eq!(world.locator.asked(), 1, "asked once more");
+    world.cluster.push(Uid(7), &Ping).await.unwrap();
+    assert_eq!(world.locator.asked(), 0);
+
+    // He leaves, and nobody tells.
+    world.locator.truth.unbind_gate(Uid(7), &Gid::from("g2")).await.unwrap();
+    second.close().await;
+    let pushed = loop {
+        match world.cluster.push(Uid(7), &Ping).await {
+            Ok(()) => tokio::task::yield_now().await,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(pushed, ClusterError::NoSession(_)), "{pushed}");
+    world.app.stop().await;
+}
+
+#[tokio::test]
+async fn changes_are_heard() {
+    let world = World::start().await;
+    let client = world.client(0, 7).await;
+    world.cluster.push(Uid(7), &Ping).await.unwrap();
+    assert_eq!(world.locator.asked(), 1);
+    let (uid, gid) = (Uid(7), Gid::from("g2"));
+    for change in [Change::GateBound { uid, gid }, Change::Unknown] {
+        world.locator.changes.send(change).unwrap();
+        world.locator.asked();
+        // Believed as soon as it is heard; then the gate that was named says no.
+        while world.locator.asked() == 0 {
+            world.cluster.push(uid, &Ping).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    }
+    client.close().await;
+    world.app.stop().await;
+}
