@@ -94,10 +94,13 @@ impl Push for Tick {
     const ROUTE: RouteId = RouteId::new(50);
 }
 
-/// A gate and a node behind a simulated network.
+/// Two gates and a node behind a simulated network.
 pub(crate) struct Game {
     pub(crate) app: RunningApp,
+    /// The way to the gate that most tests use.
     pub(crate) net: Net,
+    /// The way to the other one.
+    pub(crate) other: Net,
     pub(crate) locator: MemoryLocator,
     pub(crate) format: Format,
 }
@@ -107,26 +110,24 @@ impl Game {
         Self::start_with(seed, |gate| gate).await
     }
 
-    pub(crate) async fn start_with(seed: u64, settings: impl FnOnce(GateBuilder) -> GateBuilder) -> Self {
-        let (transport, net) = network(seed);
+    pub(crate) async fn start_with(seed: u64, settings: impl Fn(GateBuilder) -> GateBuilder) -> Self {
+        let ((near, net), (far, other)) = (network(seed), network(!seed));
         let locator = MemoryLocator::new();
-        let gate = settings(Gate::builder().heartbeat_interval(INTERVAL)).transport(transport).build();
+        let gate = |transport| settings(Gate::builder().heartbeat_interval(INTERVAL)).transport(transport).build();
         let node = Node::builder().serve(due::routes![echo, login, work]).build().unwrap();
         let backends = Backends::memory().locator(locator.clone());
-        let app = App::new().backends(backends).gate(gate).node(node).start().await.unwrap();
-        Self { app, net, locator, format: Format::new() }
+        let app = App::new().backends(backends).gate(gate(near)).gate(gate(far)).node(node);
+        let app = app.start().await.unwrap();
+        Self { app, net, other, locator, format: Format::new() }
     }
 
     pub(crate) async fn client(&self, weather: Weather) -> (Client, Line) {
-        let (read, write, line) = self.net.connect(&self.format, weather).await.unwrap();
-        (Client::builder().heartbeat(INTERVAL).over(read, write), line)
+        client(&self.net, weather).await
     }
 
     /// A client that is logged in.
     pub(crate) async fn user(&self, uid: Uid, weather: Weather) -> (Client, Line) {
-        let (client, line) = self.client(weather).await;
-        ask(&client, LOGIN, &uid.to_string()).await.unwrap();
-        (client, line)
+        user(&self.net, uid, weather).await
     }
 
     pub(crate) async fn raw(&self, weather: Weather) -> (RawRead, RawWrite, Line) {
@@ -156,6 +157,18 @@ impl Game {
     pub(crate) async fn is_known(&self, uid: Uid) -> bool {
         self.locator.locate_gate(uid).await.unwrap().is_some()
     }
+}
+
+async fn client(net: &Net, weather: Weather) -> (Client, Line) {
+    let (read, write, line) = net.connect(&Format::new(), weather).await.unwrap();
+    (Client::builder().heartbeat(INTERVAL).over(read, write), line)
+}
+
+/// A client that is logged in.
+pub(crate) async fn user(net: &Net, uid: Uid, weather: Weather) -> (Client, Line) {
+    let (client, line) = client(net, weather).await;
+    ask(&client, LOGIN, &uid.to_string()).await.unwrap();
+    (client, line)
 }
 
 pub(crate) async fn ask(client: &Client, route: RouteId, body: &str) -> Result<String, CallError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use due::{CallError, Client, Close, Disconnect, PushExt, Uid};
 use tokio::time::{Instant, sleep};
 
-use crate::game::{ECHO, Game, INTERVAL, LOGIN, Tick, WORK, ask};
+use crate::game::{ECHO, Game, INTERVAL, LOGIN, Tick, WORK, ask, user};
 use crate::sim::Weather;
 
 const USER: Uid = Uid(7);
@@ -32,19 +32,25 @@ async fn a_client_that_fell_silent_is_given_up_and_its_user_comes_back() {
 #[tokio::test(start_paused = true)]
 async fn a_user_need_not_wait_until_his_last_connection_is_given_up() {
     let game = Game::start(12).await;
-    let (_silent, line) = game.user(USER, Weather::FINE).await;
-    line.up.swallow();
-    line.down.swallow();
-    let (back, _line) = game.user(USER, Weather::FINE).await;
-    let mut ticks = back.pushes::<Tick>();
-    for round in 0..40 {
-        Tick.push(game.cluster(), USER).await.unwrap();
-        ticks.next().await.unwrap().unwrap();
-        assert!(round > 18 || game.sessions().await == 2);
-        sleep(Duration::from_secs(1)).await;
+    for net in [&game.net, &game.other] {
+        let (_silent, line) = game.user(USER, Weather::FINE).await;
+        sleep(INTERVAL / 4).await;
+        line.up.swallow();
+        line.down.swallow();
+        let (back, _line) = user(net, USER, Weather::FINE).await;
+        let mut ticks = back.pushes::<Tick>();
+        for round in 0..40 {
+            Tick.push(game.cluster(), USER).await.unwrap();
+            ticks.next().await.unwrap().unwrap();
+            assert!(round > 18 || game.sessions().await == 2);
+            sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(game.sessions().await, 1, "the silent one is gone");
+        assert!(game.is_known(USER).await, "and took nothing along");
+        back.close().await;
+        game.until_empty().await;
+        assert!(!game.is_known(USER).await);
     }
-    assert_eq!(game.sessions().await, 1, "the silent one is gone");
-    assert!(game.is_known(USER).await, "and took nothing along");
     game.app.stop().await;
 }
 
