@@ -1,5 +1,6 @@
 #![no_main]
 
 mod claims;
+mod memory;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| claims::message(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| memory::bounded(data, claims::message));
