@@ -32,7 +32,7 @@ async fn however_slow_the_line_everything_is_answered_once_and_in_order() {
     tokio::join!(send, receive);
     assert!(timeout(INTERVAL, answers.next()).await.is_err(), "nothing else comes");
     game.app.stop().await;
-    assert_eq!(answers.next().await.unwrap().route, RouteId::STATUS, "the gate says why it closes");
+    assert_eq!(answers.next().await.unwrap().route, RouteId::STATUS, "the gate is stopping");
     assert_eq!(answers.next().await, None);
 }
 
