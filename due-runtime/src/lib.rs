@@ -50,6 +50,7 @@
 //! |---|---|---|
 //! | `tcp` | yes | [`GateBuilder::tcp`], `tcp://` clients |
 //! | `ws` | yes | [`GateBuilder::ws`], `ws://` clients |
+//! | `link` | yes | [`TcpLink`]: gates and nodes in processes of their own |
 //! | `mesh` | yes | [`Mesh`] |
 
 #![allow(dead_code, unused_imports)] // Goes when the link over TCP comes.
@@ -84,6 +85,8 @@ pub use cluster::{
     Audience, Backends, Balance, Close, Cluster, ClusterError, Event, Push, PushExt, RouteMismatch, ServerId, Tally,
     Target,
 };
+#[cfg(feature = "link")]
+pub use cluster::TcpLink;
 pub use codec::{Body, Codec};
 pub use due_macros::{route, routes};
 pub use error::{Code, Error, Result};

@@ -55,6 +55,14 @@ impl Backends {
         self
     }
 
+    /// How servers of several processes talk to each other. Default: not at all, everything is in this process.
+    #[cfg(feature = "link")]
+    #[must_use]
+    pub fn link(mut self, link: super::TcpLink) -> Self {
+        self.link = Arc::new(link);
+        self
+    }
+
     /// How packets are written; the same for every gate, node and client.
     #[must_use]
     pub fn format(mut self, format: Format) -> Self {

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::Cluster;
 use crate::future::BoxFuture;
-use crate::id::{Cid, Gid, Nid, Uid};
+use crate::id::{Cid, Gid, Nid, RouteId, Seq, Uid};
 use crate::packet::{Format, Packet};
 use crate::registry::{Kind, State};
 use crate::session::{Request, SessionTarget};
@@ -47,11 +47,13 @@ impl Member {
 
 /// Told when messages that were handed over, or queued for it, may be lost.
 pub(crate) trait Losses: Send + Sync {
-    /// The connection that carries the messages of these sessions to `nid` has broken.
-    fn lost(&self, nid: &Nid, sessions: &dyn Fn(Cid) -> bool);
+    /// A connection to `nid` has broken. `is_lost`: whether it carried this message; what waits for the next connection
+    /// is not lost.
+    fn lost(&self, nid: &Nid, is_lost: &dyn Fn(Cid, RouteId, Seq) -> bool);
 }
 
 /// What a link serves.
+#[derive(Clone)]
 pub(crate) enum Server {
     Gate(Arc<dyn GateLink>),
     /// The cluster resolves who calls: answers to a gate's messages go through its own link.
@@ -86,6 +88,11 @@ pub(crate) trait NodeLink: Send + Sync {
     fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered>;
     /// Waits until [`deliver`](Self::deliver) may find room for this session again.
     fn room(&self, gid: &Gid, cid: Cid) -> BoxFuture<'_, ()>;
+    /// A message of another process found the session full. `None`: its client was told so. Else it may wait for
+    /// [`room`](Self::room).
+    fn crowd_out(&self, delivery: Delivery) -> Option<Delivery> {
+        Some(delivery)
+    }
     /// Tells of a session (14), in order with its messages. Never waits; lost if the node cannot be reached.
     fn trigger(&self, event: SessionEvent);
     /// Every failure comes within the call timeout of the link.

@@ -2,6 +2,8 @@
 
 mod backends;
 mod dispatch;
+#[cfg(feature = "link")]
+mod drpc;
 mod error;
 mod handle;
 mod link;
@@ -13,6 +15,8 @@ mod whereabouts;
 pub use backends::Backends;
 pub(crate) use dispatch::DispatchTable;
 pub use dispatch::{Balance, RouteMismatch};
+#[cfg(feature = "link")]
+pub use drpc::TcpLink;
 pub use error::{Close, ClusterError, ServerId, Tally, Target};
 pub use handle::Cluster;
 pub(crate) use link::{

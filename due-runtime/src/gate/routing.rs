@@ -192,10 +192,9 @@ impl GateCore {
 }
 
 impl Losses for GateCore {
-    fn lost(&self, nid: &Nid, sessions: &dyn Fn(Cid) -> bool) {
-        let doomed: Vec<Arc<Session>> = self.sessions.sessions();
-        let doomed = doomed.into_iter().filter(|session| sessions(session.cid()) && session.doom(nid));
-        let doomed: Vec<Arc<Session>> = doomed.collect();
+    fn lost(&self, nid: &Nid, is_lost: &dyn Fn(Cid, RouteId, Seq) -> bool) {
+        let mut doomed = self.sessions.sessions();
+        doomed.retain(|session| session.doom(nid, |route, seq| is_lost(session.cid(), route, seq)));
         let Some(this) = self.this.upgrade().filter(|_| !doomed.is_empty()) else { return };
         let nid = nid.clone();
         self.sessions.tasks.spawn(async move {

@@ -21,7 +21,6 @@ pub(super) enum LaneKey {
 pub(super) struct Lanes<T> {
     shards: Box<[Shard<T>]>,
     hasher: RandomState,
-    limit: usize,
     /// Some shard has become empty.
     emptied: Notify,
 }
@@ -37,26 +36,24 @@ struct Lane<T> {
 const SHARDS: usize = 32;
 
 impl<T> Lanes<T> {
-    /// `limit` requests may wait in each lane.
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
             hasher: RandomState::new(),
-            limit,
             emptied: Notify::new(),
         }
     }
 
     /// `Some`: the lane was free, the caller runs the request and then asks [`next`](Self::next) until there is none.
-    /// `None`: it waits behind the one that runs. `Err`: the lane is full.
-    pub(super) fn enter(&self, key: &LaneKey, request: T) -> Result<Option<T>, T> {
+    /// `None`: it waits behind the one that runs. `Err`: `limit` requests wait already.
+    pub(super) fn enter(&self, key: &LaneKey, request: T, limit: usize) -> Result<Option<T>, T> {
         let mut lanes = self.shard(key).lock().unwrap();
         match lanes.entry(key.clone()) {
             Entry::Vacant(free) => {
                 free.insert(Lane { waiting: VecDeque::new(), drained: None });
                 Ok(Some(request))
             }
-            Entry::Occupied(lane) if lane.get().waiting.len() >= self.limit => Err(request),
+            Entry::Occupied(lane) if lane.get().waiting.len() >= limit => Err(request),
             Entry::Occupied(mut lane) => {
                 lane.get_mut().waiting.push_back(request);
                 Ok(None)
@@ -86,12 +83,12 @@ impl<T> Lanes<T> {
         None
     }
 
-    /// Waits until the lane is not full.
-    pub(super) async fn room(&self, key: &LaneKey) {
+    /// Waits until fewer than `limit` requests wait in the lane.
+    pub(super) async fn room(&self, key: &LaneKey, limit: usize) {
         loop {
             let drained = match self.shard(key).lock().unwrap().get_mut(key) {
                 // Begins to listen while the lane is locked, so that no end of a request is missed.
-                Some(lane) if lane.waiting.len() >= self.limit => {
+                Some(lane) if lane.waiting.len() >= limit => {
                     Arc::clone(lane.drained.get_or_insert_default()).notified_owned()
                 }
                 _ => return,
@@ -129,11 +126,11 @@ mod tests {
 
     #[test]
     fn each_request_that_ends_makes_room_for_one() {
-        let lanes = Lanes::new(1);
-        assert_eq!(lanes.enter(&LaneKey::Node, 1), Ok(Some(1)));
-        assert_eq!(lanes.enter(&LaneKey::Node, 2), Ok(None));
-        assert_eq!(lanes.enter(&LaneKey::Node, 3), Err(3));
-        let (mut first, mut second) = (pin!(lanes.room(&LaneKey::Node)), pin!(lanes.room(&LaneKey::Node)));
+        let lanes = Lanes::new();
+        assert_eq!(lanes.enter(&LaneKey::Node, 1, 1), Ok(Some(1)));
+        assert_eq!(lanes.enter(&LaneKey::Node, 2, 1), Ok(None));
+        assert_eq!(lanes.enter(&LaneKey::Node, 3, 1), Err(3));
+        let (mut first, mut second) = (pin!(lanes.room(&LaneKey::Node, 1)), pin!(lanes.room(&LaneKey::Node, 1)));
         assert!(poll(first.as_mut()).is_pending() && poll(second.as_mut()).is_pending());
         assert_eq!(lanes.next(&LaneKey::Node), Some(2));
         assert!(poll(second.as_mut()).is_pending(), "it is not its turn");
@@ -145,12 +142,12 @@ mod tests {
 
     #[test]
     fn who_gives_up_waiting_passes_its_turn_on() {
-        let lanes = Lanes::new(1);
-        let _ = lanes.enter(&LaneKey::Node, 1);
-        let _ = lanes.enter(&LaneKey::Node, 2);
-        let mut second = pin!(lanes.room(&LaneKey::Node));
+        let lanes = Lanes::new();
+        let _ = lanes.enter(&LaneKey::Node, 1, 1);
+        let _ = lanes.enter(&LaneKey::Node, 2, 1);
+        let mut second = pin!(lanes.room(&LaneKey::Node, 1));
         {
-            let mut first = pin!(lanes.room(&LaneKey::Node));
+            let mut first = pin!(lanes.room(&LaneKey::Node, 1));
             assert!(poll(first.as_mut()).is_pending() && poll(second.as_mut()).is_pending());
             lanes.next(&LaneKey::Node);
         }
@@ -162,7 +159,7 @@ mod tests {
     async fn many_readers_of_one_lane_all_get_through() {
         const READERS: usize = 64;
         const REQUESTS: usize = 500;
-        let lanes = Arc::new(Lanes::new(2));
+        let lanes = Arc::new(Lanes::new());
         let readers: Vec<_> = (0..READERS)
             .map(|_| {
                 let lanes = Arc::clone(&lanes);
@@ -170,9 +167,9 @@ mod tests {
                     let mut ran = 0;
                     for request in 0..REQUESTS {
                         let entered = loop {
-                            match lanes.enter(&LaneKey::Node, request) {
+                            match lanes.enter(&LaneKey::Node, request, 2) {
                                 Ok(entered) => break entered,
-                                Err(_) => lanes.room(&LaneKey::Node).await,
+                                Err(_) => lanes.room(&LaneKey::Node, 2).await,
                             }
                         };
                         if entered.is_none() {

@@ -16,7 +16,9 @@ use crate::cluster::{
 use crate::error::{Code, Error};
 use crate::future::{BoxFuture, catch_panic};
 use crate::id::{Cid, Gid, Nid, RouteId, Seq};
+use crate::packet::Packet;
 use crate::route::RouteSpec;
+use crate::session::WINDOW;
 use crate::status::Status;
 
 pub(crate) struct NodeCore {
@@ -24,6 +26,8 @@ pub(crate) struct NodeCore {
     pub(super) nid: Nid,
     pub(super) name: String,
     pub(super) dispatch: Dispatch,
+    /// How many requests of one session of this process may wait.
+    pub(super) lane: usize,
     pub(super) lanes: Lanes<Delivery>,
     pub(super) router: Router,
     pub(super) presence: Presence,
@@ -38,8 +42,10 @@ impl NodeLink for NodeCore {
         let Some(this) = self.this.upgrade().filter(|_| !self.stop.is_cancelled()) else {
             return Err(Undelivered::Gone(delivery));
         };
-        let key = self.lane(&delivery.origin, delivery.cid);
-        let Some(delivery) = self.lanes.enter(&key, delivery).map_err(Undelivered::Full)? else {
+        let key = self.lane_of(&delivery.origin, delivery.cid);
+        // Gates of other processes cannot be kept waiting: they count what they have sent.
+        let room = if delivery.request.is_some() { self.lane } else { self.lane.max(WINDOW) };
+        let Some(delivery) = self.lanes.enter(&key, delivery, room).map_err(Undelivered::Full)? else {
             return Ok(());
         };
         // The first poll happens right here, on the reader's stack: most handlers never wait, and cost no task.
@@ -63,8 +69,19 @@ impl NodeLink for NodeCore {
             Dispatch::Serial => LaneKey::Node,
         };
         Box::pin(async move {
-            self.stop.run_until_cancelled(self.lanes.room(&key)).await;
+            self.stop.run_until_cancelled(self.lanes.room(&key, self.lane)).await;
         })
+    }
+
+    fn crowd_out(&self, delivery: Delivery) -> Option<Delivery> {
+        let Origin::Gate { gate, .. } = &delivery.origin else { return Some(delivery) };
+        if self.dispatch == Dispatch::Serial {
+            return Some(delivery);
+        }
+        let Packet { route, seq, .. } = delivery.packet;
+        let answer = Answer { gate: Arc::clone(gate), cid: delivery.cid, route, seq };
+        self.refuse(&answer, &Error::new(Code::TOO_MANY_REQUESTS, "too many requests wait"));
+        None
     }
 
     fn trigger(&self, _: SessionEvent) {}
@@ -88,7 +105,7 @@ impl NodeLink for NodeCore {
 }
 
 impl NodeCore {
-    fn lane(&self, origin: &Origin, cid: Cid) -> LaneKey {
+    fn lane_of(&self, origin: &Origin, cid: Cid) -> LaneKey {
         match (self.dispatch, origin) {
             (Dispatch::Serial, _) => LaneKey::Node,
             (Dispatch::PerSession, Origin::Gate { gid, .. }) => LaneKey::Session(gid.clone(), cid),

@@ -67,6 +67,23 @@ impl Format {
         self.seal(buf, route, seq)
     }
 
+    /// Appends what [`parse`](Self::parse) has read, in the sized dialect. A body of any length: it was accepted once.
+    pub(crate) fn put_sized(&self, packet: &Packet, buf: &mut Vec<u8>) {
+        let size = self.unit_head() + packet.body.len();
+        buf.reserve(SIZE + size);
+        match self.order() {
+            ByteOrder::Big => buf.put_u32(size as u32),
+            ByteOrder::Little => buf.put_u32_le(size as u32),
+        }
+        buf.put_u8(0);
+        let mut field = [0; 4];
+        for (value, width) in [(packet.route.0, self.route_bytes()), (packet.seq.0, self.seq_bytes())] {
+            self.write_signed(value, &mut field[..width]);
+            buf.put_slice(&field[..width]);
+        }
+        buf.put_slice(&packet.body);
+    }
+
     /// A sized frame as it goes out in `dialect`: itself, or without its size. Nothing is copied.
     pub fn in_dialect(&self, dialect: Dialect, sized: Bytes) -> Bytes {
         match dialect {

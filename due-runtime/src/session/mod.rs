@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use outbox::OutboxLimits;
 pub(crate) use outbox::{Outbox, Refused};
-pub(crate) use requests::Request;
 use requests::Requests;
+pub(crate) use requests::{Request, WINDOW};
 pub(crate) use table::{SessionTable, SessionTarget};
 
 use crate::id::{Cid, Nid, RouteId, Seq, Uid};
@@ -138,9 +138,9 @@ impl Session {
         self.requests.answer(route, seq)
     }
 
-    /// Marks the requests that are with this node now, and says whether there are any.
-    pub(crate) fn doom(&self, nid: &Nid) -> bool {
-        self.requests.doom(nid)
+    /// Marks the lost ones of the requests that are with this node now, and says whether there are any.
+    pub(crate) fn doom(&self, nid: &Nid, is_lost: impl Fn(RouteId, Seq) -> bool) -> bool {
+        self.requests.doom(nid, is_lost)
     }
 
     /// The marked requests that no answer came for; the caller answers them.

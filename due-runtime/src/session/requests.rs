@@ -99,11 +99,12 @@ impl Requests {
         self.answer(route, seq);
     }
 
-    /// Marks what is with this node now, and says whether that is anything.
-    pub(super) fn doom(&self, nid: &Nid) -> bool {
+    /// Marks what is lost of that which is with this node now, and says whether that is anything.
+    pub(super) fn doom(&self, nid: &Nid, is_lost: impl Fn(RouteId, Seq) -> bool) -> bool {
         let mut state = self.state.lock().unwrap();
         let mut any = false;
-        for away in state.away.iter_mut().filter(|away| away.nid == *nid && away.fate == Fate::Open) {
+        let lost = |away: &&mut Away| away.nid == *nid && away.fate == Fate::Open && is_lost(away.route, away.seq);
+        for away in state.away.iter_mut().filter(lost) {
             away.fate = Fate::Doomed;
             any = true;
         }
@@ -208,8 +209,8 @@ mod tests {
         requests.send(RouteId(1), Seq(1), &nid());
         requests.send(RouteId(1), Seq(2), &nid());
         requests.send(RouteId(1), Seq(0), &nid());
-        assert!(!requests.doom(&Nid::from("n2")));
-        assert!(requests.doom(&nid()));
+        assert!(!requests.doom(&Nid::from("n2"), |_, _| true));
+        assert!(requests.doom(&nid(), |_, seq| seq != Seq(3)));
         requests.send(RouteId(1), Seq(3), &nid());
         assert!(requests.answer(RouteId(1), Seq(1)), "it was on its way");
         assert_eq!(requests.fail_doomed(), [(RouteId(1), Seq(2)), (RouteId(1), Seq(0))]);

@@ -1,0 +1,358 @@
+//! One of the connections to another server: dials, writes what is queued, matches answers, dials again.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+
+use super::answer;
+use super::frame::{self, Frame, HEARTBEAT, op};
+use super::incoming::{Incoming, ReadError, Unit};
+use super::outgoing::{Outgoing, Refused};
+use super::pool::Shared;
+use super::request::{self, put_handshake};
+use crate::cluster::link::{Delivery, GateAnswer, LinkError, Missed};
+use crate::id::{Cid, Nid, RouteId, Seq};
+
+const HANDSHAKE: Duration = Duration::from_secs(3);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(10);
+/// A peer that has taken no byte for so long will take none: servers close after 20 s of silence as well.
+const STALL: Duration = Duration::from_secs(20);
+/// Failed dials after which what waits is given up.
+const ATTEMPTS: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long the other side may take to close as well.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+const CLOSED: &str = "the connection was closed";
+const UNUSED: &str = "the server has left the cluster";
+/// Stateful messages whose node may still turn out to be the wrong one.
+const HANDED: usize = 64 * 1024;
+
+pub(super) struct Connection {
+    shared: Arc<Shared>,
+    /// Keys are spread over the connections of a pool by their remainder.
+    index: usize,
+    pub(super) out: Outgoing,
+    calls: Mutex<HashMap<u64, Call>>,
+    handed: Mutex<BTreeMap<u64, Delivery>>,
+}
+
+struct Call {
+    opcode: u8,
+    answer: oneshot::Sender<Result<GateAnswer, LinkError>>,
+}
+
+/// A call that waits; dropping it forgets the call.
+pub(super) struct Waiting<'a> {
+    connection: &'a Connection,
+    seq: u64,
+    pub(super) answer: oneshot::Receiver<Result<GateAnswer, LinkError>>,
+}
+
+/// Why a connection ended.
+enum End {
+    Broken(String),
+    /// Nobody refers to the pool any more.
+    Unused,
+    /// What was queued is written.
+    Finished,
+}
+
+/// Both halves of a connection after its handshake.
+struct Halves {
+    incoming: Incoming<OwnedReadHalf>,
+    write: OwnedWriteHalf,
+}
+
+/// What a broken connection leaves for the next one.
+#[derive(Default)]
+struct Kept {
+    calls: HashSet<u64>,
+    messages: HashSet<(Cid, RouteId, Seq)>,
+}
+
+impl Connection {
+    pub(super) fn new(shared: Arc<Shared>, index: usize) -> Self {
+        let out = Outgoing::idle(shared.settings.queue_bytes);
+        Self { shared, index, out, calls: Mutex::default(), handed: Mutex::default() }
+    }
+
+    /// Dials, if nobody has asked for that yet.
+    pub(super) fn wake(self: &Arc<Self>) {
+        if self.out.wake() {
+            self.shared.tasks.spawn(Arc::clone(self).run());
+        }
+    }
+
+    pub(super) fn expect(&self, seq: u64, opcode: u8) -> Waiting<'_> {
+        let (sender, answer) = oneshot::channel();
+        self.calls.lock().unwrap().insert(seq, Call { opcode, answer: sender });
+        Waiting { connection: self, seq, answer }
+    }
+
+    /// Queues a message and remembers it until the node has said that it is the right one.
+    pub(super) fn hand_over(
+        &self,
+        seq: u64,
+        delivery: Delivery,
+        write: impl FnOnce(&mut Vec<u8>, &Delivery),
+    ) -> Result<(), (Refused, Delivery)> {
+        // The answer waits for the lock.
+        let mut handed = self.handed.lock().unwrap();
+        if let Err(refused) = self.out.append(|buf| write(buf, &delivery)) {
+            return Err((refused, delivery));
+        }
+        handed.insert(seq, delivery);
+        if handed.len() > HANDED {
+            handed.pop_first();
+        }
+        Ok(())
+    }
+
+    async fn run(self: Arc<Self>) {
+        let stop = self.shared.stop.clone();
+        if stop.run_until_cancelled(self.live()).await.is_none() {
+            self.out.close();
+            self.settle(CLOSED, &Kept::default());
+        }
+    }
+
+    async fn live(&self) {
+        while let Some(halves) = self.reach().await {
+            match self.converse(halves).await {
+                End::Broken(reason) => {
+                    tracing::warn!(to = %self.shared.target, reason, "a connection of the link has broken");
+                    let kept = self.out.cut(|queue| self.kept(queue));
+                    self.settle(&reason, &kept);
+                }
+                End::Unused => return,
+                End::Finished => {
+                    self.out.close();
+                    return self.settle(CLOSED, &Kept::default());
+                }
+            }
+        }
+    }
+
+    /// Dials until it succeeds. `None`: nobody waits for it any more.
+    async fn reach(&self) -> Option<Halves> {
+        let mut pause = FIRST_PAUSE;
+        for attempt in 1.. {
+            if self.out.is_done() {
+                self.out.close();
+                self.settle(CLOSED, &Kept::default());
+                return None;
+            }
+            match self.dial().await {
+                Ok(halves) => {
+                    if attempt > ATTEMPTS {
+                        tracing::info!(to = %self.shared.target, "reached again");
+                    }
+                    self.out.up();
+                    return Some(halves);
+                }
+                Err(error) if attempt == ATTEMPTS => {
+                    let addr = &self.shared.addr;
+                    tracing::warn!(to = %self.shared.target, addr, %error, "not reached; dialling goes on");
+                    self.out.down();
+                    self.settle(&error.to_string(), &Kept::default());
+                }
+                Err(error) => tracing::debug!(to = %self.shared.target, %error, "not reached"),
+            }
+            if !self.shared.is_used() && self.out.rest() {
+                self.settle(UNUSED, &Kept::default());
+                return None;
+            }
+            sleep(jittered(pause)).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        None
+    }
+
+    async fn dial(&self) -> Result<Halves, ReadError> {
+        let Shared { settings, addr, member, .. } = &*self.shared;
+        let stream = match timeout(settings.dial_timeout, TcpStream::connect(addr)).await {
+            Ok(stream) => stream?,
+            Err(_) => return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+        };
+        stream.set_nodelay(true)?;
+        let (read, mut write) = stream.into_split();
+        let mut incoming = Incoming::answers(read, settings.max_frame);
+        let greet = async {
+            let mut hello = Vec::new();
+            // Nothing else is asked before it is answered.
+            put_handshake(&mut hello, 1, member.kind, &member.id);
+            write.write_all(&hello).await?;
+            loop {
+                match incoming.next().await? {
+                    Some(Unit::Frame(frame)) if frame.seq == 1 => return Ok(()),
+                    Some(_) => {}
+                    None => return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()),
+                }
+            }
+        };
+        match timeout(HANDSHAKE, greet).await {
+            Ok(greeted) => greeted.map(|()| Halves { incoming, write }),
+            Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+        }
+    }
+
+    async fn converse(&self, Halves { mut incoming, mut write }: Halves) -> End {
+        let end = tokio::select! {
+            biased;
+            reason = self.read(&mut incoming) => End::Broken(reason),
+            written = write_all(&self.out, &mut write) => match written {
+                Ok(()) => End::Finished,
+                Err(error) => End::Broken(error.to_string()),
+            },
+            () = self.beat() => End::Unused,
+        };
+        if matches!(end, End::Unused) {
+            self.settle(UNUSED, &Kept::default());
+        }
+        if matches!(end, End::Finished | End::Unused) && write.shutdown().await.is_ok() {
+            // Closing a socket with unread bytes resets it, and what was written last may get lost.
+            let _ = timeout(LAST_ANSWERS, self.read(&mut incoming)).await;
+        }
+        end
+    }
+
+    async fn read(&self, incoming: &mut Incoming<OwnedReadHalf>) -> String {
+        loop {
+            tokio::task::coop::consume_budget().await;
+            match incoming.next().await {
+                Ok(Some(Unit::Frame(frame))) => self.answered(&frame),
+                Ok(Some(Unit::Heartbeat)) => {}
+                Ok(None) => return "the other side has closed it".to_owned(),
+                Err(error) => return error.to_string(),
+            }
+        }
+    }
+
+    fn answered(&self, frame: &Frame<'_>) {
+        if frame.op == op::DELIVER {
+            let handed = self.handed.lock().unwrap().remove(&frame.seq);
+            if let Some(delivery) = handed {
+                return self.received(delivery, frame);
+            }
+        }
+        let Some(call) = self.calls.lock().unwrap().remove(&frame.seq) else {
+            tracing::debug!(opcode = frame.op, seq = frame.seq, "an answer came too late");
+            return;
+        };
+        let answer = match answer::read(frame) {
+            Some(answer) if call.opcode == frame.op => answer,
+            _ => Err(LinkError::Failed("it gave an answer that makes no sense".to_owned())),
+        };
+        // Whoever asked may have gone just now.
+        let _ = call.answer.send(answer);
+    }
+
+    /// The node has queued the message, or says that the user is bound to another one.
+    fn received(&self, delivery: Delivery, frame: &Frame<'_>) {
+        let (Some(Err(_)), Some(misses)) = (answer::read(frame), delivery.misses.clone()) else { return };
+        let Some(nid) = self.shared.target.nid() else { return };
+        if misses.try_send(Missed { nid: nid.clone(), delivery }).is_err() {
+            tracing::warn!(%nid, "too many messages have missed their node; one is dropped");
+        }
+    }
+
+    /// Ends when the pool has had no user for a while.
+    async fn beat(&self) {
+        let mut ticks = interval_at(Instant::now() + HEARTBEAT_INTERVAL, HEARTBEAT_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut unused = 0;
+        loop {
+            ticks.tick().await;
+            unused = if self.shared.is_used() { 0 } else { unused + 1 };
+            if unused == 2 && self.out.rest() {
+                return;
+            }
+            // A full queue proves as well that this side lives.
+            let _ = self.out.append(|buf| buf.extend(HEARTBEAT));
+        }
+    }
+
+    /// Nothing more will be heard of what the connection has carried, except of what is kept.
+    fn settle(&self, reason: &str, kept: &Kept) {
+        let calls: Vec<Call> =
+            self.calls.lock().unwrap().extract_if(|seq, _| !kept.calls.contains(seq)).map(|(_, call)| call).collect();
+        for call in calls {
+            let _ = call.answer.send(Err(LinkError::Unreachable(reason.to_owned())));
+        }
+        self.handed.lock().unwrap().retain(|seq, _| kept.calls.contains(seq));
+        let losses = self.shared.member.losses.get().and_then(std::sync::Weak::upgrade);
+        if let (Some(losses), Some(nid)) = (losses, self.shared.target.nid()) {
+            let lost = |cid, route, seq| self.carries(cid) && !kept.messages.contains(&(cid, route, seq));
+            losses.lost(nid, &lost);
+        }
+    }
+
+    fn carries(&self, cid: Cid) -> bool {
+        self.shared.index_of(cid.0) == self.index
+    }
+
+    fn kept(&self, mut queue: &[u8]) -> Kept {
+        let mut kept = Kept::default();
+        while let Ok(Some(len)) = frame::measure(queue, usize::MAX) {
+            if let Some(frame) = frame::parse(&queue[..len]) {
+                kept.calls.insert(frame.seq);
+                if let Some(deliver) = request::deliver(&frame).ok().filter(|_| frame.op == op::DELIVER)
+                    && let Some((route, seq)) = self.shared.member.format.peek(deliver.packet)
+                {
+                    kept.messages.insert((deliver.cid, route, seq));
+                }
+            }
+            queue = &queue[len..];
+        }
+        kept
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.connection.calls.lock().unwrap().remove(&self.seq);
+    }
+}
+
+/// Writes what is queued, batch by batch, until nothing will come any more.
+pub(super) async fn write_all(out: &Outgoing, write: &mut (impl AsyncWrite + Unpin)) -> std::io::Result<()> {
+    let mut batch = Vec::new();
+    while out.take(&mut batch).await {
+        let mut rest = &batch[..];
+        while !rest.is_empty() {
+            let Ok(written) = timeout(STALL, write.write(rest)).await else {
+                return Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "the other side does not read"));
+            };
+            match written? {
+                0 => return Err(std::io::ErrorKind::WriteZero.into()),
+                written => rest = &rest[written..],
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Between half of it and all of it, so that those who lost one server do not come back all at once.
+fn jittered(pause: Duration) -> Duration {
+    // A fresh hasher is as random as anything that needs no crate.
+    let random = RandomState::new().hash_one(0) as u32;
+    pause / 2 + pause.mul_f64(f64::from(random) / f64::from(u32::MAX)) / 2
+}
+
+impl super::pool::Target {
+    /// Set if it is a node.
+    fn nid(&self) -> Option<&Nid> {
+        match self {
+            Self::Node(nid) => Some(nid),
+            Self::Gate(_) => None,
+        }
+    }
+}

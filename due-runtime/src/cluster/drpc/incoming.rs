@@ -1,0 +1,172 @@
+//! Frames out of a byte stream, many per read.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::timeout;
+
+use super::answer::PUBLISH_SIZE;
+use super::frame::{self, Frame, HEAD, Impossible, op};
+
+/// What one read takes at most unless a larger frame is on its way.
+const READ: usize = 32 * 1024;
+/// A buffer that has grown larger is not kept.
+const KEPT: usize = 4 * READ;
+/// How long the rest of an answer to a publish may take: a gate of due v2.5.8 forgets it when it is zero.
+const GRACE: Duration = Duration::from_millis(50);
+/// Head and code.
+const SHORT_ANSWER: usize = HEAD + 2;
+const TOTAL: usize = 8;
+
+pub(super) struct Incoming<R> {
+    read: R,
+    buf: BytesMut,
+    /// Bytes of `buf` that the caller has seen.
+    seen: usize,
+    /// Length of the frame that comes next, once it is there.
+    known: Option<usize>,
+    limit: usize,
+    answers: Answers,
+}
+
+/// Whether the frames are answers, which a Go gate may cut short.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answers {
+    No,
+    Yes,
+    /// One was taken for a short one; what comes next may be its rest.
+    OneShort,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReadError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Impossible(#[from] Impossible),
+}
+
+/// How much of a stream is its first frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Length {
+    Known(usize),
+    /// Of an answer without its rest, which may still come.
+    Short,
+    Unknown,
+}
+
+impl<R: AsyncRead + Unpin> Incoming<R> {
+    /// Frames of at most `limit` bytes after the size field.
+    pub(super) fn requests(read: R, limit: usize) -> Self {
+        Self { read, buf: BytesMut::new(), seen: 0, known: None, limit, answers: Answers::No }
+    }
+
+    pub(super) fn answers(read: R, limit: usize) -> Self {
+        Self { answers: Answers::Yes, ..Self::requests(read, limit) }
+    }
+
+    /// The next frame; `None` if the other side has closed between two.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub(super) async fn next(&mut self) -> Result<Option<Unit<'_>>, ReadError> {
+        if !self.ready().await? {
+            return Ok(None);
+        }
+        self.buffered()
+    }
+
+    /// Waits for a frame, which [`buffered`](Self::buffered) then gives; `false` if the other side has closed.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub(super) async fn ready(&mut self) -> Result<bool, ReadError> {
+        loop {
+            let read = match self.measure()? {
+                Length::Known(_) => return Ok(true),
+                Length::Unknown => self.fill().await?,
+                Length::Short => match timeout(GRACE, self.fill()).await {
+                    Ok(read) => read?,
+                    Err(_) => {
+                        self.known = Some(SHORT_ANSWER);
+                        self.answers = Answers::OneShort;
+                        return Ok(true);
+                    }
+                },
+            };
+            if read == 0 {
+                return match self.buf.is_empty() {
+                    true => Ok(false),
+                    false => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                };
+            }
+        }
+    }
+
+    /// The next frame of those that were read already.
+    pub(super) fn buffered(&mut self) -> Result<Option<Unit<'_>>, ReadError> {
+        let Length::Known(len) = self.measure()? else { return Ok(None) };
+        self.known = None;
+        self.seen = len;
+        Ok(Some(frame::parse(&self.buf[..len]).map_or(Unit::Heartbeat, Unit::Frame)))
+    }
+
+    fn measure(&mut self) -> Result<Length, Impossible> {
+        self.buf.advance(std::mem::take(&mut self.seen));
+        if let Some(len) = self.known {
+            return Ok(Length::Known(len));
+        }
+        let length = self.measure_first()?;
+        if let Length::Known(len) = length {
+            self.known = Some(len);
+        }
+        Ok(length)
+    }
+
+    fn measure_first(&mut self) -> Result<Length, Impossible> {
+        if self.answers == Answers::OneShort {
+            match self.buf.first_chunk() {
+                None => return Ok(Length::Unknown),
+                // No frame begins like this.
+                Some([0, 0, 0, 0]) if self.buf.len() < TOTAL => return Ok(Length::Unknown),
+                Some([0, 0, 0, 0]) => self.buf.advance(TOTAL),
+                Some(_) => {}
+            }
+            self.answers = Answers::Yes;
+        }
+        if self.answers == Answers::Yes && self.buf.len() >= SHORT_ANSWER && self.answers_publish() {
+            match self.buf[SHORT_ANSWER..].first_chunk() {
+                Some([0, 0, 0, 0]) => {}
+                Some(_) => return Ok(Length::Known(SHORT_ANSWER)),
+                None if self.buf[HEAD..SHORT_ANSWER] == [0, 0] => return Ok(Length::Short),
+                None => {
+                    self.answers = Answers::OneShort;
+                    return Ok(Length::Known(SHORT_ANSWER));
+                }
+            }
+        }
+        Ok(frame::measure(&self.buf, self.limit)?.map_or(Length::Unknown, Length::Known))
+    }
+
+    fn answers_publish(&self) -> bool {
+        self.buf.starts_with(&PUBLISH_SIZE.to_be_bytes())
+            && frame::parse(&self.buf[..HEAD]).is_some_and(|frame| frame.op == op::PUBLISH)
+    }
+
+    async fn fill(&mut self) -> io::Result<usize> {
+        if self.buf.is_empty() && self.buf.capacity() > KEPT {
+            self.buf = BytesMut::new();
+        }
+        // A peer that announces much and sends little costs little: the buffer doubles with what has come.
+        self.buf.reserve(READ);
+        self.read.read_buf(&mut self.buf).await
+    }
+}
+
+/// What follows a size field.
+pub(super) enum Unit<'a> {
+    Heartbeat,
+    Frame(Frame<'a>),
+}

@@ -1,0 +1,223 @@
+//! The link between processes: drpc of due v2.5.8 over TCP.
+
+mod address;
+mod answer;
+mod connection;
+mod frame;
+mod incoming;
+mod outgoing;
+mod pool;
+mod remote;
+mod request;
+mod serve;
+mod server;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use self::pool::{Lease, Pool, Target};
+use self::remote::{RemoteGate, RemoteNode};
+use self::server::Port;
+use super::link::{Attached, GateLink, Link, Member, NodeLink, Server};
+use super::memory::MemoryLink;
+use crate::future::BoxFuture;
+use crate::id::{Gid, Nid};
+use crate::registry::Kind;
+
+/// How long a server that leaves waits for others to read what it still has for them.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// The largest multicast has 8189 targets, and a packet.
+const SMALLEST_MAX_FRAME: usize = 128 * 1024;
+
+/// How gates, nodes and meshes of several processes talk to each other: drpc of due v2.5.8 over TCP, so that Go
+/// processes can be among them. Every gate and node listens on a port of its own and registers it as
+/// `drpc://host:port?is_secure=false`.
+///
+/// There is no encryption and no authentication on this wire: keep the ports within a private network.
+///
+/// ```
+/// use due::{Backends, TcpLink};
+///
+/// let backends = Backends::memory().link(TcpLink::new().addr("127.0.0.1:0"));
+/// ```
+#[must_use]
+pub struct TcpLink {
+    addr: String,
+    host: Option<String>,
+    settings: Arc<Settings>,
+    /// Servers of this process, unless they shall use TCP as well.
+    process: Option<MemoryLink>,
+    pools: Mutex<HashMap<Route, Arc<Pool>>>,
+}
+
+#[derive(Clone, Debug)]
+struct Settings {
+    connections: usize,
+    call_timeout: Duration,
+    dial_timeout: Duration,
+    queue_bytes: usize,
+    max_frame: usize,
+}
+
+/// From whom to whom.
+type Route = (Kind, Arc<str>, Target);
+
+impl Default for TcpLink {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TcpLink {
+    /// The defaults of due.
+    pub fn new() -> Self {
+        let settings = Settings {
+            connections: 5,
+            call_timeout: Duration::from_secs(3),
+            dial_timeout: Duration::from_secs(3),
+            queue_bytes: 8 * 1024 * 1024,
+            max_frame: 16 * 1024 * 1024,
+        };
+        Self {
+            addr: ":0".to_owned(),
+            host: None,
+            settings: Arc::new(settings),
+            process: Some(MemoryLink::default()),
+            pools: Mutex::default(),
+        }
+    }
+
+    /// Where each gate and node listens for the others, `host:port`. Default: `:0`, every interface and any free port.
+    ///
+    /// Others are told this host. If it is every interface, they are told a private IPv4 address of this machine, from
+    /// 192.168/16 if there is one.
+    pub fn addr(mut self, addr: impl Into<String>) -> Self {
+        self.addr = addr.into();
+        self
+    }
+
+    /// The host that others are told instead, where addresses are translated.
+    pub fn advertise(mut self, host: impl Into<String>) -> Self {
+        self.host = Some(host.into());
+        self
+    }
+
+    /// Connections to each other server; messages of one session always take the same one. Default: 5, at least 1.
+    pub fn connections(self, connections: usize) -> Self {
+        self.set(|settings| settings.connections = connections.max(1))
+    }
+
+    /// How long a call waits for its answer. Default: 3 s.
+    pub fn call_timeout(self, deadline: Duration) -> Self {
+        self.set(|settings| settings.call_timeout = deadline)
+    }
+
+    /// How long one attempt to connect may take. Default: 3 s.
+    ///
+    /// Three attempts are made before what waits for the connection is given up; then they go on, a second apart.
+    pub fn dial_timeout(self, deadline: Duration) -> Self {
+        self.set(|settings| settings.dial_timeout = deadline)
+    }
+
+    /// How much may wait for each connection, in bytes. Default: 8 MiB. Clients whose messages find no room are not
+    /// read; pushes that find none fail.
+    pub fn queue_bytes(self, bytes: usize) -> Self {
+        self.set(|settings| settings.queue_bytes = bytes)
+    }
+
+    /// Longest frame that is accepted from another server, in bytes after its size field. Default: 16 MiB, at least
+    /// 128 KiB.
+    pub fn max_frame(self, bytes: usize) -> Self {
+        self.set(|settings| settings.max_frame = bytes.max(SMALLEST_MAX_FRAME))
+    }
+
+    /// Whether servers of the same process call each other's functions instead. Default: yes. They listen either way.
+    pub fn in_process(mut self, on: bool) -> Self {
+        self.process = on.then(MemoryLink::default);
+        self
+    }
+
+    fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(Arc::make_mut(&mut self.settings));
+        self
+    }
+
+    fn lease(&self, member: &Member, target: Target, endpoint: &str) -> Option<Lease> {
+        let addr = address::parse(endpoint)?;
+        let mut pools = self.pools.lock().unwrap();
+        pools.retain(|_, pool| pool.is_needed());
+        let route = (member.kind, Arc::clone(&member.id), target.clone());
+        if let Some(pool) = pools.get(&route) {
+            if pool.shared.addr == addr {
+                return Some(Lease::new(pool));
+            }
+            // One id, one server: the one at the old address is gone.
+            pool.abandon();
+        }
+        let pool = Pool::new(&self.settings, member, target, addr);
+        let lease = Lease::new(&pool);
+        pools.insert(route, pool);
+        Some(lease)
+    }
+}
+
+impl Link for TcpLink {
+    fn attach<'a>(&'a self, member: &'a Member, server: Server) -> BoxFuture<'a, io::Result<Attached>> {
+        Box::pin(async move {
+            let listener = TcpListener::bind(address::listen_on(&self.addr)).await?;
+            let local = listener.local_addr()?;
+            let host = self.host.clone().unwrap_or_else(|| address::host_of(local).to_string());
+            if let Some(process) = &self.process {
+                process.attach(member, server.clone()).await?;
+            }
+            let port = Port::open(listener, server, &member.format, self.settings.max_frame);
+            Ok(Attached { endpoint: address::endpoint(&host, local.port()), door: Some(Box::new(port)) })
+        })
+    }
+
+    fn gate(&self, member: &Member, gid: &Gid, endpoint: &str) -> Option<Arc<dyn GateLink>> {
+        if let Some(gate) = self.process.as_ref().and_then(|process| process.gate(member, gid, endpoint)) {
+            return Some(gate);
+        }
+        Some(Arc::new(RemoteGate(self.lease(member, Target::Gate(gid.clone()), endpoint)?)))
+    }
+
+    fn node(&self, member: &Member, nid: &Nid, endpoint: &str) -> Option<Arc<dyn NodeLink>> {
+        if let Some(node) = self.process.as_ref().and_then(|process| process.node(member, nid, endpoint)) {
+            return Some(node);
+        }
+        Some(Arc::new(RemoteNode(self.lease(member, Target::Node(nid.clone()), endpoint)?)))
+    }
+
+    fn leave<'a>(&'a self, member: &'a Member) -> BoxFuture<'a, ()> {
+        let mut own = Vec::new();
+        self.pools.lock().unwrap().retain(|(kind, id, _), pool| {
+            let is_own = (*kind, id) == (member.kind, &member.id);
+            if is_own {
+                own.push(Arc::clone(pool));
+            }
+            !is_own
+        });
+        Box::pin(async move {
+            let leaves = own.into_iter().map(|pool| async move { pool.leave(LAST_WORDS).await });
+            leaves.collect::<JoinSet<()>>().join_all().await;
+        })
+    }
+}
+
+impl fmt::Debug for TcpLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpLink")
+            .field("addr", &self.addr)
+            .field("host", &self.host)
+            .field("settings", &self.settings)
+            .field("in_process", &self.process.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,206 @@
+//! What waits to be written to one connection: frames one after another in one buffer, so that a batch is one write.
+
+use std::sync::Mutex;
+
+use tokio::sync::Notify;
+
+pub(super) struct Outgoing {
+    state: Mutex<State>,
+    /// Bytes that may wait.
+    limit: usize,
+    /// Wakes the writer: there is something to write, or the phase has changed.
+    filled: Notify,
+    /// Wakes who waits for room.
+    emptied: Notify,
+}
+
+struct State {
+    queue: Vec<u8>,
+    /// Bytes that the writer has and has not confirmed.
+    taken: usize,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    /// Nobody writes; the first use changes that.
+    Idle,
+    Open,
+    /// The other side cannot be reached.
+    Down,
+    /// Takes nothing more; what is queued is still written.
+    Finishing,
+    Closed,
+}
+
+/// Why nothing was queued.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Refused {
+    /// Somebody has to connect first.
+    Idle,
+    Full,
+    Down,
+    Closed,
+}
+
+/// A buffer that has grown larger is not kept.
+const KEPT: usize = 64 * 1024;
+
+impl Outgoing {
+    pub(super) fn idle(limit: usize) -> Self {
+        Self::new(limit, Phase::Idle)
+    }
+
+    pub(super) fn open(limit: usize) -> Self {
+        Self::new(limit, Phase::Open)
+    }
+
+    fn new(limit: usize, phase: Phase) -> Self {
+        let state = State { queue: Vec::new(), taken: 0, phase };
+        Self { state: Mutex::new(state), limit, filled: Notify::new(), emptied: Notify::new() }
+    }
+
+    /// Appends what `write` writes, all or nothing; never waits.
+    pub(super) fn append(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Refused> {
+        let mut state = self.state.lock().unwrap();
+        match state.phase {
+            Phase::Open => {}
+            Phase::Idle => return Err(Refused::Idle),
+            Phase::Down => return Err(Refused::Down),
+            Phase::Finishing | Phase::Closed => return Err(Refused::Closed),
+        }
+        let before = state.queue.len();
+        write(&mut state.queue);
+        // A frame larger than the whole limit still fits an empty queue.
+        let others = before + state.taken;
+        if others > 0 && state.queue.len() + state.taken > self.limit {
+            state.queue.truncate(before);
+            return Err(Refused::Full);
+        }
+        drop(state);
+        if before == 0 {
+            self.filled.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Moves everything queued into `batch` and counts what was taken before as written. `false` says that nothing will
+    /// ever come again.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub(super) async fn take(&self, batch: &mut Vec<u8>) -> bool {
+        batch.clear();
+        if batch.capacity() > KEPT {
+            *batch = Vec::new();
+        }
+        loop {
+            {
+                let mut state = self.state.lock().unwrap();
+                if std::mem::take(&mut state.taken) > 0 && !self.is_crowded(&state) {
+                    self.emptied.notify_waiters();
+                }
+                match state.phase {
+                    Phase::Open | Phase::Finishing if !state.queue.is_empty() => {
+                        std::mem::swap(&mut state.queue, batch);
+                        state.taken = batch.len();
+                        return true;
+                    }
+                    Phase::Finishing | Phase::Closed => return false,
+                    Phase::Idle | Phase::Open | Phase::Down => {}
+                }
+            }
+            self.filled.notified().await;
+            // Whoever else is ready to run may have something to add to this write.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until there is room, or no use in waiting.
+    pub(super) async fn room(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            {
+                let state = self.state.lock().unwrap();
+                if state.phase != Phase::Open || !self.is_crowded(&state) {
+                    return;
+                }
+            }
+            emptied.await;
+        }
+    }
+
+    fn is_crowded(&self, state: &State) -> bool {
+        state.queue.len() + state.taken > self.limit / 2
+    }
+
+    /// The connection of the last batch has ended: what the writer had may be lost. What is still queued is shown to
+    /// `keep`.
+    pub(super) fn cut<T>(&self, keep: impl FnOnce(&[u8]) -> T) -> T {
+        let mut state = self.state.lock().unwrap();
+        state.taken = 0;
+        keep(&state.queue)
+    }
+
+    /// Begins to take frames. `false`: it does already, or never will.
+    pub(super) fn wake(&self) -> bool {
+        let mut state = self.state.lock().unwrap();
+        let idle = state.phase == Phase::Idle;
+        if idle {
+            state.phase = Phase::Open;
+        }
+        idle
+    }
+
+    /// Takes frames again.
+    pub(super) fn up(&self) {
+        self.enter(Phase::Open, |phase| phase == Phase::Down);
+    }
+
+    /// Forgets what is queued and refuses more.
+    pub(super) fn down(&self) {
+        self.enter(Phase::Down, |phase| phase == Phase::Open);
+    }
+
+    /// Back to the beginning, unless something waits.
+    pub(super) fn rest(&self) -> bool {
+        let mut state = self.state.lock().unwrap();
+        let rests = matches!(state.phase, Phase::Open | Phase::Down) && state.queue.is_empty() && state.taken == 0;
+        if rests {
+            *state = State { queue: Vec::new(), taken: 0, phase: Phase::Idle };
+        }
+        rests
+    }
+
+    /// Takes nothing more; the writer sends what is queued and ends.
+    pub(super) fn finish(&self) {
+        self.enter(Phase::Finishing, |phase| phase == Phase::Open);
+        self.enter(Phase::Closed, |phase| matches!(phase, Phase::Idle | Phase::Down));
+    }
+
+    /// Takes nothing more and forgets what is queued.
+    pub(super) fn close(&self) {
+        self.enter(Phase::Closed, |phase| phase != Phase::Closed);
+    }
+
+    /// Nothing is left to write, and nothing will come.
+    pub(super) fn is_done(&self) -> bool {
+        let state = self.state.lock().unwrap();
+        state.phase == Phase::Closed || (state.phase == Phase::Finishing && state.queue.is_empty())
+    }
+
+    fn enter(&self, phase: Phase, from: impl Fn(Phase) -> bool) {
+        let mut state = self.state.lock().unwrap();
+        if !from(state.phase) {
+            return;
+        }
+        state.phase = phase;
+        if matches!(phase, Phase::Down | Phase::Closed) {
+            state.queue = Vec::new();
+            state.taken = 0;
+        }
+        drop(state);
+        self.filled.notify_one();
+        self.emptied.notify_waiters();
+    }
+}

@@ -1,0 +1,182 @@
+//! The connections of one member to one other server.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Settings;
+use super::connection::Connection;
+use super::outgoing::Refused;
+use crate::cluster::link::{GateAnswer, LinkError, Member};
+use crate::id::{Gid, Nid};
+
+/// Who is called.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Target {
+    Gate(Gid),
+    Node(Nid),
+}
+
+pub(super) struct Pool {
+    pub(super) shared: Arc<Shared>,
+    connections: Box<[Arc<Connection>]>,
+    /// Counts the sends that no key ties to a connection.
+    turn: AtomicUsize,
+}
+
+/// What the connections of a pool have in common.
+pub(super) struct Shared {
+    pub(super) settings: Arc<Settings>,
+    pub(super) member: Member,
+    pub(super) target: Target,
+    /// `host:port`
+    pub(super) addr: String,
+    seq: AtomicU64,
+    users: AtomicUsize,
+    pub(super) tasks: TaskTracker,
+    /// Ends every connection at once.
+    pub(super) stop: CancellationToken,
+}
+
+/// Whoever may send holds one: a pool without users hangs up.
+pub(super) struct Lease(pub(super) Arc<Pool>);
+
+impl Pool {
+    pub(super) fn new(settings: &Arc<Settings>, member: &Member, target: Target, addr: &str) -> Arc<Self> {
+        let shared = Arc::new(Shared {
+            settings: Arc::clone(settings),
+            member: member.clone(),
+            target,
+            addr: addr.to_owned(),
+            seq: AtomicU64::new(0),
+            users: AtomicUsize::new(0),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        });
+        let connections =
+            (0..settings.connections).map(|index| Arc::new(Connection::new(Arc::clone(&shared), index))).collect();
+        Arc::new(Self { shared, connections, turn: AtomicUsize::new(0) })
+    }
+
+    pub(super) fn next_seq(&self) -> u64 {
+        self.shared.seq.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The connection that carries everything with this key.
+    pub(super) fn keyed(&self, key: i64) -> &Connection {
+        &self.connections[self.shared.index_of(key)]
+    }
+
+    fn next(&self) -> &Connection {
+        &self.connections[self.turn.fetch_add(1, Ordering::Relaxed) % self.connections.len()]
+    }
+
+    /// Tries, and once more if nobody had dialled yet.
+    pub(super) fn send<T>(&self, mut attempt: impl FnMut() -> Result<T, Refused>) -> Result<T, Refused> {
+        match attempt() {
+            Err(Refused::Idle) => {
+                self.wake();
+                attempt()
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// All connections are dialled together.
+    pub(super) fn wake(&self) {
+        self.connections.iter().for_each(Connection::wake);
+    }
+
+    /// One request and its answer, within the call timeout. `key`: what has to keep its order.
+    pub(super) async fn call(
+        &self,
+        key: Option<i64>,
+        opcode: u8,
+        write: impl Fn(&mut Vec<u8>, u64),
+    ) -> Result<GateAnswer, LinkError> {
+        let deadline = Instant::now() + self.shared.settings.call_timeout;
+        let connection = key.map_or_else(|| self.next(), |key| self.keyed(key));
+        let seq = self.next_seq();
+        let mut waiting = connection.expect(seq, opcode);
+        loop {
+            match self.send(|| connection.out.append(|buf| write(buf, seq))) {
+                Ok(()) => break,
+                Err(Refused::Full) => {
+                    timeout_at(deadline, connection.out.room()).await.map_err(|_| LinkError::Timeout)?;
+                }
+                Err(refused) => return Err(refused.into()),
+            }
+        }
+        match timeout_at(deadline, &mut waiting.answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(LinkError::Unreachable("the connection was closed".to_owned())),
+            Err(_) => Err(LinkError::Timeout),
+        }
+    }
+
+    /// Writes what is queued, as far as the other side reads it in time, and hangs up.
+    pub(super) async fn leave(&self, deadline: Duration) {
+        self.connections.iter().for_each(|connection| connection.out.finish());
+        self.shared.tasks.close();
+        let _ = timeout(deadline, self.shared.tasks.wait()).await;
+        self.abandon();
+    }
+
+    /// The server is known not to be there any more.
+    pub(super) fn abandon(&self) {
+        self.connections.iter().for_each(|connection| connection.out.close());
+        self.shared.stop.cancel();
+    }
+
+    /// Whether anybody may send, or a connection is still up.
+    pub(super) fn is_needed(&self) -> bool {
+        self.shared.is_used() || !self.shared.tasks.is_empty()
+    }
+}
+
+impl Shared {
+    pub(super) fn index_of(&self, key: i64) -> usize {
+        key.rem_euclid(self.settings.connections as i64) as usize
+    }
+
+    pub(super) fn is_used(&self) -> bool {
+        self.users.load(Ordering::Acquire) > 0
+    }
+}
+
+impl Lease {
+    pub(super) fn new(pool: &Arc<Pool>) -> Self {
+        pool.shared.users.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(pool))
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.0.shared.users.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl From<Refused> for LinkError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Full => Self::Backlogged,
+            Refused::Idle | Refused::Closed => Self::Unreachable("this server has left the cluster".to_owned()),
+            Refused::Down => Self::Unreachable("the connection is down".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gate(gid) => write!(f, "gate {gid}"),
+            Self::Node(nid) => write!(f, "node {nid}"),
+        }
+    }
+}

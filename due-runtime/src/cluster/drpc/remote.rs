@@ -1,0 +1,192 @@
+//! Gates and nodes of other processes.
+
+use bytes::Bytes;
+
+use super::frame::op;
+use super::outgoing::Refused;
+use super::pool::{Lease, Pool};
+use super::request::{Trigger, put_deliver, put_gate_op, put_push, put_set_state, put_state_op, put_trigger};
+use crate::cluster::link::{
+    Delivery, GateAnswer, GateLink, GateOp, LinkError, NodeAnswer, NodeLink, NodeOp, Origin, SessionEvent, Undelivered,
+};
+use crate::future::BoxFuture;
+use crate::id::{Cid, Gid};
+use crate::session::SessionTarget;
+
+/// Gates of due v2.5.8 misread more targets in one frame.
+const TARGETS: usize = 8189;
+/// What is sent between nodes is of no session.
+const BETWEEN_NODES: i64 = 0;
+
+pub(super) struct RemoteGate(pub(super) Lease);
+
+pub(super) struct RemoteNode(pub(super) Lease);
+
+impl GateLink for RemoteGate {
+    fn push(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError> {
+        let pool = &self.0.0;
+        let connection = pool.keyed(cid.0);
+        Ok(pool.send(|| connection.out.append(|buf| put_push(buf, cid, &packet)))?)
+    }
+
+    fn call(&self, op: GateOp) -> BoxFuture<'_, Result<GateAnswer, LinkError>> {
+        Box::pin(async move {
+            match op {
+                GateOp::Subscribe { ref targets, .. } | GateOp::Unsubscribe { ref targets, .. } => {
+                    // Gates skip sessions that are not there, and say nothing of it.
+                    let only = match targets[..] {
+                        [only] => Some(only),
+                        _ => None,
+                    };
+                    let (answer, online) = tokio::join!(self.ask(&op), self.is_online(only));
+                    if online? { answer } else { answer.and(Err(LinkError::NoSession)) }
+                }
+                GateOp::Multicast { targets, packet, then } if targets.len() > TARGETS => {
+                    let mut sum = 0;
+                    for targets in targets.chunks(TARGETS) {
+                        let op = GateOp::Multicast { targets: targets.into(), packet: packet.clone(), then };
+                        if let GateAnswer::Total(total) = self.ask(&op).await? {
+                            sum += total;
+                        }
+                    }
+                    Ok(GateAnswer::Total(sum))
+                }
+                op => self.ask(&op).await,
+            }
+        })
+    }
+}
+
+impl RemoteGate {
+    async fn ask(&self, op: &GateOp) -> Result<GateAnswer, LinkError> {
+        if let GateOp::Subscribe { targets, .. } | GateOp::Unsubscribe { targets, .. } = op
+            && targets.len() > TARGETS
+        {
+            return Err(LinkError::Failed(format!("{} targets in one request", targets.len())));
+        }
+        let pool: &Pool = &self.0.0;
+        pool.call(key(op), opcode(op), |buf, seq| put_gate_op(buf, seq, op)).await
+    }
+
+    async fn is_online(&self, target: Option<SessionTarget>) -> Result<bool, LinkError> {
+        let Some(target) = target else { return Ok(true) };
+        Ok(self.ask(&GateOp::IsOnline(target)).await? == GateAnswer::Online(true))
+    }
+}
+
+impl NodeLink for RemoteNode {
+    fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered> {
+        let pool: &Pool = &self.0.0;
+        let connection = pool.keyed(key_of(&delivery));
+        let outcome = match delivery.misses {
+            None => {
+                let sent = pool.send(|| connection.out.append(|buf| self.put(buf, 0, &delivery)));
+                sent.map_err(|refused| (refused, delivery))
+            }
+            Some(_) => {
+                let seq = pool.next_seq();
+                let put = |buf: &mut Vec<u8>, delivery: &Delivery| self.put(buf, seq, delivery);
+                match connection.hand_over(seq, delivery, put) {
+                    Err((Refused::Idle, delivery)) => {
+                        pool.wake();
+                        connection.hand_over(seq, delivery, put)
+                    }
+                    outcome => outcome,
+                }
+            }
+        };
+        outcome.map_err(|(refused, delivery)| match refused {
+            Refused::Full => Undelivered::Full(delivery),
+            Refused::Idle | Refused::Down | Refused::Closed => Undelivered::Gone(delivery),
+        })
+    }
+
+    fn room(&self, _: &Gid, cid: Cid) -> BoxFuture<'_, ()> {
+        Box::pin(self.0.0.keyed(cid.0).out.room())
+    }
+
+    fn trigger(&self, event: SessionEvent) {
+        let pool: &Pool = &self.0.0;
+        let SessionEvent { event, cid, uid, .. } = event;
+        let connection = pool.keyed(cid.0);
+        let trigger = Trigger { event, cid, uid };
+        if let Err(refused) = pool.send(|| connection.out.append(|buf| put_trigger(buf, 0, &trigger))) {
+            tracing::debug!(node = %pool.shared.target, %cid, ?event, ?refused, "an event was not told");
+        }
+    }
+
+    fn call(&self, op: NodeOp) -> BoxFuture<'_, Result<NodeAnswer, LinkError>> {
+        Box::pin(async move {
+            let pool: &Pool = &self.0.0;
+            let answer = match op {
+                NodeOp::Deliver(delivery) => {
+                    let route = delivery.packet.route;
+                    if !pool.shared.member.format.fits(route) {
+                        return Err(LinkError::Failed(format!("route {route} does not fit the packet")));
+                    }
+                    let key = key_of(&delivery);
+                    pool.call(Some(key), op::DELIVER, |buf, seq| self.put(buf, seq, &delivery)).await
+                }
+                NodeOp::State => pool.call(None, op::STATE, put_state_op).await,
+                NodeOp::SetState(state) => {
+                    pool.call(None, op::SET_STATE, |buf, seq| put_set_state(buf, seq, state)).await
+                }
+            };
+            match answer? {
+                GateAnswer::State(state) => Ok(NodeAnswer::State(state)),
+                _ => Ok(NodeAnswer::Done),
+            }
+        })
+    }
+
+    fn is_remote(&self) -> bool {
+        true
+    }
+}
+
+impl RemoteNode {
+    fn put(&self, buf: &mut Vec<u8>, seq: u64, delivery: &Delivery) {
+        put_deliver(buf, seq, delivery.cid, delivery.uid, &self.0.0.shared.member.format, &delivery.packet);
+    }
+}
+
+fn key_of(delivery: &Delivery) -> i64 {
+    match delivery.origin {
+        Origin::Gate { .. } => delivery.cid.0,
+        Origin::Node { .. } => BETWEEN_NODES,
+    }
+}
+
+/// What is asked for one session keeps its order with what is pushed to it.
+fn key(op: &GateOp) -> Option<i64> {
+    let target = match op {
+        GateOp::Bind { cid, .. } => return Some(cid.0),
+        GateOp::Push { target, .. } | GateOp::Disconnect { target, .. } => target,
+        GateOp::Subscribe { targets, .. } | GateOp::Unsubscribe { targets, .. } => targets.first()?,
+        GateOp::IsOnline(target) => target,
+        _ => return None,
+    };
+    Some(match target {
+        SessionTarget::Session(cid) => cid.0,
+        SessionTarget::User(uid) => uid.0,
+    })
+}
+
+fn opcode(op: &GateOp) -> u8 {
+    match op {
+        GateOp::Bind { .. } => op::BIND,
+        GateOp::Unbind { .. } => op::UNBIND,
+        GateOp::Ip(_) => op::IP,
+        GateOp::Stat(_) => op::STAT,
+        GateOp::IsOnline(_) => op::IS_ONLINE,
+        GateOp::Disconnect { .. } => op::DISCONNECT,
+        GateOp::Push { .. } => op::PUSH,
+        GateOp::Multicast { .. } => op::MULTICAST,
+        GateOp::Broadcast { .. } => op::BROADCAST,
+        GateOp::Publish { .. } => op::PUBLISH,
+        GateOp::Subscribe { .. } => op::SUBSCRIBE,
+        GateOp::Unsubscribe { .. } => op::UNSUBSCRIBE,
+        GateOp::State => op::STATE,
+        GateOp::SetState(_) => op::SET_STATE,
+    }
+}

@@ -1,0 +1,389 @@
+//! One connection of another server, from its first request to its last answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+
+use super::answer;
+use super::connection::write_all;
+use super::frame::{Frame, op};
+use super::incoming::{Incoming, Unit};
+use super::outgoing::Outgoing;
+use super::request::{self, Bad, Handshake};
+use super::server::Shared;
+use crate::cluster::Cluster;
+use crate::cluster::link::{
+    Delivery, GateAnswer, GateLink, GateOp, LinkError, NodeAnswer, NodeLink, NodeOp, Origin, Server, SessionEvent,
+    Then, Undelivered,
+};
+use crate::future::BoxFuture;
+use crate::id::{Gid, Nid};
+use crate::packet::{Frame as ClientFrame, Packet};
+use crate::registry::Kind;
+use crate::session::SessionTarget;
+
+/// Who has sent nothing in two of these is gone.
+const SILENCE: Duration = Duration::from_secs(10);
+/// Bytes of answers that may wait for a server that does not read them.
+const ANSWERS: usize = 1024 * 1024;
+/// How long they may keep this side from reading.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a request may hold up those behind it. A login waits for the locator; by then its session has its user, so
+/// that what follows finds it.
+const IN_ORDER: Duration = Duration::from_millis(50);
+/// Requests of one connection that take longer.
+const LATE: u32 = 256;
+/// How long the other side may take to close as well.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Time to ask the registry who calls.
+const LOOK_UP: Duration = Duration::from_secs(1);
+
+type Answer = Result<GateAnswer, LinkError>;
+
+pub(super) struct Connection {
+    shared: Arc<Shared>,
+    answers: Arc<Outgoing>,
+    late: Arc<Semaphore>,
+    /// The peer has sent a frame since the last look.
+    heard: AtomicBool,
+    /// Its requests are at work, so nothing can be heard.
+    held_up: AtomicBool,
+}
+
+/// Who calls, as far as is known.
+#[derive(Default)]
+enum Caller {
+    #[default]
+    Unknown,
+    Gate(Gid, Known<dyn GateLink>),
+    Node(Nid, Known<dyn NodeLink>),
+}
+
+/// The way back. Other servers may call before the registry has told of them.
+struct Known<L: ?Sized> {
+    link: Option<Arc<L>>,
+    asked: Instant,
+}
+
+impl Connection {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            answers: Arc::new(Outgoing::open(ANSWERS)),
+            late: Arc::new(Semaphore::new(LATE as usize)),
+            heard: AtomicBool::new(false),
+            held_up: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) async fn run(self, stream: TcpStream) {
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let (read, mut write) = stream.into_split();
+        let mut incoming = Incoming::requests(read, self.shared.max_frame);
+        let talk = async {
+            let read = async {
+                self.read(&mut incoming).await;
+                // All permits are back when all late answers are there.
+                let _ = timeout(PATIENCE, self.late.acquire_many(LATE)).await;
+                self.answers.finish();
+            };
+            let write = async {
+                let written = write_all(&self.answers, &mut write).await;
+                self.answers.close();
+                written
+            };
+            let (read, mut write) = (std::pin::pin!(read), std::pin::pin!(write));
+            tokio::select! {
+                biased;
+                () = read => write.await,
+                // Ends before reading does if the answers are not read.
+                written = &mut write => written,
+            }
+        };
+        let ended = tokio::select! {
+            biased;
+            () = self.shared.cut.cancelled() => return,
+            () = self.silence() => {
+                tracing::debug!("another server was silent for too long");
+                return;
+            }
+            written = talk => written,
+        };
+        match ended {
+            Ok(()) if write.shutdown().await.is_ok() => {
+                // Closing a socket with unread bytes resets it, and the last answers may get lost.
+                let rest = async { while let Ok(Some(_)) = incoming.next().await {} };
+                let _ = timeout(LAST_WORDS, rest).await;
+            }
+            Ok(()) => {}
+            Err(error) => tracing::debug!(%error, "answers to another server are lost"),
+        }
+    }
+
+    async fn read(&self, incoming: &mut Incoming<OwnedReadHalf>) {
+        let mut caller = Caller::default();
+        loop {
+            if timeout(PATIENCE, self.answers.room()).await.is_err() {
+                tracing::warn!("another server does not read its answers; it is cut");
+                return self.answers.close();
+            }
+            let ready = tokio::select! {
+                biased;
+                () = self.shared.finish.cancelled() => return,
+                ready = incoming.ready() => ready,
+            };
+            self.held_up.store(true, Ordering::Relaxed);
+            let taken = match ready {
+                Ok(true) => self.take(incoming, &mut caller).await,
+                Ok(false) => return,
+                Err(error) => Err(error),
+            };
+            self.held_up.store(false, Ordering::Relaxed);
+            self.heard.store(true, Ordering::Relaxed);
+            if let Err(error) = taken {
+                tracing::warn!(%error, "another server makes no sense; its connection is closed");
+                return;
+            }
+        }
+    }
+
+    /// Handles what was read, in order.
+    async fn take(
+        &self,
+        incoming: &mut Incoming<OwnedReadHalf>,
+        caller: &mut Caller,
+    ) -> Result<(), super::incoming::ReadError> {
+        while let Some(unit) = incoming.buffered()? {
+            // Requests out of the buffer cost no socket call: give others of this thread their turn.
+            tokio::task::coop::consume_budget().await;
+            let Unit::Frame(frame) = unit else { continue };
+            let handled = match &self.shared.server {
+                _ if frame.op == op::HANDSHAKE => self.greet(&frame, caller).await,
+                Server::Gate(gate) => self.at_gate(gate, &frame).await,
+                Server::Node(node, cluster) => self.at_node(node, cluster, &frame, caller).await,
+            };
+            match handled {
+                Ok(()) => {}
+                Err(Bad::Opcode) => tracing::debug!(opcode = frame.op, "not served here"),
+                Err(Bad::Length) => {
+                    tracing::warn!(opcode = frame.op, bytes = frame.payload.len(), "a payload of a wrong length");
+                }
+                Err(Bad::Value) => self.answer(&frame, &Err(LinkError::Failed("invalid argument".to_owned()))),
+            }
+        }
+        Ok(())
+    }
+
+    async fn greet(&self, frame: &Frame<'_>, caller: &mut Caller) -> Result<(), Bad> {
+        let Handshake { kind, id } = request::handshake(frame)?;
+        let asked = Instant::now();
+        *caller = match (kind, &self.shared.server) {
+            (Some(Kind::Gate), Server::Node(_, cluster)) => {
+                let gid = Gid::from(id);
+                let link = known(cluster, || cluster.gate(&gid).ok()).await;
+                Caller::Gate(gid, Known { link, asked })
+            }
+            (Some(Kind::Node), Server::Node(_, cluster)) => {
+                let nid = Nid::from(id);
+                let link = known(cluster, || cluster.node(&nid).ok()).await;
+                Caller::Node(nid, Known { link, asked })
+            }
+            _ => Caller::Unknown,
+        };
+        // Asked for or not.
+        let _ = self.answers.append(|buf| answer::put(buf, frame.op, frame.seq, &Ok(GateAnswer::Done)));
+        Ok(())
+    }
+
+    async fn at_gate(&self, gate: &Arc<dyn GateLink>, frame: &Frame<'_>) -> Result<(), Bad> {
+        let op = request::gate_op(frame)?;
+        let op = match op {
+            GateOp::Push { target: SessionTarget::Session(cid), packet, then: Then::Stay } => {
+                let pushed = gate.push(cid, packet).map(|()| GateAnswer::Done);
+                self.answer(frame, &pushed);
+                return Ok(());
+            }
+            op => op,
+        };
+        let skips_absent = matches!(op, GateOp::Subscribe { .. } | GateOp::Unsubscribe { .. });
+        let gate = Arc::clone(gate);
+        let call = Box::pin(async move {
+            match gate.call(op).await {
+                Err(LinkError::NoSession) if skips_absent => Ok(GateAnswer::Done),
+                answer => answer,
+            }
+        });
+        self.answer_when_done(frame, call).await;
+        Ok(())
+    }
+
+    async fn at_node(
+        &self,
+        node: &Arc<dyn NodeLink>,
+        cluster: &Cluster,
+        frame: &Frame<'_>,
+        caller: &mut Caller,
+    ) -> Result<(), Bad> {
+        let op = match frame.op {
+            op::TRIGGER => {
+                let request::Trigger { event, cid, uid } = request::trigger(frame)?;
+                let Caller::Gate(gid, known) = caller else { return refused(frame) };
+                if let Some(gate) = known.find(cluster, || cluster.gate(gid).ok()).await {
+                    node.trigger(SessionEvent { event, gid: gid.clone(), gate, cid, uid });
+                }
+                self.answer(frame, &Ok(GateAnswer::Done));
+                return Ok(());
+            }
+            op::DELIVER => {
+                let request::Deliver { cid, uid, packet } = request::deliver(frame)?;
+                let origin = match caller {
+                    Caller::Unknown => return refused(frame),
+                    Caller::Gate(gid, known) => {
+                        let gate = known.find(cluster, || cluster.gate(gid).ok()).await;
+                        gate.map(|gate| Origin::Gate { gid: gid.clone(), gate })
+                    }
+                    Caller::Node(nid, known) => {
+                        let node = known.find(cluster, || cluster.node(nid).ok()).await;
+                        node.map(|node| Origin::Node { nid: nid.clone(), node })
+                    }
+                };
+                let Some(origin) = origin else { return Ok(()) };
+                let packet = self.unpack(packet)?;
+                let delivery = Delivery { origin, cid, uid, packet, request: None, misses: None };
+                if frame.seq == 0 {
+                    deliver(&**node, delivery).await;
+                    return Ok(());
+                }
+                NodeOp::Deliver(delivery)
+            }
+            op::STATE if frame.payload.is_empty() => NodeOp::State,
+            op::STATE => return Err(Bad::Length),
+            op::SET_STATE => NodeOp::SetState(request::set_state(frame)?),
+            _ => return Err(Bad::Opcode),
+        };
+        let node = Arc::clone(node);
+        let call = Box::pin(async move {
+            match node.call(op).await? {
+                NodeAnswer::Done => Ok(GateAnswer::Done),
+                NodeAnswer::State(state) => Ok(GateAnswer::State(state)),
+            }
+        });
+        self.answer_when_done(frame, call).await;
+        Ok(())
+    }
+
+    fn unpack(&self, packet: &[u8]) -> Result<Packet, Bad> {
+        // An allocation of its own, because it may wait for long.
+        match self.shared.format.parse_sized(Bytes::copy_from_slice(packet)) {
+            Ok(ClientFrame::Packet(packet)) => Ok(packet),
+            Ok(ClientFrame::Heartbeat | ClientFrame::KeepAlive) | Err(_) => Err(Bad::Value),
+        }
+    }
+
+    /// Waits a little for the answer, so that requests are carried out in order; then it is somebody else's to wait.
+    async fn answer_when_done(&self, frame: &Frame<'_>, mut call: BoxFuture<'static, Answer>) {
+        if let Ok(answer) = timeout(IN_ORDER, &mut call).await {
+            return self.answer(frame, &answer);
+        }
+        let Ok(permit) = Arc::clone(&self.late).acquire_owned().await else { return };
+        let (answers, opcode, seq) = (Arc::clone(&self.answers), frame.op, frame.seq);
+        let is_asked = self.is_asked(frame);
+        self.shared.tasks.spawn(async move {
+            let answer = call.await;
+            if is_asked {
+                let _ = answers.append(|buf| answer::put(buf, opcode, seq, &answer));
+            }
+            drop(permit);
+        });
+    }
+
+    fn answer(&self, frame: &Frame<'_>, answer: &Answer) {
+        if self.is_asked(frame) {
+            // A peer that lets so many answers pile up is cut before it gets more.
+            let _ = self.answers.append(|buf| answer::put(buf, frame.op, frame.seq, answer));
+        }
+    }
+
+    /// Without a seq nobody waits, but nodes have always answered when they are asked for their state.
+    fn is_asked(&self, frame: &Frame<'_>) -> bool {
+        let asks_node = matches!(frame.op, op::STATE | op::SET_STATE) && matches!(self.shared.server, Server::Node(..));
+        frame.seq != 0 || asks_node
+    }
+
+    /// Ends when the peer has been silent for two intervals.
+    async fn silence(&self) {
+        let mut ticks = interval_at(Instant::now() + SILENCE, SILENCE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut silent = 0;
+        while silent < 2 {
+            ticks.tick().await;
+            let alive = self.heard.swap(false, Ordering::Relaxed) || self.held_up.load(Ordering::Relaxed);
+            silent = if alive { 0 } else { silent + 1 };
+        }
+    }
+}
+
+impl<L: ?Sized> Known<L> {
+    /// Asks the registry once a second at most.
+    async fn find(&mut self, cluster: &Cluster, look: impl Fn() -> Option<Arc<L>>) -> Option<Arc<L>> {
+        if self.link.is_none() {
+            self.link = look();
+        }
+        if self.link.is_none() && self.asked.elapsed() >= LOOK_UP {
+            self.link = known(cluster, look).await;
+            self.asked = Instant::now();
+        }
+        if self.link.is_none() {
+            tracing::warn!("a message comes from a server that is not in the registry; it is dropped");
+        }
+        self.link.clone()
+    }
+}
+
+/// Who is not known yet may be in the registry already.
+async fn known<L: ?Sized>(cluster: &Cluster, look: impl Fn() -> Option<Arc<L>>) -> Option<Arc<L>> {
+    if let Some(link) = look() {
+        return Some(link);
+    }
+    match timeout(LOOK_UP, cluster.refresh()).await {
+        Ok(Err(error)) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the registry was not asked who calls")
+        }
+        Ok(Ok(())) => {}
+        Err(_) => tracing::warn!("the registry does not say who calls"),
+    }
+    look()
+}
+
+/// Nobody but gates and nodes brings messages; others do not even get an answer.
+fn refused(frame: &Frame<'_>) -> Result<(), Bad> {
+    tracing::debug!(opcode = frame.op, "not from this kind of server");
+    Ok(())
+}
+
+async fn deliver(node: &dyn NodeLink, mut delivery: Delivery) {
+    loop {
+        delivery = match node.deliver(delivery) {
+            Ok(()) => return,
+            Err(Undelivered::Full(delivery)) => match node.crowd_out(delivery) {
+                Some(delivery) => delivery,
+                None => return,
+            },
+            // The connection ends as well, from which the gate knows.
+            Err(Undelivered::Gone(_)) => return,
+        };
+        match &delivery.origin {
+            Origin::Gate { gid, .. } => node.room(gid, delivery.cid).await,
+            Origin::Node { nid, .. } => node.room(&Gid::from(nid.as_str()), delivery.cid).await,
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The port on which a gate or a node is called.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::serve::Connection;
+use crate::cluster::link::{Door, Server};
+use crate::future::BoxFuture;
+use crate::packet::Format;
+
+/// Connections at a time. Every other server has a handful.
+const CONNECTIONS: usize = 4096;
+/// Time for the cause of a failed accept to pass, as too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long others may take to read their last answers.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// What all connections of one server share.
+pub(super) struct Shared {
+    pub(super) server: Server,
+    pub(super) format: Arc<Format>,
+    /// Longest frame, in bytes after its size field.
+    pub(super) max_frame: usize,
+    /// Nothing more is read.
+    pub(super) finish: CancellationToken,
+    /// Everything ends at once.
+    pub(super) cut: CancellationToken,
+    pub(super) tasks: TaskTracker,
+}
+
+pub(super) struct Port(Arc<Shared>);
+
+impl Port {
+    pub(super) fn open(listener: TcpListener, server: Server, format: &Arc<Format>, max_frame: usize) -> Self {
+        let shared = Arc::new(Shared {
+            server,
+            format: Arc::clone(format),
+            max_frame,
+            finish: CancellationToken::new(),
+            cut: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        });
+        shared.tasks.spawn(accept_all(listener, Arc::clone(&shared)));
+        Self(shared)
+    }
+}
+
+impl Door for Port {
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let shared = &self.0;
+            shared.finish.cancel();
+            shared.tasks.close();
+            if timeout(LAST_ANSWERS, shared.tasks.wait()).await.is_err() {
+                tracing::debug!(left = shared.tasks.len(), "servers that do not read their answers are cut");
+                shared.cut.cancel();
+                shared.tasks.wait().await;
+            }
+        })
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        // After `close` nothing is left to be cut.
+        self.0.cut.cancel();
+    }
+}
+
+async fn accept_all(listener: TcpListener, shared: Arc<Shared>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let stream = tokio::select! {
+            biased;
+            () = shared.cut.cancelled() => return,
+            () = shared.finish.cancelled() => return,
+            stream = accept(&listener) => stream,
+        };
+        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+            tracing::warn!(limit = CONNECTIONS, "too many connections of other servers");
+            continue;
+        };
+        let connection = Connection::new(Arc::clone(&shared));
+        shared.tasks.spawn(async move {
+            connection.run(stream).await;
+            drop(permit);
+        });
+    }
+}
+
+/// Cancel safe; what fails is logged and tried again.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset};
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionReset) => {}
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot accept other servers");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The link between servers: one suite over memory and over TCP, and raw peers that speak drpc byte by byte.
+
+mod suite;
+mod world;
