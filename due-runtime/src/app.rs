@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use tokio::task::JoinSet;
+
 use crate::cluster::{Backends, Cluster};
 use crate::gate::{Gate, ListenError, RunningGate, StartGateError};
 #[cfg(feature = "mesh")]
@@ -164,7 +166,8 @@ impl RunningApp {
     }
 
     /// Stops without losing what was accepted: gates accept and read nothing more, nodes finish the requests at hand,
-    /// the answers are written, connections close, meshes end last. Every step has the deadline of its server.
+    /// the answers are written, connections close, nodes handle the ends of their sessions and finish their tasks,
+    /// meshes end last. Every step has the deadline of its server.
     pub async fn stop(mut self) {
         for gate in &mut self.gates {
             gate.close_doors().await;
@@ -172,11 +175,13 @@ impl RunningApp {
         for node in &self.nodes {
             node.leave().await;
         }
-        for node in self.nodes {
-            node.stop().await;
-        }
+        let drains: JoinSet<()> = self.nodes.iter().map(RunningNode::drain).collect();
+        drains.join_all().await;
         for gate in self.gates {
             gate.stop().await;
+        }
+        for node in self.nodes {
+            node.stop().await;
         }
         #[cfg(feature = "mesh")]
         for mesh in self.meshes {

@@ -81,12 +81,12 @@ pub mod transport;
 
 pub use app::{App, RunningApp, StartError};
 pub use client::{Call, CallError, Caller, Client, ClientBuilder, ConnectError, Disconnect, Pushes, ReceiveError};
+#[cfg(feature = "link")]
+pub use cluster::TcpLink;
 pub use cluster::{
     Audience, Backends, Balance, Close, Cluster, ClusterError, Event, Push, PushExt, RouteMismatch, ServerId, Tally,
     Target,
 };
-#[cfg(feature = "link")]
-pub use cluster::TcpLink;
 pub use codec::{Body, Codec};
 pub use due_macros::{route, routes};
 pub use error::{Code, Error, Result};
@@ -95,7 +95,7 @@ pub use gate::{Gate, GateBuilder, HeartbeatMechanism, ListenError};
 pub use id::{Cid, Gid, Nid, RouteId, Seq, Uid};
 #[cfg(feature = "mesh")]
 pub use mesh::Mesh;
-pub use node::{BuildError, Context, Dispatch, Node, NodeBuilder, Reply, RouteConflict};
+pub use node::{BuildError, Context, Dispatch, EventHandler, Node, NodeBuilder, Reply, RouteConflict, Sender};
 pub use route::{HandlerFuture, RouteSpec, Routes};
 pub use session::OutboxLimits;
 pub use status::Status;

@@ -58,6 +58,8 @@ pub(crate) struct RouteEntry {
     pub(crate) group: Arc<str>,
     /// Nodes say that nothing is ever answered.
     pub(crate) oneway: bool,
+    /// In any state.
+    servers: Vec<Nid>,
     work: Choice,
     busy: Choice,
 }
@@ -125,6 +127,7 @@ impl DispatchTable {
             authorized: route.authorized,
             group: Arc::clone(group),
             oneway,
+            servers: Vec::new(),
             work: Choice::new(balance),
             busy: Choice::new(balance),
         });
@@ -138,6 +141,7 @@ impl DispatchTable {
                 in_force: declaration(&entry.group, in_force),
             });
         }
+        entry.servers.push(candidate.nid.clone());
         match state {
             State::Work => entry.work.add(candidate.clone()),
             State::Busy => entry.busy.add(candidate.clone()),
@@ -163,6 +167,10 @@ impl DispatchTable {
 }
 
 impl RouteEntry {
+    pub(crate) fn is_served_by(&self, nid: &Nid) -> bool {
+        self.servers.contains(nid)
+    }
+
     /// Whose turn it is; nodes at work first, busy ones only if there is no other.
     pub(crate) fn pick(&self) -> Option<&Candidate> {
         self.work.pick().or_else(|| self.busy.pick())

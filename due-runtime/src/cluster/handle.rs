@@ -502,7 +502,7 @@ fn positive(uid: Uid) -> Result<Uid, ClusterError> {
     if uid.0 > 0 { Ok(uid) } else { Err(ClusterError::BadUid(uid)) }
 }
 
-fn channel_name(name: &str) -> Result<Arc<str>, ClusterError> {
+pub(crate) fn channel_name(name: &str) -> Result<Arc<str>, ClusterError> {
     if name.len() > CHANNEL { Err(ClusterError::LongChannel(name.len())) } else { Ok(name.into()) }
 }
 

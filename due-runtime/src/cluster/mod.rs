@@ -19,6 +19,7 @@ pub use dispatch::{Balance, RouteMismatch};
 pub use drpc::TcpLink;
 pub use error::{Close, ClusterError, ServerId, Tally, Target};
 pub use handle::Cluster;
+pub(crate) use handle::channel_name;
 pub(crate) use link::{
     Attached, Delivery, Door, GateAnswer, GateLink, GateOp, Link, LinkError, Losses, Member, Missed, NodeAnswer,
     NodeLink, NodeOp, Origin, Server, SessionEvent, Then, Undelivered,

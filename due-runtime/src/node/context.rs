@@ -1,76 +1,104 @@
-//! One request: who asked, how to answer, and the way to the rest of the cluster.
+//! One message: who sent it, how to answer, and the way to the rest of the cluster.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
-use super::serve::{NodeCore, log_failure};
-use crate::cluster::{Close, Cluster, ClusterError, GateAnswer, GateLink, GateOp, Push, Target};
-use crate::codec::{Body, Codec, DecodeError};
+use super::serve::NodeCore;
+use crate::cluster::{
+    Close, Cluster, ClusterError, Event, GateAnswer, GateLink, GateOp, Origin, Push, Target, channel_name,
+};
+use crate::codec::Codec;
 use crate::error::{Code, Error, Result};
 use crate::id::{Cid, Gid, Nid, RouteId, Seq, Uid};
 use crate::session::SessionTarget;
 
-/// What a handler knows of the request at hand, and what it can do for the session that sent it.
+/// What a handler knows of the message or event at hand, and what it can do for the session that it comes from.
+///
+/// A message that another node sent has no session: [`gid`](Self::gid) is empty, [`cid`](Self::cid) is 0, and what is
+/// done for the session is done for the session of its user, if it names one. A clone can be kept after the request; it
+/// does not hear of a later [`bind`](Self::bind).
+#[derive(Clone)]
 pub struct Context {
-    node: Arc<NodeCore>,
-    gid: Gid,
-    gate: Arc<dyn GateLink>,
-    cid: Cid,
-    uid: Option<Uid>,
-    route: RouteId,
-    seq: Seq,
+    pub(super) node: Arc<NodeCore>,
+    pub(super) origin: Origin,
+    pub(super) cid: Cid,
+    pub(super) uid: Option<Uid>,
+    pub(super) subject: Subject,
 }
 
-/// The answer of one request, ready for the wire: a packet, or nothing for `oneway` routes.
-#[must_use]
-pub struct Reply {
-    packet: Option<Bytes>,
+/// What there is to handle.
+#[derive(Clone, Copy)]
+pub(super) enum Subject {
+    Message(RouteId, Seq),
+    Event(Event),
+}
+
+/// Who sent a message, or whom an event is about.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Sender {
+    /// A client: one connection of one gate.
+    Session(Gid, Cid),
+    /// Another node, by [`Cluster::deliver`]; or this one.
+    Node(Nid),
 }
 
 impl Context {
-    pub(super) fn new(
-        node: Arc<NodeCore>,
-        gid: Gid,
-        gate: Arc<dyn GateLink>,
-        cid: Cid,
-        uid: Option<Uid>,
-        route: RouteId,
-        seq: Seq,
-    ) -> Self {
-        Self { node, gid, gate, cid, uid, route, seq }
+    /// Who sent the message, or whom the event is about.
+    pub fn sender(&self) -> Sender {
+        match &self.origin {
+            Origin::Gate { gid, .. } => Sender::Session(gid.clone(), self.cid),
+            Origin::Node { nid, .. } => Sender::Node(nid.clone()),
+        }
     }
 
-    /// The gate that holds the session.
+    /// The gate that holds the session. Empty if a node sent the message.
     pub fn gid(&self) -> &Gid {
-        &self.gid
+        match &self.origin {
+            Origin::Gate { gid, .. } => gid,
+            Origin::Node { .. } => &self.node.no_gate,
+        }
     }
 
-    /// The session that asked.
+    /// The session that asked. 0, which no session has, if a node sent the message.
     pub fn cid(&self) -> Cid {
         self.cid
     }
 
-    /// The user of the session when the request was sent, or since [`bind`](Self::bind).
+    /// The user of the session when the message was sent, or since [`bind`](Self::bind). In a message from a node: the
+    /// user it is about.
     pub fn uid(&self) -> Option<Uid> {
         self.uid
     }
 
-    /// The user, or the error [`Code::UNAUTHORIZED`]; on `authorized` and `stateful` routes there always is one.
+    /// The user, or the error [`Code::UNAUTHORIZED`]. On `authorized` and `stateful` routes there always is one, but for
+    /// `authorized` routes that a node calls without.
     pub fn user(&self) -> Result<Uid> {
         self.uid.ok_or_else(|| Error::new(Code::UNAUTHORIZED, "log in first"))
     }
 
-    /// The route of the request.
+    /// The route of the request; 0 in an event.
     pub fn route(&self) -> RouteId {
-        self.route
+        match self.subject {
+            Subject::Message(route, _) => route,
+            Subject::Event(_) => RouteId(0),
+        }
     }
 
-    /// The number the client chose; the response carries it too.
+    /// The number the client chose; the response carries it too. 0 in an event.
     pub fn seq(&self) -> Seq {
-        self.seq
+        match self.subject {
+            Subject::Message(_, seq) => seq,
+            Subject::Event(_) => Seq::NONE,
+        }
+    }
+
+    /// What happened to the session; `None` where a request is handled.
+    pub fn event(&self) -> Option<Event> {
+        match self.subject {
+            Subject::Event(event) => Some(event),
+            Subject::Message(..) => None,
+        }
     }
 
     /// The id of this node.
@@ -88,18 +116,29 @@ impl Context {
         &self.node.cluster
     }
 
-    /// The session as a target of [`Cluster`] operations.
+    /// The session as a target of [`Cluster`] operations; the user of a message that a node sent.
     pub fn session(&self) -> Target {
-        Target::Session(self.gid.clone(), self.cid)
+        match (&self.origin, self.uid) {
+            (Origin::Node { .. }, Some(uid)) => Target::User(uid),
+            _ => Target::Session(self.gid().clone(), self.cid),
+        }
     }
 
     /// Pushes a message to the session. It arrives before the response of this request.
+    ///
+    /// # Errors
+    /// [`ClusterError::NoSession`] for every message that a node sent: its user has to be located, which
+    /// [`Cluster::push`] to [`session`](Self::session) does.
     pub fn push<P: Push>(&self, message: &P) -> Result<(), ClusterError> {
+        let (gid, gate) = self.gate()?;
         let packet = self.cluster().packet(P::ROUTE, Seq::NONE, message)?;
-        self.gate.push(self.cid, packet).map_err(|error| error.at(&self.gid, self.session()))
+        gate.push(self.cid, packet).map_err(|error| error.at(gid, self.session()))
     }
 
     /// Binds the user to the session: the login. The newest wins; an older session of the user stays open without one.
+    ///
+    /// # Errors
+    /// [`ClusterError::NoSession`] for a message that a node sent.
     pub async fn bind(&mut self, uid: Uid) -> Result<(), ClusterError> {
         if uid.0 <= 0 {
             return Err(ClusterError::BadUid(uid));
@@ -112,8 +151,12 @@ impl Context {
     /// Takes the user off the session: the logout. The connection stays open. Without a user: nothing happens.
     pub async fn unbind(&mut self) -> Result<(), ClusterError> {
         let Some(uid) = self.uid else { return Ok(()) };
-        match self.ask(GateOp::Unbind { uid }).await {
-            Ok(_) | Err(ClusterError::NoSession(_)) => {
+        let left = match self.gate() {
+            Ok(_) => self.ask(GateOp::Unbind { uid }).await.map(drop),
+            Err(_) => self.cluster().unbind(uid).await,
+        };
+        match left {
+            Ok(()) | Err(ClusterError::NoSession(_)) => {
                 self.uid = None;
                 Ok(())
             }
@@ -135,88 +178,72 @@ impl Context {
 
     /// Adds the session to a channel, until it closes or leaves.
     pub async fn subscribe(&self, channel: &str) -> Result<(), ClusterError> {
-        let targets = vec![SessionTarget::Session(self.cid)];
-        self.ask(GateOp::Subscribe { targets, channel: channel.into() }).await.map(drop)
+        if self.gate().is_err() {
+            return self.cluster().subscribe(self.someone()?, channel).await;
+        }
+        let (targets, channel) = (vec![SessionTarget::Session(self.cid)], channel_name(channel)?);
+        self.ask(GateOp::Subscribe { targets, channel }).await.map(drop)
     }
 
     /// Takes the session off a channel. No error if it was no member.
     pub async fn unsubscribe(&self, channel: &str) -> Result<(), ClusterError> {
-        let targets = vec![SessionTarget::Session(self.cid)];
-        self.ask(GateOp::Unsubscribe { targets, channel: channel.into() }).await.map(drop)
+        if self.gate().is_err() {
+            return self.cluster().unsubscribe(self.someone()?, channel).await;
+        }
+        let (targets, channel) = (vec![SessionTarget::Session(self.cid)], channel_name(channel)?);
+        self.ask(GateOp::Unsubscribe { targets, channel }).await.map(drop)
     }
 
     /// Closes the session. With [`Close::Graceful`] what was pushed before is written first; a response that follows is
     /// not.
     pub async fn disconnect(&self, close: Close) -> Result<(), ClusterError> {
         let target = SessionTarget::Session(self.cid);
-        self.ask(GateOp::Disconnect { target, force: close == Close::Force }).await.map(drop)
+        match self.gate() {
+            Ok(_) => self.ask(GateOp::Disconnect { target, force: close == Close::Force }).await.map(drop),
+            Err(_) => self.cluster().disconnect(self.someone()?, close).await,
+        }
     }
 
     /// The address that the client connected from.
     pub async fn client_ip(&self) -> Result<IpAddr, ClusterError> {
+        if self.gate().is_err() {
+            return self.cluster().ip(self.someone()?).await;
+        }
         match self.ask(GateOp::Ip(SessionTarget::Session(self.cid))).await? {
             GateAnswer::Ip(ip) => Ok(ip),
             _ => Err(ClusterError::NoSession(self.session())),
         }
     }
 
+    fn gate(&self) -> Result<(&Gid, &Arc<dyn GateLink>), ClusterError> {
+        match &self.origin {
+            Origin::Gate { gid, gate } => Ok((gid, gate)),
+            Origin::Node { .. } => Err(ClusterError::NoSession(self.session())),
+        }
+    }
+
+    /// Whom the cluster can look for.
+    fn someone(&self) -> Result<Target, ClusterError> {
+        match (&self.origin, self.uid) {
+            (Origin::Node { .. }, None) => Err(ClusterError::NoSession(self.session())),
+            _ => Ok(self.session()),
+        }
+    }
+
     async fn ask(&self, op: GateOp) -> Result<GateAnswer, ClusterError> {
-        self.gate.call(op).await.map_err(|error| error.at(&self.gid, self.session()))
-    }
-}
-
-/// For generated code and macros.
-impl Context {
-    /// Reads the body of the request. An undecodable one is [`Code::INTERNAL`], as in due's own samples.
-    #[doc(hidden)]
-    pub fn decode<B: Body>(&self, body: &Bytes) -> Result<B> {
-        B::decode_body(self.codec(), body).map_err(|error| self.undecodable(B::NAME, &error))
-    }
-
-    /// Not generic, like all that generated code need not have once per message: a crate of 300 routes compiles faster.
-    fn undecodable(&self, body: &str, error: &DecodeError) -> Error {
-        tracing::debug!(route = %self.route, cid = %self.cid, body, %error, "undecodable body");
-        Error::new(Code::INTERNAL, "undecodable body")
-    }
-
-    /// Writes the response; an error becomes one if the type has a `due.code` field.
-    #[doc(hidden)]
-    pub fn finish<B: Body>(&mut self, result: Result<B>) -> Result<Reply> {
-        let response = match result {
-            Ok(response) => response,
-            Err(error) => match B::from_error(&error) {
-                Some(response) => {
-                    log_failure(self.route, self.cid, &error);
-                    response
-                }
-                None => return Err(error),
-            },
-        };
-        let packet = self.cluster().packet(self.route, self.seq, &response)?;
-        Ok(Reply { packet: Some(packet) })
-    }
-
-    /// Ends a `oneway` request.
-    #[doc(hidden)]
-    pub fn finish_oneway(&mut self, result: Result<()>) -> Result<Reply> {
-        result.map(|()| Reply { packet: None })
-    }
-}
-
-impl Reply {
-    pub(super) fn into_packet(self) -> Option<Bytes> {
-        self.packet
+        let (gid, gate) = self.gate()?;
+        gate.call(op).await.map_err(|error| error.at(gid, self.session()))
     }
 }
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context")
-            .field("gid", &self.gid)
-            .field("cid", &self.cid)
-            .field("uid", &self.uid)
-            .field("route", &self.route)
-            .field("seq", &self.seq)
-            .finish_non_exhaustive()
+        let mut f = f.debug_struct("Context");
+        f.field("sender", &self.sender()).field("uid", &self.uid);
+        match self.subject {
+            Subject::Message(route, seq) => f.field("route", &route).field("seq", &seq),
+            Subject::Event(event) => f.field("event", &event),
+        };
+        f.finish_non_exhaustive()
     }
 }

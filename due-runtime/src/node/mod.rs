@@ -1,7 +1,12 @@
 //! A node runs the rules: it answers the requests that gates deliver on its routes.
 
+mod builder;
 mod context;
+mod end;
+mod events;
 mod lanes;
+mod reply;
+mod request;
 mod router;
 mod serve;
 
@@ -10,20 +15,24 @@ use std::io;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use context::{Context, Reply};
+pub use builder::NodeBuilder;
+pub use context::{Context, Sender};
+pub(crate) use end::RunningNode;
+pub use events::EventHandler;
+use events::Events;
 use lanes::Lanes;
+pub use reply::Reply;
 pub use router::RouteConflict;
 use router::Router;
-use serve::NodeCore;
+use serve::{End, NodeCore};
 
-use crate::cluster::{Backends, Balance, Cluster, Door, Member, Presence, Server};
+use crate::cluster::{Backends, Balance, Cluster, Event, Member, Presence, Server};
 use crate::codec::{Codec, Unsupported};
-use crate::id::{Nid, RouteId};
+use crate::id::{Gid, Nid, RouteId};
 use crate::registry::{Instance, Kind, RegistryError};
-use crate::route::{RouteSpec, Routes};
+use crate::route::RouteSpec;
 
 /// How requests of different sessions share the node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -40,25 +49,17 @@ pub enum Dispatch {
 pub struct Node {
     nid: Nid,
     name: String,
-    codec: Option<Codec>,
-    dispatch: Dispatch,
-    lane: usize,
-    weight: i32,
-    drain: Duration,
+    settings: Settings,
     router: Router,
+    events: Events,
 }
 
-/// Collects the parts of a [`Node`].
-#[must_use]
-pub struct NodeBuilder {
-    nid: Option<Nid>,
-    name: Option<String>,
+struct Settings {
     codec: Option<Codec>,
     dispatch: Dispatch,
     lane: usize,
     weight: i32,
     drain: Duration,
-    services: Vec<Box<dyn Routes>>,
 }
 
 /// Why a node cannot be built. Each is a mistake in the program.
@@ -105,16 +106,7 @@ pub enum BuildError {
 impl Node {
     /// A node without routes, named `node`, with a random id.
     pub fn builder() -> NodeBuilder {
-        NodeBuilder {
-            nid: None,
-            name: None,
-            codec: None,
-            dispatch: Dispatch::default(),
-            lane: 64,
-            weight: 1,
-            drain: Duration::from_secs(10),
-            services: Vec::new(),
-        }
+        NodeBuilder::new()
     }
 
     /// The name of its group.
@@ -128,7 +120,8 @@ impl Node {
     }
 
     pub(crate) async fn start(self, backends: &Backends) -> Result<RunningNode, StartNodeError> {
-        let codec = self.codec.unwrap_or_else(|| backends.codec.clone());
+        let Settings { codec, dispatch, lane, weight, drain } = self.settings;
+        let codec = codec.unwrap_or_else(|| backends.codec.clone());
         self.router.check(&backends.format, &codec)?;
         let member = Member::new(Kind::Node, self.nid.as_str(), &backends.format);
         let cluster = Cluster::join(backends, codec, member, Balance::default()).await?;
@@ -136,14 +129,16 @@ impl Node {
             this: this.clone(),
             nid: self.nid,
             name: self.name,
-            dispatch: self.dispatch,
-            lane: self.lane,
+            no_gate: Gid::from(""),
+            dispatch,
+            lane,
             lanes: Lanes::new(),
             router: self.router,
+            events: self.events,
             presence: Presence::new(&backends.registry),
             cluster,
             tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
+            end: End::default(),
         });
         let home: Weak<NodeCore> = Arc::downgrade(&core);
         core.cluster.settle(home);
@@ -151,88 +146,15 @@ impl Node {
         let attached = backends.link.attach(core.cluster.member(), server).await.map_err(StartNodeError::Attach)?;
         let mut instance = Instance::new(Kind::Node, core.nid.as_str());
         instance.alias = core.name.clone();
-        instance.weight = self.weight;
+        instance.weight = weight;
         instance.routes = core.router.specs().map(Into::into).collect();
         instance.set_oneway_routes(core.router.specs().filter(|spec| spec.oneway).map(|spec| spec.id));
+        let events = [Event::Connect, Event::Reconnect, Event::Disconnect].into_iter();
+        instance.events = events.filter(|&event| core.events.hears(event)).map(|event| event as i32).collect();
         instance.endpoint = attached.endpoint;
         core.presence.register(instance).await?;
         tracing::info!(nid = %core.nid, name = core.name, routes = core.router.len(), "node registered");
-        Ok(RunningNode { core, link: attached.door, drain: self.drain })
-    }
-}
-
-impl NodeBuilder {
-    /// The instance id. Default: random.
-    pub fn id(mut self, nid: impl Into<Nid>) -> Self {
-        self.nid = Some(nid.into());
-        self
-    }
-
-    /// The name of the group that this node belongs to. Default: the name that its services agree on, else `node`.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-
-    /// How bodies are written. Default: the codec of the [`Backends`].
-    pub fn codec(mut self, codec: Codec) -> Self {
-        self.codec = Some(codec);
-        self
-    }
-
-    /// How requests of different sessions share the node. Default: [`Dispatch::PerSession`].
-    pub fn dispatch(mut self, dispatch: Dispatch) -> Self {
-        self.dispatch = dispatch;
-        self
-    }
-
-    /// How many requests of one session may wait while one is handled (of the whole node under
-    /// [`Dispatch::Serial`]). More are not read from the connection. Default: 64.
-    pub fn lane(mut self, requests: usize) -> Self {
-        self.lane = requests.max(1);
-        self
-    }
-
-    /// The share of traffic under weighted dispatch. Default: 1.
-    pub fn weight(mut self, weight: i32) -> Self {
-        self.weight = weight;
-        self
-    }
-
-    /// How long a stop waits for the requests at hand. Default: 10 s. What runs longer is dropped, and answered like what
-    /// still waits: with [`Code::CANCELED`](crate::Code::CANCELED).
-    pub fn drain(mut self, deadline: Duration) -> Self {
-        self.drain = deadline;
-        self
-    }
-
-    /// Adds a table of routes: a generated `...Routes`, or [`routes!`](crate::routes).
-    pub fn serve(mut self, routes: impl Routes) -> Self {
-        self.services.push(Box::new(routes));
-        self
-    }
-
-    /// Checks that all parts fit together; ids against the packet format when the node starts.
-    pub fn build(self) -> Result<Node, BuildError> {
-        let name = self.name.unwrap_or_else(|| {
-            let mut names = self.services.iter().filter_map(|routes| routes.node());
-            match names.next() {
-                Some(first) if names.all(|name| name == first) => first.to_owned(),
-                _ => "node".to_owned(),
-            }
-        });
-        let router = Router::new(self.services)?;
-        router.check_name(&name)?;
-        Ok(Node {
-            nid: self.nid.unwrap_or_else(|| Nid::from(uuid::Uuid::new_v4().to_string())),
-            name,
-            codec: self.codec,
-            dispatch: self.dispatch,
-            lane: self.lane,
-            weight: self.weight,
-            drain: self.drain,
-            router,
-        })
+        Ok(RunningNode { core, link: attached.door, drain })
     }
 }
 
@@ -246,49 +168,8 @@ pub(crate) enum StartNodeError {
     Attach(#[source] io::Error),
 }
 
-pub(crate) struct RunningNode {
-    core: Arc<NodeCore>,
-    /// Where other servers come in.
-    link: Option<Box<dyn Door>>,
-    drain: Duration,
-}
-
-impl RunningNode {
-    pub(crate) fn cluster(&self) -> &Cluster {
-        &self.core.cluster
-    }
-
-    /// Takes no new sessions: gates send their stateless routes elsewhere.
-    pub(crate) async fn leave(&self) {
-        self.core.presence.hang().await;
-    }
-
-    /// Waits for the requests at hand, then goes.
-    pub(crate) async fn stop(self) {
-        let core = &self.core;
-        core.tasks.close();
-        if tokio::time::timeout(self.drain, core.lanes.idle()).await.is_err() {
-            tracing::warn!(nid = %core.nid, "drain time is over; requests at hand are given up");
-        }
-        core.presence.deregister().await;
-        core.stop.cancel();
-        core.tasks.wait().await;
-        core.cluster.leave().await;
-        if let Some(link) = self.link {
-            link.close().await;
-        }
-        tracing::info!(nid = %core.nid, "node stopped");
-    }
-}
-
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Node").field("nid", &self.nid).field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for NodeBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NodeBuilder").field("name", &self.name).finish_non_exhaustive()
     }
 }

@@ -15,6 +15,13 @@ pub(super) struct Router {
     sorted: Vec<(usize, usize)>,
 }
 
+/// One route of a table.
+pub(super) struct Found<'a> {
+    pub(super) routes: &'a dyn Routes,
+    pub(super) index: usize,
+    pub(super) spec: &'a RouteSpec,
+}
+
 /// Two handlers want the same route.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("route {id} is declared twice: by {first} and by {second}")]
@@ -43,9 +50,10 @@ impl Router {
         Ok(Self { services, by_id, sorted })
     }
 
-    pub(super) fn find(&self, route: RouteId) -> Option<(&dyn Routes, usize)> {
+    pub(super) fn find(&self, route: RouteId) -> Option<Found<'_>> {
         let &(service, index) = self.by_id.get(&route)?;
-        Some((&*self.services[service], index))
+        let routes = &*self.services[service];
+        Some(Found { routes, index, spec: &routes.specs()[index] })
     }
 
     pub(super) fn specs(&self) -> impl Iterator<Item = &RouteSpec> {

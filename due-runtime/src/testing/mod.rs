@@ -60,12 +60,18 @@ pub struct HarnessBuilder {
     backends: Backends,
     gate: GateBuilder,
     node: NodeBuilder,
+    others: Vec<Node>,
 }
 
 impl Harness {
     /// A gate and a node with due's defaults, and nothing served.
     pub fn builder() -> HarnessBuilder {
-        HarnessBuilder { backends: Backends::memory(), gate: Gate::builder(), node: Node::builder() }
+        HarnessBuilder {
+            backends: Backends::memory(),
+            gate: Gate::builder(),
+            node: Node::builder(),
+            others: Vec::new(),
+        }
     }
 
     /// A client, connected in the format and codec of the harness. Each call is a session of its own.
@@ -129,12 +135,18 @@ impl HarnessBuilder {
         self
     }
 
-    /// Starts gate and node.
+    /// Adds a further node to the cluster.
+    pub fn other_node(mut self, node: Node) -> Self {
+        self.others.push(node);
+        self
+    }
+
+    /// Starts gate and nodes.
     pub async fn start(self) -> Result<Harness, StartError> {
         let (transport, connector) = mem::listener();
         let node = self.node.build()?;
         let app = App::new().backends(self.backends).gate(self.gate.transport(transport).build()).node(node);
-        let app = app.start().await?;
+        let app = self.others.into_iter().fold(app, App::node).start().await?;
         let cluster = app.cluster().cloned().expect("a node was added above");
         Ok(Harness { app, cluster, connector })
     }

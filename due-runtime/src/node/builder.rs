@@ -1,0 +1,131 @@
+//! How a node is put together.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::events::{EventHandler, Events};
+use super::router::Router;
+use super::{BuildError, Dispatch, Node, Settings};
+use crate::cluster::Event;
+use crate::codec::Codec;
+use crate::id::Nid;
+use crate::route::Routes;
+
+/// Collects the parts of a [`Node`].
+#[must_use]
+pub struct NodeBuilder {
+    nid: Option<Nid>,
+    name: Option<String>,
+    settings: Settings,
+    events: Events,
+    services: Vec<Box<dyn Routes>>,
+}
+
+impl NodeBuilder {
+    pub(super) fn new() -> Self {
+        let settings = Settings {
+            codec: None,
+            dispatch: Dispatch::default(),
+            lane: 64,
+            weight: 1,
+            drain: Duration::from_secs(10),
+        };
+        Self { nid: None, name: None, settings, events: Events::default(), services: Vec::new() }
+    }
+
+    /// The instance id. Default: random.
+    pub fn id(mut self, nid: impl Into<Nid>) -> Self {
+        self.nid = Some(nid.into());
+        self
+    }
+
+    /// The name of the group that this node belongs to. Default: the name that its services agree on, else `node`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// How bodies are written. Default: the codec of the [`Backends`].
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.settings.codec = Some(codec);
+        self
+    }
+
+    /// How requests of different sessions share the node. Default: [`Dispatch::PerSession`].
+    pub fn dispatch(mut self, dispatch: Dispatch) -> Self {
+        self.settings.dispatch = dispatch;
+        self
+    }
+
+    /// How many requests of one session may wait while one is handled (of the whole node under
+    /// [`Dispatch::Serial`]). More are not read from the connection. Default: 64.
+    pub fn lane(mut self, requests: usize) -> Self {
+        self.settings.lane = requests.max(1);
+        self
+    }
+
+    /// The share of traffic under weighted dispatch. Default: 1.
+    pub fn weight(mut self, weight: i32) -> Self {
+        self.settings.weight = weight;
+        self
+    }
+
+    /// How long a stop waits for the requests at hand, and then again for events and tasks. Default: 10 s. What runs
+    /// longer is dropped; requests are answered like those that still wait: with [`Code::CANCELED`](crate::Code::CANCELED).
+    pub fn drain(mut self, deadline: Duration) -> Self {
+        self.settings.drain = deadline;
+        self
+    }
+
+    /// Adds a table of routes: a generated `...Routes`, or [`routes!`](crate::routes).
+    pub fn serve(mut self, routes: impl Routes) -> Self {
+        self.services.push(Box::new(routes));
+        self
+    }
+
+    /// Handles every new connection of a gate, before its first message. It has no user yet.
+    pub fn on_connect(mut self, handler: impl EventHandler) -> Self {
+        self.events.add(Event::Connect, handler);
+        self
+    }
+
+    /// Handles every login: each time a user is bound to a session, the first time and repeats included. What binds him
+    /// in a handler of this node has returned before.
+    pub fn on_reconnect(mut self, handler: impl EventHandler) -> Self {
+        self.events.add(Event::Reconnect, handler);
+        self
+    }
+
+    /// Handles every end of a connection, after its last message. [`Context::uid`](crate::Context::uid) is the user that
+    /// it still had; the session is gone, so pushes to it fail.
+    pub fn on_disconnect(mut self, handler: impl EventHandler) -> Self {
+        self.events.add(Event::Disconnect, handler);
+        self
+    }
+
+    /// Checks that all parts fit together; ids against the packet format when the node starts.
+    pub fn build(self) -> Result<Node, BuildError> {
+        let name = self.name.unwrap_or_else(|| {
+            let mut names = self.services.iter().filter_map(|routes| routes.node());
+            match names.next() {
+                Some(first) if names.all(|name| name == first) => first.to_owned(),
+                _ => "node".to_owned(),
+            }
+        });
+        let router = Router::new(self.services)?;
+        router.check_name(&name)?;
+        Ok(Node {
+            nid: self.nid.unwrap_or_else(|| Nid::from(uuid::Uuid::new_v4().to_string())),
+            name,
+            settings: self.settings,
+            router,
+            events: self.events,
+        })
+    }
+}
+
+impl fmt::Debug for NodeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeBuilder").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,193 @@
+//! One request, from its bytes to its answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::context::Subject;
+use super::router::Found;
+use super::serve::NodeCore;
+use super::{Context, Reply};
+use crate::cluster::{Delivery, LinkError, Missed, NodeLink, NodeOp, Origin, Undelivered};
+use crate::error::{Code, Error, Result};
+use crate::future::catch_panic;
+use crate::id::{Cid, Nid, RouteId, Uid};
+use crate::packet::Packet;
+use crate::status::Status;
+
+/// Where the user of a stateful message is.
+enum Owner {
+    This,
+    Other,
+    Nobody,
+}
+
+impl NodeCore {
+    /// Never panics, whatever the handler does, and ends soon after the node does.
+    pub(super) async fn handle(self: Arc<Self>, mut delivery: Delivery) {
+        let found = self.router.find(delivery.packet.route);
+        let mut admitted = Ok(());
+        if let (Some(uid), true) = (delivery.uid, found.as_ref().is_some_and(|found| found.spec.stateful)) {
+            admitted = match self.owner(uid).await {
+                Ok(Owner::This) => Ok(()),
+                Ok(Owner::Other | Owner::Nobody) => match self.send_back(delivery) {
+                    Some(kept) => {
+                        delivery = kept;
+                        let error = format!("the user is not bound to this node {:?}", self.name);
+                        Err(Error::new(Code::NOT_FOUND, error))
+                    }
+                    None => return,
+                },
+                Err(error) => Err(error.into()),
+            };
+        }
+        let Delivery { origin, cid, uid, packet, request: _until_answered, misses: _ } = delivery;
+        let Packet { route, seq, body } = packet;
+        let subject = Subject::Message(route, seq);
+        let mut ctx = Context { node: Arc::clone(&self), origin, cid, uid, subject };
+        let outcome = match admitted.and_then(|()| admit(&ctx, found)) {
+            Ok(found) => self.run(&mut ctx, &found, body).await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(reply) => self.answer(&ctx, reply).await,
+            Err(error) => self.refuse(&ctx, &error),
+        }
+    }
+
+    /// Answers a message that does not come to its turn.
+    pub(super) fn turn_away(self: Arc<Self>, delivery: Delivery, error: &Error) {
+        let Delivery { origin, cid, uid, packet: Packet { route, seq, .. }, .. } = delivery;
+        let subject = Subject::Message(route, seq);
+        let ctx = Context { node: Arc::clone(&self), origin, cid, uid, subject };
+        self.refuse(&ctx, error);
+    }
+
+    async fn run(&self, ctx: &mut Context, found: &Found<'_>, body: Bytes) -> Result<Reply> {
+        // Both the making of the future and its polls are the handler's code.
+        let call = catch_panic(async { found.routes.call(found.index, ctx, body).await });
+        match self.end.overdue.run_until_cancelled(call).await {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(_)) => {
+                let spec = found.spec;
+                tracing::error!(route = %spec.id, service = spec.service, method = spec.method, "the handler panicked");
+                Err(Error::new(Code::INTERNAL, "internal error"))
+            }
+            None => Err(Error::new(Code::CANCELED, "the server is stopping")),
+        }
+    }
+
+    /// Code 1 and 2 of the link's answer to a message that belongs to another node.
+    pub(super) async fn check_owner(&self, delivery: &Delivery) -> Result<(), LinkError> {
+        let stateful = self.router.find(delivery.packet.route).is_some_and(|found| found.spec.stateful);
+        if !stateful {
+            return Ok(());
+        }
+        let Some(uid) = delivery.uid else {
+            return Err(LinkError::Failed("a stateful route needs a user".to_owned()));
+        };
+        match self.owner(uid).await {
+            Ok(Owner::This) => Ok(()),
+            Ok(Owner::Other) => Err(LinkError::NoSession),
+            Ok(Owner::Nobody) => Err(LinkError::Failed(format!("user {uid} is bound to no node {:?}", self.name))),
+            Err(error) => Err(LinkError::Failed(error.to_string())),
+        }
+    }
+
+    async fn owner(&self, uid: Uid) -> Result<Owner, crate::cluster::ClusterError> {
+        if self.cluster.locate_node(uid, &self.name).await?.as_ref() == Some(&self.nid) {
+            return Ok(Owner::This);
+        }
+        // What is remembered may be older than the binding that brought the message here.
+        Ok(match self.cluster.locator().locate_node(uid, &self.name).await? {
+            Some(nid) if nid == self.nid => Owner::This,
+            Some(_) => Owner::Other,
+            None => Owner::Nobody,
+        })
+    }
+
+    /// The message goes back to the gate that looked its user up, which looks again. `Some`: there is no way back.
+    fn send_back(&self, mut delivery: Delivery) -> Option<Delivery> {
+        let Some(misses) = delivery.misses.take() else { return Some(delivery) };
+        // The gate may be waiting for room in this very lane: nothing here waits for the gate.
+        match misses.try_send(Missed { nid: self.nid.clone(), delivery }) {
+            Ok(()) => None,
+            Err(TrySendError::Full(missed) | TrySendError::Closed(missed)) => Some(missed.delivery),
+        }
+    }
+
+    async fn answer(&self, ctx: &Context, reply: Reply) {
+        let Some(packet) = reply.into_packet() else { return };
+        match &ctx.origin {
+            Origin::Gate { .. } => send(ctx, packet),
+            Origin::Node { nid, node } => self.answer_node(ctx, nid, &**node, packet).await,
+        }
+    }
+
+    /// The answer travels as a message of its own: same route, same seq, same user.
+    async fn answer_node(&self, ctx: &Context, nid: &Nid, node: &dyn NodeLink, packet: Bytes) {
+        let (route, seq) = (ctx.route(), ctx.seq());
+        // Who serves the route would take the answer for a request, and answer that.
+        let serves = || self.cluster.nodes().route(route).is_some_and(|entry| entry.is_served_by(nid));
+        if *nid == self.nid || serves() {
+            return;
+        }
+        let Some(home) = self.this.upgrade() else { return };
+        let packet = Packet { route, seq, body: packet.slice(self.cluster.format().header_len()..) };
+        let origin = Origin::Node { nid: self.nid.clone(), node: home };
+        let delivery = Delivery { origin, cid: Cid(0), uid: ctx.uid, packet, request: None, misses: None };
+        let lost = match node.deliver(delivery) {
+            Ok(()) => return,
+            Err(Undelivered::Full(delivery)) => match node.call(NodeOp::Deliver(delivery)).await {
+                Ok(_) => return,
+                Err(error) => error.to_string(),
+            },
+            Err(Undelivered::Gone(_)) => "it is gone".to_owned(),
+        };
+        tracing::warn!(%nid, %route, %seq, lost, "an answer did not reach the node that asked");
+    }
+
+    /// The answer to a request that has no response: a status on route -1. Nodes get none: their log would not know what
+    /// to do with it, and this one's does.
+    fn refuse(&self, ctx: &Context, error: &Error) {
+        log_failure(ctx, error);
+        if !self.cluster.backends().statuses || matches!(ctx.origin, Origin::Node { .. }) {
+            return;
+        }
+        let status = Status::of(ctx.route(), ctx.seq(), error);
+        match self.cluster.packet(RouteId::STATUS, ctx.seq(), &status) {
+            Ok(packet) => send(ctx, packet),
+            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "a status could not be written"),
+        }
+    }
+}
+
+/// What every handler may rely on. Nodes check for themselves whether a route needs a user, unless it is stateful.
+fn admit<'a>(ctx: &Context, found: Option<Found<'a>>) -> Result<Found<'a>> {
+    let Some(found) = found else {
+        return Err(Error::new(Code::NOT_FOUND, format!("no handler for route {}", ctx.route())));
+    };
+    let from_client = matches!(ctx.origin, Origin::Gate { .. });
+    let needs_user = found.spec.stateful || (found.spec.authorized && from_client);
+    if needs_user && ctx.uid.is_none() {
+        return Err(Error::new(Code::UNAUTHORIZED, "log in first"));
+    }
+    Ok(found)
+}
+
+fn send(ctx: &Context, packet: Bytes) {
+    let Origin::Gate { gate, .. } = &ctx.origin else { return };
+    if let Err(error) = gate.push(ctx.cid, packet) {
+        tracing::debug!(cid = %ctx.cid, route = %ctx.route(), %error, "the client is gone before its answer");
+    }
+}
+
+/// A cause means that the server failed; without one the handler has said no.
+pub(super) fn log_failure(ctx: &Context, error: &Error) {
+    let (route, cid, event) = (ctx.route(), ctx.cid(), ctx.event());
+    match error.cause() {
+        Some(_) => tracing::warn!(%route, %cid, ?event, %error, "request failed"),
+        None => tracing::debug!(%route, %cid, ?event, %error, "request failed"),
+    }
+}

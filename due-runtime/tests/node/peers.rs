@@ -1,0 +1,118 @@
+//! Nodes that deliver to nodes.
+
+use due::testing::Harness;
+use due::{ClusterError, Nid, Node, RouteId, Sender, Target, Uid};
+
+use crate::{Diary, Table, ask, route, text};
+
+#[tokio::test]
+async fn a_message_from_a_node_has_a_sender_and_no_session() {
+    let (diary, mut entries) = Diary::new();
+    let other = Table::new().on(route(5).internal().authorized(), move |ctx, body| {
+        let diary = diary.clone();
+        Box::pin(async move {
+            diary.note(format!("{body} of {:?}", ctx.uid()));
+            assert_eq!(ctx.sender(), Sender::Node(Nid::from("a")));
+            assert_eq!((ctx.gid().as_str(), ctx.cid().0, ctx.route()), ("", 0, RouteId(5)));
+            let nobody = ctx.push(&text("unheard"));
+            assert!(matches!(nobody, Err(ClusterError::NoSession(_))), "{nobody:?}");
+            assert!(matches!(ctx.bind(Uid(9)).await, Err(ClusterError::NoSession(_))));
+            if ctx.uid().is_some() {
+                assert_eq!(ctx.session(), Target::User(Uid(7)));
+                diary.note(format!("from {}", ctx.client_ip().await?));
+                ctx.cluster().push(ctx.session(), &text("found you")).await?;
+                ctx.unbind().await?;
+                assert_eq!(ctx.uid(), None);
+            } else {
+                assert!(matches!(ctx.client_ip().await, Err(ClusterError::NoSession(_))));
+            }
+            Ok(String::new())
+        })
+    });
+    let login = Table::new().on(route(1), |ctx, _| {
+        Box::pin(async move {
+            ctx.bind(Uid(7)).await?;
+            Ok("welcome".to_owned())
+        })
+    });
+    let harness = Harness::builder()
+        .node(|node| node.id("a").serve(login))
+        .other_node(Node::builder().id("b").serve(other).build().unwrap())
+        .start()
+        .await
+        .unwrap();
+    let client = harness.client().await.unwrap();
+    let mut pushes = client.pushes::<crate::Text>();
+    assert_eq!(ask(&client, 1, "").await, "welcome");
+    assert_eq!(ask(&client, 5, "").await, "9 this route is not for clients");
+
+    let cluster = harness.cluster();
+    cluster.deliver(RouteId(5), Some(Uid(7)), &text("routed")).await.unwrap();
+    entries.expect(&["routed of Some(Uid(7))", "from 127.0.0.1"]).await;
+    assert_eq!(pushes.next().await.unwrap().unwrap(), text("found you"));
+    cluster.deliver_to(&Nid::from("b"), RouteId(5), None, &text("direct")).await.unwrap();
+    entries.expect(&["direct of None"]).await;
+
+    assert!(matches!(cluster.deliver(RouteId(6), None, &text("")).await, Err(ClusterError::NoRoute(RouteId(6)))));
+    assert!(matches!(cluster.deliver_to(&"c".into(), RouteId(5), None, &text("")).await, Err(ClusterError::NoNode(_))));
+    harness.stop().await;
+}
+
+/// Route 5 of the nodes called lobby: `NID` binds the user there and says where it was handled.
+fn lobby() -> Table {
+    Table::new().on(route(5).stateful(), |ctx, body| {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            if !body.is_empty() {
+                ctx.cluster().bind_node(ctx.user()?, "lobby", &Nid::from(&*body)).await?;
+            }
+            Ok(format!("handled by {}", ctx.nid()))
+        })
+    })
+}
+
+async fn two_lobbies() -> Harness {
+    let login = Table::new().on(route(1), |ctx, body| {
+        Box::pin(async move {
+            ctx.bind(Uid(body.parse()?)).await?;
+            ctx.bind_node().await?;
+            Ok("welcome".to_owned())
+        })
+    });
+    Harness::builder()
+        .node(|node| node.id("a").name("lobby").serve(lobby()).serve(login))
+        .other_node(Node::builder().id("b").name("lobby").serve(lobby()).build().unwrap())
+        .start()
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_user_who_moves_takes_his_waiting_messages_along() {
+    let harness = two_lobbies().await;
+    let client = harness.client().await.unwrap();
+    assert_eq!(ask(&client, 1, "7").await, "welcome");
+    let (first, second, third) = tokio::join!(ask(&client, 5, "b"), ask(&client, 5, ""), ask(&client, 5, "a"));
+    assert_eq!([first, second, third], ["handled by a", "handled by b", "handled by b"]);
+    assert_eq!(ask(&client, 5, "").await, "handled by a");
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_says_whether_the_user_is_bound_to_it() {
+    let harness = two_lobbies().await;
+    let client = harness.client().await.unwrap();
+    assert_eq!(ask(&client, 1, "7").await, "welcome");
+    let cluster = harness.cluster();
+    let to = async |nid: &str, uid: Option<i64>| {
+        cluster.deliver_to(&Nid::from(nid), RouteId(5), uid.map(Uid), &text("")).await
+    };
+    to("a", Some(7)).await.unwrap();
+    assert!(matches!(to("b", Some(7)).await, Err(ClusterError::NotBound { uid: Some(Uid(7)), .. })));
+    assert!(matches!(to("a", Some(8)).await, Err(ClusterError::Node { .. })), "bound nowhere");
+    assert!(matches!(to("a", None).await, Err(ClusterError::Node { .. })), "nobody is bound");
+    assert!(matches!(to("a", Some(-1)).await, Err(ClusterError::BadUid(_))));
+    let unlocated = cluster.deliver(RouteId(5), Some(Uid(8)), &text("")).await;
+    assert!(matches!(unlocated, Err(ClusterError::NotBound { uid: Some(Uid(8)), .. })));
+    harness.stop().await;
+}
