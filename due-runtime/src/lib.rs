@@ -51,9 +51,8 @@
 //! | `tcp` | yes | [`GateBuilder::tcp`], `tcp://` clients |
 //! | `ws` | yes | [`GateBuilder::ws`], `ws://` clients |
 //! | `link` | yes | [`TcpLink`]: gates and nodes in processes of their own |
+//! | `tls` | no | TLS on both, `tls://` and `wss://` clients: `transport::tls` |
 //! | `mesh` | yes | [`Mesh`] |
-
-#![allow(dead_code, unused_imports)] // Goes when the link over TCP comes.
 
 mod app;
 mod client;
@@ -91,13 +90,13 @@ pub use codec::{Body, Codec};
 pub use due_macros::{route, routes};
 pub use error::{Code, Error, Result};
 pub use future::BoxFuture;
-pub use gate::{Gate, GateBuilder, HeartbeatMechanism, ListenError};
+pub use gate::{Excess, Gate, GateBuilder, HeartbeatMechanism, ListenError, RateLimits};
 pub use id::{Cid, Gid, Nid, RouteId, Seq, Uid};
 #[cfg(feature = "mesh")]
 pub use mesh::Mesh;
 pub use node::{BuildError, Context, Dispatch, EventHandler, Node, NodeBuilder, Reply, RouteConflict, Sender};
 pub use route::{HandlerFuture, RouteSpec, Routes};
-pub use session::OutboxLimits;
+pub use session::{OutboxLimits, Overflow};
 pub use status::Status;
 
 /// Includes what a build script generated with `due_codegen::Builder`: the module tree of all proto packages.

@@ -11,6 +11,9 @@ use crate::packet::{Dialect, Format, HeartbeatTime};
 use crate::transport::mem::MemConnector;
 use crate::transport::{PacketRead, PacketWrite};
 
+#[cfg(all(feature = "tls", any(feature = "tcp", feature = "ws")))]
+const NO_ROOTS: &str = "say with `ClientBuilder::tls` which servers are believed";
+
 /// Collects the settings of a [`Client`].
 #[derive(Clone, Debug)]
 #[must_use]
@@ -24,6 +27,8 @@ pub struct ClientBuilder {
     max_pending: usize,
     outbox: usize,
     pushes: usize,
+    #[cfg(all(feature = "tls", any(feature = "tcp", feature = "ws")))]
+    tls: Option<crate::transport::tls::TlsClient>,
 }
 
 impl ClientBuilder {
@@ -38,6 +43,8 @@ impl ClientBuilder {
             max_pending: 1024,
             outbox: 256,
             pushes: 256,
+            #[cfg(all(feature = "tls", any(feature = "tcp", feature = "ws")))]
+            tls: None,
         }
     }
 
@@ -96,7 +103,14 @@ impl ClientBuilder {
         self
     }
 
-    /// Connects to `tcp://host:port` or `ws://host:port/path`.
+    /// Which servers are believed, for `tls://` and `wss://`. Default: none.
+    #[cfg(all(feature = "tls", any(feature = "tcp", feature = "ws")))]
+    pub fn tls(mut self, tls: crate::transport::tls::TlsClient) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Connects to `tcp://host:port` or `ws://host:port/path`; with TLS, to `tls://host:port` or `wss://host:port/path`.
     ///
     /// # Errors
     /// When the URL cannot be used, nobody accepts there, or the handshake fails.
@@ -105,7 +119,7 @@ impl ClientBuilder {
         let Some((scheme, _addr)) = url.split_once("://") else {
             return Err(unusable("no scheme; write `tcp://host:port` or `ws://host:port/path`"));
         };
-        if scheme == "tcp" && self.dialect == Dialect::Bare {
+        if matches!(scheme, "tcp" | "tls") && self.dialect == Dialect::Bare {
             return Err(unusable("the bare dialect is for ws only"));
         }
         match scheme {
@@ -122,12 +136,30 @@ impl ClientBuilder {
                 let (read, write) = self.within(url, crate::transport::ws::connect(url, format)).await?;
                 Ok(self.over(read, write))
             }
+            #[cfg(all(feature = "tls", feature = "tcp"))]
+            "tls" => {
+                let addr = _addr.strip_suffix('/').unwrap_or(_addr);
+                let format = self.shared_format();
+                let tls = self.tls.as_ref().ok_or_else(|| unusable(NO_ROOTS))?;
+                let (read, write) = self.within(url, crate::transport::tcp::connect_tls(addr, tls, format)).await?;
+                Ok(self.over(read, write))
+            }
+            #[cfg(all(feature = "tls", feature = "ws"))]
+            "wss" => {
+                let format = self.shared_format();
+                let tls = self.tls.as_ref().ok_or_else(|| unusable(NO_ROOTS))?;
+                let (read, write) = self.within(url, crate::transport::ws::connect_tls(url, tls, format)).await?;
+                Ok(self.over(read, write))
+            }
             #[cfg(not(feature = "tcp"))]
             "tcp" => Err(unusable("this program is built without the feature `tcp` of due-runtime")),
             #[cfg(not(feature = "ws"))]
             "ws" => Err(unusable("this program is built without the feature `ws` of due-runtime")),
-            "tls" | "tcps" | "wss" => Err(unusable("TLS is not supported; use `tcp://` or `ws://`")),
-            _ => Err(unusable("unknown scheme; use `tcp://` or `ws://`")),
+            #[cfg(not(all(feature = "tls", feature = "tcp")))]
+            "tls" => Err(unusable("this program is built without the features `tls` and `tcp` of due-runtime")),
+            #[cfg(not(all(feature = "tls", feature = "ws")))]
+            "wss" => Err(unusable("this program is built without the features `tls` and `ws` of due-runtime")),
+            _ => Err(unusable("unknown scheme; use `tcp://`, `tls://`, `ws://` or `wss://`")),
         }
     }
 

@@ -155,7 +155,7 @@ impl Connection {
                     Dialect::Sized => self.format.parse_sized(message),
                     Dialect::Bare => self.format.parse(message),
                 },
-                Ok(Some(Inbound::Ignored)) => continue,
+                Ok(Some(Inbound::Ignored(_))) => continue,
                 Ok(None) => return Disconnect::ByPeer,
                 Err(error) => return Disconnect::Read(Arc::new(error)),
             };

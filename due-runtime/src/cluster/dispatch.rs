@@ -238,9 +238,8 @@ impl Event {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::{
-        Attached, Delivery, GateLink, LinkError, NodeAnswer, NodeOp, Server, SessionEvent, Undelivered,
-    };
+    use crate::cluster::link::Attached;
+    use crate::cluster::{Delivery, GateLink, LinkError, NodeAnswer, NodeOp, Server, SessionEvent, Undelivered};
     use crate::future::BoxFuture;
     use crate::id::{Cid, Gid};
     use crate::packet::Format;

@@ -69,7 +69,8 @@ pub enum ClusterError {
     /// The target has no session (any more).
     #[error("no session for {0:?}")]
     NoSession(Target),
-    /// The client reads too slowly; its session was closed.
+    /// The client reads too slowly: its session was closed, or the push dropped if the gate is told to
+    /// [`DropOldestPush`](crate::Overflow::DropOldestPush).
     #[error("the client of {0:?} reads too slowly")]
     Backlogged(Target),
     /// No gate with this id is registered.

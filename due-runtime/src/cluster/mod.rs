@@ -20,10 +20,10 @@ pub use drpc::TcpLink;
 pub use error::{Close, ClusterError, ServerId, Tally, Target};
 pub use handle::Cluster;
 pub(crate) use handle::channel_name;
-pub(crate) use link::{
-    Attached, Delivery, Door, GateAnswer, GateLink, GateOp, Link, LinkError, Losses, Member, Missed, NodeAnswer,
-    NodeLink, NodeOp, Origin, Server, SessionEvent, Then, Undelivered,
-};
 pub use link::{Audience, Event};
+pub(crate) use link::{
+    Delivery, Door, GateAnswer, GateLink, GateOp, LinkError, Losses, Member, Missed, NodeAnswer, NodeLink, NodeOp,
+    Origin, Server, SessionEvent, Then, Undelivered,
+};
 pub(crate) use presence::Presence;
 pub use push::{Push, PushExt};

@@ -2,50 +2,37 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
-use tokio_util::sync::CancellationToken;
 
-use super::{GateCore, HeartbeatMechanism};
+use super::GateCore;
+use super::rate::{Meter, Verdict};
 use crate::cluster::Event;
+use crate::error::{Code, Error};
 use crate::packet::{DecodeError, Dialect, Frame, Sniff};
-use crate::session::Session;
-use crate::transport::{CloseReason, Inbound, Incoming, PacketRead, PacketWrite};
+use crate::session::{Request, Session};
+use crate::transport::{CloseReason, Inbound, PacketRead, PacketWrite};
 
 /// Malformed ws messages that a connection may send before its first good one.
 const STRAY_MESSAGES: u32 = 8;
-/// How long a client that has closed its direction may wait for its last answers.
+/// How long a client that has closed its direction may wait for its last answers, and any other may take to read them.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 impl GateCore {
     /// Runs one session until it ends, and cleans up after it.
-    pub(super) async fn serve(self: Arc<Self>, session: Arc<Session>, incoming: impl Incoming) {
-        let opened = tokio::select! {
-            biased;
-            () = session.until_cut() => return,
-            () = session.until_finish() => return,
-            opened = incoming.open(Arc::clone(&self.format)) => opened,
-        };
-        let (read, write) = match opened {
-            Ok(halves) => halves,
-            Err(error) => {
-                tracing::debug!(cid = %session.cid(), %error, "the handshake failed");
-                return;
-            }
-        };
+    pub(super) async fn serve(self: Arc<Self>, session: Arc<Session>, read: impl PacketRead, write: impl PacketWrite) {
         self.sessions.insert(Arc::clone(&session));
         self.trigger(Event::Connect, session.cid(), None);
         if self.finish.is_cancelled() {
-            session.finish();
+            session.because(CloseReason::Away).finish();
         }
         let connection = Connection {
             gate: Arc::clone(&self),
             session: Arc::clone(&session),
             heard: AtomicBool::new(false),
             held_up: AtomicBool::new(false),
-            written: CancellationToken::new(),
         };
         connection.run(read, write).await;
         let uid = self.sessions.remove(&session);
@@ -53,17 +40,19 @@ impl GateCore {
             self.forget(uid).await;
         }
         self.trigger(Event::Disconnect, session.cid(), uid);
+        if let Some(on_close) = &self.on_close {
+            on_close(session.peer(), session.attributes());
+        }
     }
 }
 
-struct Connection {
-    gate: Arc<GateCore>,
-    session: Arc<Session>,
+pub(super) struct Connection {
+    pub(super) gate: Arc<GateCore>,
+    pub(super) session: Arc<Session>,
     /// The peer has sent something since the last tick of the watch.
-    heard: AtomicBool,
-    /// Its message waits for room at a node, so nothing can be heard: that is not the peer's fault.
-    held_up: AtomicBool,
-    written: CancellationToken,
+    pub(super) heard: AtomicBool,
+    /// Its message waits for its turn or for room at a node, so nothing can be heard: that is not the peer's fault.
+    pub(super) held_up: AtomicBool,
 }
 
 /// Why reading ended.
@@ -79,45 +68,55 @@ enum End {
 impl Connection {
     /// One task reads, writes and watches: a reader that has taken all frames lets the writer send all answers at once.
     async fn run(&self, read: impl PacketRead, mut write: impl PacketWrite) {
-        let reason = tokio::select! {
+        tokio::select! {
             biased;
-            () = self.watch() => CloseReason::Policy,
-            (reason, ()) = async { tokio::join!(self.read(read), self.write(&mut write)) } => reason,
-            () = self.session.until_cut() => CloseReason::Normal,
-        };
+            () = self.watch() => drop(self.session.because(CloseReason::Policy)),
+            _ = async { tokio::join!(self.read(read), self.write(&mut write)) } => {}
+            () = self.session.until_cut() => {}
+        }
         self.session.cut();
-        write.close(reason).await;
+        if let dropped @ 1.. = self.session.outbox().dropped() {
+            tracing::debug!(cid = %self.session.cid(), dropped, "pushes were lost, the client read too slowly");
+        }
+        write.close(self.session.reason().unwrap_or(CloseReason::Normal)).await;
     }
 
-    async fn read(&self, mut read: impl PacketRead) -> CloseReason {
-        match self.read_all(&mut read).await {
+    async fn read(&self, mut read: impl PacketRead) {
+        let (session, outbox) = (&self.session, self.session.outbox());
+        let in_time = match self.read_all(&mut read).await {
             End::Peer(reason) => {
-                self.session.finish();
-                reason
+                session.because(reason).finish();
+                timeout(LAST_ANSWERS, outbox.until_closed()).await.is_ok()
             }
             End::HalfClosed => {
-                tokio::select! {
-                    // Time that is over finishes the session as well.
-                    _ = timeout(LAST_ANSWERS, self.session.until_answered()) => {}
-                    () = self.written.cancelled() => {}
-                }
-                self.session.finish();
-                CloseReason::Normal
+                session.finish_when_answered();
+                timeout(LAST_ANSWERS, outbox.until_closed()).await.is_ok()
             }
             // Whoever asked to finish decides when the outbox is complete. What arrives meanwhile is dropped, so that
             // closing does not reset the connection under the last answers.
             End::Finish => {
-                let dropped = async { while let Ok(Some(_)) = read.read().await {} };
+                let written = async {
+                    outbox.until_complete().await;
+                    timeout(self.gate.drain, outbox.until_closed()).await.is_ok()
+                };
+                let dropped = async {
+                    while let Ok(Some(_)) = read.read().await {}
+                    std::future::pending().await
+                };
                 tokio::select! {
-                    () = dropped => {}
-                    () = self.written.cancelled() => {}
+                    in_time = written => in_time,
+                    () = dropped => true,
                 }
-                CloseReason::Away
             }
+        };
+        if !in_time {
+            session.cut();
         }
     }
 
     async fn read_all<R: PacketRead>(&self, read: &mut R) -> End {
+        let limits = self.gate.rate_limits;
+        let mut meter = limits.map(|_| Meter::new(Instant::now()));
         let mut strays = 0;
         loop {
             self.session.outbox().room().await;
@@ -135,24 +134,8 @@ impl Connection {
                     inbound = read.read() => inbound,
                 },
             };
-            // Text and control frames do not prove that the client works.
-            if let Ok(Some(Inbound::Unit(_) | Inbound::Message(_))) = inbound {
-                self.heard.store(true, Ordering::Relaxed);
-            }
-            let frame = match inbound {
-                Ok(Some(Inbound::Unit(unit))) => self.gate.format.parse(unit),
-                Ok(Some(Inbound::Message(message))) => match self.parse_message(message) {
-                    Some(frame) => frame,
-                    None => {
-                        strays += 1;
-                        if strays > STRAY_MESSAGES {
-                            tracing::debug!(cid = %self.session.cid(), "too many malformed messages");
-                            return End::Peer(CloseReason::Protocol);
-                        }
-                        continue;
-                    }
-                },
-                Ok(Some(Inbound::Ignored)) => continue,
+            let inbound = match inbound {
+                Ok(Some(inbound)) => inbound,
                 Ok(None) if R::HALF_CLOSES => return End::HalfClosed,
                 Ok(None) => return End::Peer(CloseReason::Normal),
                 Err(error) => {
@@ -160,21 +143,70 @@ impl Connection {
                     return End::Peer(error.close_reason());
                 }
             };
+            let bytes = inbound.wire_len();
+            let frame = match inbound {
+                Inbound::Unit(unit) => Some(self.gate.format.parse(unit)),
+                Inbound::Message(message) => {
+                    let frame = self.parse_message(message);
+                    if frame.is_none() {
+                        strays += 1;
+                        if strays > STRAY_MESSAGES {
+                            tracing::debug!(cid = %self.session.cid(), "too many malformed messages");
+                            return End::Peer(CloseReason::Protocol);
+                        }
+                    }
+                    Some(frame.unwrap_or(Ok(Frame::KeepAlive)))
+                }
+                // Text and control frames do not prove that the client works.
+                Inbound::Ignored(_) => None,
+            };
+            if frame.is_some() {
+                self.heard.store(true, Ordering::Relaxed);
+            }
+            let mut _delayed = None;
+            if let (Some(limits), Some(meter)) = (&limits, &mut meter) {
+                let is_message = !matches!(frame, None | Some(Ok(Frame::Heartbeat | Frame::KeepAlive)));
+                match meter.judge(limits, Instant::now(), bytes, is_message) {
+                    Verdict::Pass => {}
+                    Verdict::Wait(time) => _delayed = Some(self.slow_down(time).await),
+                    Verdict::Refuse => {
+                        if let Some(Ok(Frame::Packet(packet))) = &frame {
+                            self.gate.refuse(&self.session, packet, Error::new(Code::TOO_MANY_REQUESTS, "slow down"));
+                        }
+                        continue;
+                    }
+                    Verdict::Disconnect => {
+                        tracing::debug!(cid = %self.session.cid(), "the client sends more than it may");
+                        return End::Peer(CloseReason::Policy);
+                    }
+                }
+            }
             match frame {
-                Ok(Frame::Packet(packet)) => {
+                Some(Ok(Frame::Packet(packet))) => {
                     self.held_up.store(true, Ordering::Relaxed);
                     self.gate.route(&self.session, packet).await;
                     self.held_up.store(false, Ordering::Relaxed);
                 }
-                Ok(Frame::Heartbeat) => self.answer_heartbeat(),
-                Ok(Frame::KeepAlive) => {}
-                Err(error) if error.is_fatal() => {
+                Some(Ok(Frame::Heartbeat)) => self.answer_heartbeat(),
+                Some(Ok(Frame::KeepAlive)) | None => {}
+                Some(Err(error)) if error.is_fatal() => {
                     tracing::debug!(cid = %self.session.cid(), %error, "impossible frame");
                     return End::Peer(CloseReason::Protocol);
                 }
-                Err(error) => tracing::debug!(cid = %self.session.cid(), %error, "malformed packet dropped"),
+                Some(Err(error)) => tracing::debug!(cid = %self.session.cid(), %error, "malformed packet dropped"),
             }
         }
+    }
+
+    /// Waits with the message at hand and reads nothing more; a stop hands it over at once.
+    async fn slow_down(&self, time: Duration) -> Request {
+        let _delayed = self.gate.delayed.token();
+        let unanswered = self.session.request();
+        self.held_up.store(true, Ordering::Relaxed);
+        // Either way the message is next.
+        let _ = timeout(time, self.session.until_finish()).await;
+        self.held_up.store(false, Ordering::Relaxed);
+        unanswered
     }
 
     /// `None`: no dialect reads it.
@@ -209,43 +241,5 @@ impl Connection {
         // Nothing will be written any more: whoever still reads may stop.
         self.session.outbox().close();
         self.session.stop_reading();
-        self.written.cancel();
-    }
-
-    /// Ends when the peer has been silent for two intervals.
-    async fn watch(&self) {
-        let interval = self.gate.heartbeat.interval;
-        if interval.is_zero() {
-            return std::future::pending().await;
-        }
-        let mut ticks = tokio::time::interval_at(Instant::now() + interval, interval);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut silent = 0;
-        loop {
-            ticks.tick().await;
-            let alive = self.heard.swap(false, Ordering::Relaxed) || self.held_up.load(Ordering::Relaxed);
-            silent = if alive { 0 } else { silent + 1 };
-            if silent == 2 {
-                tracing::debug!(cid = %self.session.cid(), "silent for two heartbeat intervals");
-                return;
-            }
-            if self.gate.heartbeat.mechanism == HeartbeatMechanism::Tick {
-                self.send_heartbeat();
-            }
-        }
-    }
-
-    fn answer_heartbeat(&self) {
-        if self.gate.heartbeat.mechanism == HeartbeatMechanism::Resp {
-            self.send_heartbeat();
-        }
-    }
-
-    fn send_heartbeat(&self) {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let dialect = self.session.dialect().unwrap_or(Dialect::Bare);
-        let heartbeat = self.gate.format.heartbeat(dialect, now.as_nanos() as i64);
-        // A session that takes nothing more needs no heartbeat.
-        let _ = self.session.push(heartbeat);
     }
 }

@@ -1,12 +1,15 @@
 //! A gate keeps the client connections and holds no game logic: it hands every message to the node that serves its route.
 
+mod accept;
 mod connection;
 mod provider;
+mod rate;
 mod routing;
+mod watch;
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -15,19 +18,21 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use accept::{AcceptHook, CloseHook, Door, Listen};
+pub use rate::{Excess, RateLimits};
+
 use crate::cluster::{self, Backends, Balance, Cluster, Member, Missed, Presence, Server};
 use crate::codec::Codec;
 use crate::error::{Code, Error};
-use crate::future::BoxFuture;
-use crate::id::{Cid, Gid, RouteId, Seq};
+use crate::id::{Gid, RouteId, Seq};
 use crate::packet::Format;
 use crate::registry::{Instance, Kind, RegistryError};
-use crate::session::{OutboxLimits, Session, SessionTable};
-use crate::transport::Transport;
+use crate::session::{OutboxLimits, OutboxRules, Overflow, SessionTable};
 #[cfg(feature = "tcp")]
 use crate::transport::tcp::Tcp;
 #[cfg(feature = "ws")]
 use crate::transport::ws::Ws;
+use crate::transport::{Attributes, CloseReason, Peer, Transport};
 
 /// What the end of a session that was cut may take: the locator is told that its user has left.
 const CLEAN_UP: Duration = Duration::from_secs(3);
@@ -59,14 +64,18 @@ pub struct Gate {
     listeners: Vec<Box<dyn Listen>>,
 }
 
-#[derive(Clone, Debug)]
 struct Settings {
     heartbeat: Heartbeat,
+    authorize_timeout: Option<Duration>,
     max_sessions: usize,
     outbox: OutboxLimits,
+    overflow: Overflow,
+    rate_limits: Option<RateLimits>,
     codec: Option<Codec>,
     drain: Duration,
     balance: Balance,
+    on_accept: Option<AcceptHook>,
+    on_close: Option<CloseHook>,
 }
 
 /// Collects the parts of a [`Gate`].
@@ -86,11 +95,16 @@ impl Gate {
             name: "gate".to_owned(),
             settings: Settings {
                 heartbeat: Heartbeat { interval: Duration::from_secs(10), mechanism: HeartbeatMechanism::Resp },
+                authorize_timeout: None,
                 max_sessions: 5000,
                 outbox: OutboxLimits::default(),
+                overflow: Overflow::default(),
+                rate_limits: None,
                 codec: None,
                 drain: Duration::from_secs(5),
                 balance: Balance::default(),
+                on_accept: None,
+                on_close: None,
             },
             listeners: Vec::new(),
         }
@@ -103,23 +117,32 @@ impl Gate {
             doors.push(listener.bind().await?);
         }
         let member = Member::new(Kind::Gate, self.gid.as_str(), &backends.format);
-        let codec = self.settings.codec.unwrap_or_else(|| backends.codec.clone());
-        let cluster = Cluster::join(backends, codec, member, self.settings.balance).await?;
+        let settings = self.settings;
+        let codec = settings.codec.unwrap_or_else(|| backends.codec.clone());
+        let cluster = Cluster::join(backends, codec, member, settings.balance).await?;
+        let format = Arc::clone(&cluster.member().format);
+        let (limits, overflow) = (settings.outbox, settings.overflow);
         let (misses, missed) = mpsc::channel(MISSES);
         let core = Arc::new_cyclic(|this| GateCore {
             this: this.clone(),
             gid: self.gid,
-            heartbeat: self.settings.heartbeat,
-            max_sessions: self.settings.max_sessions,
-            outbox: self.settings.outbox,
-            format: Arc::clone(&cluster.member().format),
+            heartbeat: settings.heartbeat,
+            authorize_timeout: settings.authorize_timeout,
+            max_sessions: settings.max_sessions,
+            rate_limits: settings.rate_limits,
+            outboxes: Arc::new(OutboxRules { limits, overflow, format: Arc::clone(&format) }),
+            drain: settings.drain,
+            on_accept: settings.on_accept,
+            on_close: settings.on_close,
+            format,
             presence: Presence::new(&backends.registry),
             cluster,
             misses,
             sessions: SessionTable::default(),
+            turned_away: TaskTracker::new(),
             last_cid: AtomicI64::new(0),
             finish: CancellationToken::new(),
-            cut: CancellationToken::new(),
+            delayed: TaskTracker::new(),
         });
         core.watch_losses();
         let corrections = CancellationToken::new();
@@ -142,7 +165,6 @@ impl Gate {
             accept,
             tasks,
             _corrections: corrections.drop_guard(),
-            drain: self.settings.drain,
         })
     }
 }
@@ -195,15 +217,54 @@ impl GateBuilder {
         self
     }
 
-    /// Further connections are closed at once. Default: 5000.
+    /// A session without a user for so long is closed (1008 on ws), what is queued is lost. Counts from the handshake,
+    /// and again whenever its user logs out or another session takes him. Default: off; zero is off.
+    pub fn authorize_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.authorize_timeout = (!timeout.is_zero()).then_some(timeout);
+        self
+    }
+
+    /// Sees every client of every listener once its handshake is done, and decides whether it may stay: `false` closes the
+    /// connection (1008 on ws). A ws client can be refused earlier, with an HTTP status: `Ws::on_upgrade`, whose attributes
+    /// come along. Runs in the connection's own task and must not block. Default: everybody may stay.
+    ///
+    /// ```
+    /// # let banned = |ip: std::net::IpAddr| false;
+    /// let gate = due::Gate::builder().on_accept(move |peer, _attributes| !peer.ip().is_some_and(banned));
+    /// ```
+    pub fn on_accept(mut self, lets_in: impl Fn(&Peer, &mut Attributes) -> bool + Send + Sync + 'static) -> Self {
+        self.settings.on_accept = Some(Arc::new(lets_in));
+        self
+    }
+
+    /// Hears of every session that has ended. Runs in the connection's own task and must not block.
+    pub fn on_close(mut self, hears: impl Fn(&Peer, &Attributes) + Send + Sync + 'static) -> Self {
+        self.settings.on_close = Some(Arc::new(hears));
+        self
+    }
+
+    /// Further connections are closed at once, on ws with 1013. Default: 5000.
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.settings.max_sessions = sessions;
         self
     }
 
-    /// What may wait for one client; a client that lets more pile up is disconnected.
+    /// What may wait for one client. A client that lets more pile up is disconnected, unless [`overflow`](Self::overflow)
+    /// says otherwise.
     pub fn outbox(mut self, limits: OutboxLimits) -> Self {
         self.settings.outbox = limits;
+        self
+    }
+
+    /// What happens to a client that reads too slowly. Default: [`Overflow::Disconnect`].
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.settings.overflow = overflow;
+        self
+    }
+
+    /// What each client may send. Default: everything.
+    pub fn rate_limits(mut self, limits: RateLimits) -> Self {
+        self.settings.rate_limits = Some(limits);
         self
     }
 
@@ -257,7 +318,6 @@ pub(crate) struct RunningGate {
     accept: CancellationToken,
     tasks: TaskTracker,
     _corrections: DropGuard,
-    drain: Duration,
 }
 
 impl RunningGate {
@@ -290,29 +350,30 @@ impl RunningGate {
             core.tell(&session, RouteId(0), Seq::NONE, &reason);
         }
         core.finish.cancel();
+        for session in core.sessions.sessions() {
+            session.because(CloseReason::Away).stop_reading();
+        }
+        core.delayed.close();
+        core.delayed.wait().await;
     }
 
     /// Writes what is queued, closes every session and goes.
     pub(crate) async fn stop(self) {
         let core = &self.core;
         let tasks = &core.sessions.tasks;
-        for session in core.sessions.sessions() {
-            tasks.spawn(async move {
-                tokio::select! {
-                    // Nodes of other processes may still be at work.
-                    () = session.until_answered() => session.finish(),
-                    () = session.until_cut() => {}
-                }
-            });
-        }
+        // Nodes of other processes may still be at work.
+        core.sessions.sessions().iter().for_each(|session| session.finish_when_answered());
         tasks.close();
-        if timeout(self.drain, tasks.wait()).await.is_err() {
+        if timeout(core.drain, tasks.wait()).await.is_err() {
             tracing::warn!(gid = %core.gid, left = tasks.len(), "drain time is over; clients are cut");
-            core.cut.cancel();
+            core.sessions.sessions().iter().for_each(|session| session.cut());
             if timeout(CLEAN_UP, tasks.wait()).await.is_err() {
                 tracing::warn!(gid = %core.gid, left = tasks.len(), "the locator was not told of every user who left");
             }
         }
+        // They wait for no client any more.
+        core.turned_away.close();
+        core.turned_away.wait().await;
         core.presence.deregister().await;
         core.cluster.leave().await;
         if let Some(link) = self.link {
@@ -326,73 +387,27 @@ pub(crate) struct GateCore {
     this: Weak<Self>,
     gid: Gid,
     heartbeat: Heartbeat,
+    authorize_timeout: Option<Duration>,
     max_sessions: usize,
-    outbox: OutboxLimits,
+    rate_limits: Option<RateLimits>,
+    outboxes: Arc<OutboxRules>,
+    /// How long a client that is told to go may take to read what is queued.
+    drain: Duration,
+    on_accept: Option<AcceptHook>,
+    on_close: Option<CloseHook>,
     format: Arc<Format>,
     presence: Presence,
     cluster: Cluster,
     /// Messages that reached the wrong node.
     misses: mpsc::Sender<Missed>,
     sessions: SessionTable,
+    /// Clients that find no place, and hear so.
+    turned_away: TaskTracker,
     last_cid: AtomicI64,
-    /// Nothing more is read from any session.
+    /// Nothing more is read from any session; those that open later see it themselves.
     finish: CancellationToken,
-    /// Every session ends at once.
-    cut: CancellationToken,
-}
-
-impl GateCore {
-    async fn accept_all(self: Arc<Self>, mut transport: impl Transport) {
-        let dialect = transport.dialect();
-        loop {
-            let (incoming, peer) = transport.accept().await;
-            if self.sessions.tasks.len() >= self.max_sessions {
-                tracing::debug!(%peer, limit = self.max_sessions, "too many sessions");
-                continue;
-            }
-            let cid = Cid(self.last_cid.fetch_add(1, Ordering::Relaxed) + 1);
-            let session = Arc::new(Session::new(cid, peer, self.outbox, &self.finish, &self.cut));
-            if let Some(dialect) = dialect {
-                session.speak(dialect);
-            }
-            self.sessions.tasks.spawn(Arc::clone(&self).serve(session, incoming));
-        }
-    }
-}
-
-/// A listener that is configured.
-trait Listen: Send {
-    fn bind(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Door>, ListenError>>;
-}
-
-/// A listener that is bound.
-trait Door: Send {
-    fn address(&self) -> String;
-    fn accept_all(self: Box<Self>, gate: Arc<GateCore>) -> BoxFuture<'static, ()>;
-}
-
-impl<F, B, T> Listen for F
-where
-    F: FnOnce() -> B + Send + 'static,
-    B: Future<Output = io::Result<T>> + Send + 'static,
-    T: Transport,
-{
-    fn bind(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Door>, ListenError>> {
-        Box::pin(async move {
-            let transport = self().await.map_err(ListenError)?;
-            Ok(Box::new(transport) as Box<dyn Door>)
-        })
-    }
-}
-
-impl<T: Transport> Door for T {
-    fn address(&self) -> String {
-        self.local_addr()
-    }
-
-    fn accept_all(self: Box<Self>, gate: Arc<GateCore>) -> BoxFuture<'static, ()> {
-        Box::pin(gate.accept_all(*self))
-    }
+    /// Messages that wait because their clients send too many. A stop hands them to the nodes while there are any.
+    delayed: TaskTracker,
 }
 
 impl fmt::Debug for Gate {
@@ -406,6 +421,23 @@ impl fmt::Debug for GateBuilder {
         f.debug_struct("GateBuilder")
             .field("name", &self.name)
             .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Hooks have no text.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("heartbeat", &self.heartbeat)
+            .field("authorize_timeout", &self.authorize_timeout)
+            .field("max_sessions", &self.max_sessions)
+            .field("outbox", &self.outbox)
+            .field("overflow", &self.overflow)
+            .field("rate_limits", &self.rate_limits)
+            .field("codec", &self.codec)
+            .field("drain", &self.drain)
+            .field("balance", &self.balance)
             .finish_non_exhaustive()
     }
 }

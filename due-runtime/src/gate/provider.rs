@@ -15,9 +15,7 @@ use crate::session::{Refused, Session, SessionTarget};
 impl GateLink for GateCore {
     fn push(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError> {
         let session = self.sessions.get(SessionTarget::Session(cid)).ok_or(LinkError::NoSession)?;
-        if !self.is_timely(&session, &packet) {
-            return Ok(());
-        }
+        let Ok(_until_queued) = self.answered(&session, &packet) else { return Ok(()) };
         Ok(session.push(packet)?)
     }
 
@@ -159,7 +157,7 @@ fn push_all(sessions: impl Iterator<Item = Arc<Session>>, packet: &Bytes, then: 
 impl From<Refused> for LinkError {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::Full => Self::Backlogged,
+            Refused::Full | Refused::Dropped => Self::Backlogged,
             Refused::Closed => Self::NoSession,
         }
     }

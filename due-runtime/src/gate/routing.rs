@@ -12,7 +12,7 @@ use crate::cluster::{Delivery, Event, GateLink, Losses, Missed, NodeLink, Origin
 use crate::error::{Code, Error};
 use crate::id::{Cid, Nid, RouteId, Seq, Uid};
 use crate::packet::Packet;
-use crate::session::{Session, SessionTarget};
+use crate::session::{Late, Request, Session, SessionTarget};
 use crate::status::Status;
 
 /// How long answers may still arrive after the connection has broken that carried their requests: they come by another.
@@ -69,7 +69,7 @@ impl GateCore {
 
     /// To the node that the user is bound to. One that says it is not his gives the message back to
     /// [`correct`](Self::correct).
-    async fn route_by_user(&self, session: &Session, uid: Uid, group: &str, mut delivery: Delivery, oneway: bool) {
+    async fn route_by_user(&self, session: &Arc<Session>, uid: Uid, group: &str, mut delivery: Delivery, oneway: bool) {
         let nid = match self.cluster.locate_node(uid, group).await {
             Ok(nid) => nid,
             Err(error) => return self.refuse(session, &delivery.packet, error.into()),
@@ -93,8 +93,8 @@ impl GateCore {
         while let Some(Missed { nid, mut delivery }) = misses.recv().await {
             let (route, seq) = (delivery.packet.route, delivery.packet.seq);
             let Some(session) = self.sessions.get(SessionTarget::Session(delivery.cid)) else { continue };
-            session.take_back(route, seq);
-            delivery.request.get_or_insert_with(|| session.request());
+            let held = session.take_back(route, seq);
+            delivery.request.get_or_insert_with(|| held.unwrap_or_else(|| session.request()));
             let nodes = self.cluster.nodes();
             let Some((group, oneway)) = nodes.route(route).map(|entry| (Arc::clone(&entry.group), entry.oneway)) else {
                 self.refuse(&session, &delivery.packet, unserved(route));
@@ -119,7 +119,7 @@ impl GateCore {
     /// `Err`: the node takes nothing (any more).
     async fn hand_over(
         &self,
-        session: &Session,
+        session: &Arc<Session>,
         nid: &Nid,
         node: &dyn NodeLink,
         mut delivery: Delivery,
@@ -144,10 +144,8 @@ impl GateCore {
             node.room(&self.gid, session.cid()).await;
         };
         outcome.map_err(|mut delivery| {
-            if away {
-                session.take_back(route, seq);
-            }
-            delivery.request = request;
+            let held = if away { session.take_back(route, seq) } else { None };
+            delivery.request = request.or(held);
             delivery
         })
     }
@@ -177,11 +175,11 @@ impl GateCore {
         }
     }
 
-    /// Whether a packet that answers nothing, or a request that is still open.
-    pub(super) fn is_timely(&self, session: &Session, packet: &Bytes) -> bool {
+    /// See [`Session::answered`].
+    pub(super) fn answered(&self, session: &Arc<Session>, packet: &Bytes) -> Result<Option<Request>, Late> {
         match self.format.peek(packet) {
-            Some((route, seq)) => session.is_timely(route, seq),
-            None => true,
+            Some((route, seq)) => session.answered(route, seq),
+            None => Ok(None),
         }
     }
 
@@ -205,6 +203,7 @@ impl Losses for GateCore {
                     tracing::debug!(cid = %session.cid(), %route, %seq, %nid, "the node was lost before it answered");
                     this.tell(&session, route, seq, &error);
                 }
+                session.leave_if_answered();
             }
         });
     }

@@ -178,6 +178,15 @@ impl Format {
         self.parse(frame)
     }
 
+    /// Whether a peer may wait for this packet (sized form): it is no heartbeat, and its seq is not 0. Without a seq field
+    /// nobody can tell.
+    pub(crate) fn is_awaited(&self, packet: &[u8]) -> bool {
+        let seq_at = SIZE + HEADER + self.route_bytes();
+        let is_data = packet.get(SIZE).is_some_and(|header| header & HEARTBEAT == 0);
+        let seq = packet.get(seq_at..SIZE + self.unit_head());
+        is_data && seq.is_none_or(|seq| seq.is_empty() || seq.iter().any(|byte| *byte != 0))
+    }
+
     /// Takes one frame off a byte stream and returns what follows its size field, for [`parse`](Self::parse);
     /// empty is a keep-alive. `None` asks for more bytes.
     ///

@@ -1,39 +1,41 @@
 //! One client connection on one gate: who it is, and what waits for it.
 
+mod ending;
 mod outbox;
 mod requests;
 mod table;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, timeout};
 
-pub use outbox::OutboxLimits;
-pub(crate) use outbox::{Outbox, Refused};
+use ending::Ending;
+pub(crate) use outbox::{Outbox, OutboxRules, Refused};
+pub use outbox::{OutboxLimits, Overflow};
 use requests::Requests;
-pub(crate) use requests::{Request, WINDOW};
+pub(crate) use requests::{Late, Request, WINDOW};
 pub(crate) use table::{SessionTable, SessionTarget};
 
 use crate::id::{Cid, Nid, RouteId, Seq, Uid};
 use crate::packet::Dialect;
-use crate::transport::Peer;
+use crate::transport::{Attributes, CloseReason, Peer};
 
 pub(crate) struct Session {
     cid: Cid,
     peer: Peer,
+    attributes: Attributes,
     /// 0 says that no user is bound.
     uid: AtomicI64,
+    opened: Instant,
+    /// When the last user left, in microseconds after `opened`.
+    userless: AtomicU64,
     dialect: AtomicU8,
     outbox: Outbox,
     requests: Requests,
-    /// Ends the session at once; what is queued is lost.
-    cut: CancellationToken,
-    /// Ends reading; what is queued still goes out.
-    finish: CancellationToken,
+    ending: Ending,
 }
 
 /// A request that is not answered for so long while others wait is taken for a oneway one of a node that does not say so.
@@ -43,23 +45,18 @@ const SIZED: u8 = 1;
 const BARE: u8 = 2;
 
 impl Session {
-    /// `finish` and `cut` are the gate's: they end all of its sessions.
-    pub(crate) fn new(
-        cid: Cid,
-        peer: Peer,
-        limits: OutboxLimits,
-        finish: &CancellationToken,
-        cut: &CancellationToken,
-    ) -> Self {
+    pub(crate) fn new(cid: Cid, peer: Peer, attributes: Attributes, rules: &Arc<OutboxRules>) -> Self {
         Self {
             cid,
             peer,
+            attributes,
             uid: AtomicI64::new(0),
+            opened: Instant::now(),
+            userless: AtomicU64::new(0),
             dialect: AtomicU8::new(UNKNOWN),
-            outbox: Outbox::new(limits),
+            outbox: Outbox::new(Arc::clone(rules)),
             requests: Requests::default(),
-            cut: cut.child_token(),
-            finish: finish.child_token(),
+            ending: Ending::default(),
         }
     }
 
@@ -71,10 +68,22 @@ impl Session {
         &self.peer
     }
 
+    pub(crate) fn attributes(&self) -> &Attributes {
+        &self.attributes
+    }
+
     pub(crate) fn uid(&self) -> Option<Uid> {
         match self.uid.load(Ordering::Acquire) {
             0 => None,
             uid => Some(Uid(uid)),
+        }
+    }
+
+    /// Since when the session has no user; `None` while it has one.
+    pub(crate) fn without_user_since(&self) -> Option<Instant> {
+        match self.uid() {
+            Some(_) => None,
+            None => Some(self.opened + Duration::from_micros(self.userless.load(Ordering::Acquire))),
         }
     }
 
@@ -95,12 +104,12 @@ impl Session {
         self.dialect.store(dialect, Ordering::Release);
     }
 
-    /// Queues one packet (sized form). A session whose client reads too slowly is cut: its queue would only grow stale.
+    /// Queues one packet (sized form). A session whose client reads too slowly is cut, unless its gate drops pushes.
     pub(crate) fn push(&self, packet: Bytes) -> Result<(), Refused> {
         let pushed = self.outbox.push(packet);
         if pushed == Err(Refused::Full) {
             tracing::debug!(cid = %self.cid, "the client reads too slowly; its session is cut");
-            self.cut();
+            self.because(CloseReason::Policy).cut();
         }
         pushed
     }
@@ -119,9 +128,9 @@ impl Session {
         self.requests.send(route, seq, nid);
     }
 
-    /// A request did not leave after all.
-    pub(crate) fn take_back(&self, route: RouteId, seq: Seq) {
-        self.requests.take_back(route, seq);
+    /// A request did not leave after all, and is to be held here.
+    pub(crate) fn take_back(self: &Arc<Self>, route: RouteId, seq: Seq) -> Option<Request> {
+        self.answered(route, seq).ok().flatten()
     }
 
     /// Waits while so many requests are away that a further one might be refused.
@@ -133,9 +142,10 @@ impl Session {
         }
     }
 
-    /// A packet comes from another process. `false`: it answers a request that was answered before.
-    pub(crate) fn is_timely(&self, route: RouteId, seq: Seq) -> bool {
-        self.requests.answer(route, seq)
+    /// A packet comes from another process. If it is an answer, its request is to be held until it is in the outbox;
+    /// `Err`: it comes too late and must not get there.
+    pub(crate) fn answered(self: &Arc<Self>, route: RouteId, seq: Seq) -> Result<Option<Request>, Late> {
+        Request::answered(self, route, seq)
     }
 
     /// Marks the lost ones of the requests that are with this node now, and says whether there are any.
@@ -148,40 +158,65 @@ impl Session {
         self.requests.fail_doomed()
     }
 
-    pub(crate) async fn until_answered(&self) {
-        self.requests.idle().await;
+    /// What the peer is told at the end. The first reason counts.
+    pub(crate) fn because(&self, reason: CloseReason) -> &Self {
+        self.ending.because(reason);
+        self
     }
 
-    /// Reads nothing more, writes what is queued, then closes.
-    pub(crate) fn finish(&self) {
-        self.finish.cancel();
-        self.outbox.finish();
+    pub(crate) fn reason(&self) -> Option<CloseReason> {
+        self.ending.reason()
     }
 
     /// Stops reading, but still takes answers to what was read.
     pub(crate) fn stop_reading(&self) {
-        self.finish.cancel();
+        self.ending.stop_reading();
     }
 
+    /// Finishes when what was read is answered.
+    pub(crate) fn finish_when_answered(&self) {
+        self.ending.leave_when_answered();
+        self.leave_if_answered();
+    }
+
+    /// To be called whenever an answer may have been the last.
+    pub(crate) fn leave_if_answered(&self) {
+        if self.ending.leaves_when_answered() && self.requests.is_idle() {
+            self.finish();
+        }
+    }
+
+    /// Reads nothing more, writes what is queued, then closes.
+    pub(crate) fn finish(&self) {
+        self.ending.stop_reading();
+        self.outbox.finish();
+    }
+
+    /// Ends at once; what is queued is lost.
     pub(crate) fn cut(&self) {
         self.outbox.close();
-        self.cut.cancel();
-    }
-
-    pub(crate) async fn until_cut(&self) {
-        self.cut.cancelled().await;
+        self.ending.cut();
     }
 
     pub(crate) fn is_finishing(&self) -> bool {
-        self.finish.is_cancelled()
+        self.ending.reads_nothing()
     }
 
+    /// Only for the session's own task, as all waiting for a session.
     pub(crate) async fn until_finish(&self) {
-        self.finish.cancelled().await;
+        self.ending.until_reads_nothing().await;
+    }
+
+    /// Only for the session's own task.
+    pub(crate) async fn until_cut(&self) {
+        self.ending.until_cut().await;
     }
 
     /// The user that this session is bound to from now on, and the one before.
     fn set_uid(&self, uid: Option<Uid>) -> Option<Uid> {
+        if uid.is_none() {
+            self.user_leaves();
+        }
         match self.uid.swap(uid.map_or(0, |uid| uid.0), Ordering::AcqRel) {
             0 => None,
             uid => Some(Uid(uid)),
@@ -189,6 +224,12 @@ impl Session {
     }
 
     fn clear_uid(&self, uid: Uid) -> bool {
+        self.user_leaves();
         self.uid.compare_exchange(uid.0, 0, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Before he does, so that nobody sees a session without a user and an old time.
+    fn user_leaves(&self) {
+        self.userless.store(self.opened.elapsed().as_micros() as u64, Ordering::Release);
     }
 }

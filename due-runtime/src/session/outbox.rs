@@ -1,11 +1,16 @@
 //! The packets that wait for one client: bounded, filled by anyone, emptied in batches by the session's writer.
 
-use std::sync::Mutex;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::ops::{AddAssign, SubAssign};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use tokio::sync::Notify;
 
-/// How much may wait for one slow client before its session is closed.
+use crate::packet::Format;
+
+/// How much may wait for one slow client; [`Overflow`] says what happens then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutboxLimits {
     /// Packets; default 1024, as the write queue of due's ws server.
@@ -20,11 +25,31 @@ impl Default for OutboxLimits {
     }
 }
 
+/// What happens to a client that reads too slowly, when its [`OutboxLimits`] are reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Overflow {
+    /// It is disconnected; what is queued is lost.
+    #[default]
+    Disconnect,
+    /// It loses its oldest pushes (packets with seq 0) and stays. Responses are never dropped: a client that lets those
+    /// alone fill its outbox is disconnected, and so is every slow client if the packet format has no seq.
+    DropOldestPush,
+}
+
+/// What holds for the outboxes of all sessions of a gate.
+pub(crate) struct OutboxRules {
+    pub(crate) limits: OutboxLimits,
+    pub(crate) overflow: Overflow,
+    pub(crate) format: Arc<Format>,
+}
+
 /// Why a packet was not taken.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// The client reads too slowly.
     Full,
+    /// It was a push, and there is no older one to drop in its place.
+    Dropped,
     /// The session is closing or closed.
     Closed,
 }
@@ -32,24 +57,36 @@ pub(crate) enum Refused {
 /// Unwritten bytes beyond which a client is not read any further, unless half of its outbox is less: a client that asks
 /// and does not read costs this much. Pushes may use the whole outbox.
 const READ_AHEAD: usize = 256 * 1024;
+/// The writer takes no more at a time: what it has taken cannot be dropped any more.
+const WRITE_AHEAD: usize = 64 * 1024;
+/// Capacity that an empty queue may keep. Others give it back, so that one burst does not stay with an idle session.
+const KEPT: usize = 32;
 
 pub(crate) struct Outbox {
     state: Mutex<State>,
-    limits: OutboxLimits,
-    /// Wakes the writer: there is a packet, or the phase changed.
-    filled: Notify,
-    /// Wakes the reader: the outbox is not crowded any more.
-    emptied: Notify,
+    rules: Arc<OutboxRules>,
 }
 
 struct State {
-    queue: Vec<Bytes>,
-    /// Packets and bytes queued, plus those the writer holds.
+    queue: VecDeque<Bytes>,
+    /// At the front of the queue, known to be no pushes.
+    awaited: usize,
+    /// Queued, and held by the writer.
+    all: Load,
+    /// The part of it that counts against reading on.
+    owed: Load,
+    /// What the writer took last and has not confirmed.
+    taken: (Load, Load),
+    dropped: u64,
+    phase: Phase,
+    /// Writer and reader are one task.
+    waker: Option<Waker>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Load {
     packets: usize,
     bytes: usize,
-    /// What the writer took last and has not confirmed.
-    taken: (usize, usize),
-    phase: Phase,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,9 +98,18 @@ enum Phase {
 }
 
 impl Outbox {
-    pub(crate) fn new(limits: OutboxLimits) -> Self {
-        let state = State { queue: Vec::new(), packets: 0, bytes: 0, taken: (0, 0), phase: Phase::Open };
-        Self { state: Mutex::new(state), limits, filled: Notify::new(), emptied: Notify::new() }
+    pub(crate) fn new(rules: Arc<OutboxRules>) -> Self {
+        let state = State {
+            queue: VecDeque::new(),
+            awaited: 0,
+            all: Load::default(),
+            owed: Load::default(),
+            taken: Default::default(),
+            dropped: 0,
+            phase: Phase::Open,
+            waker: None,
+        };
+        Self { state: Mutex::new(state), rules }
     }
 
     /// Queues one packet; never waits.
@@ -72,68 +118,107 @@ impl Outbox {
         if state.phase != Phase::Open {
             return Err(Refused::Closed);
         }
-        // A packet larger than the whole limit still fits an empty outbox, so that no limit makes a route mute.
-        if state.packets >= self.limits.packets || (state.bytes > 0 && state.bytes + packet.len() > self.limits.bytes) {
-            return Err(Refused::Full);
+        while !self.fits(&state, &packet) {
+            if self.drop_oldest(&mut state) {
+                state.dropped += 1;
+            } else if self.may_drop(&packet) {
+                state.dropped += 1;
+                return Err(Refused::Dropped);
+            } else {
+                return Err(Refused::Full);
+            }
         }
-        state.packets += 1;
-        state.bytes += packet.len();
-        state.queue.push(packet);
-        let first = state.queue.len() == 1;
-        drop(state);
-        if first {
-            self.filled.notify_one();
+        let load = self.load_of(&packet);
+        state.all += load.0;
+        state.owed += load.1;
+        state.queue.push_back(packet);
+        if state.queue.len() == 1 {
+            wake(state);
         }
         Ok(())
     }
 
-    /// Moves everything queued into `batch` (which must be empty) and counts what was taken before as written.
+    /// Moves what is queued into `batch` (which must be empty) and counts what was taken before as written.
     /// `false` says that nothing will ever come again.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub(crate) async fn take(&self, batch: &mut Vec<Bytes>) -> bool {
-        loop {
-            {
-                let mut state = self.state.lock().unwrap();
-                let was_crowded = self.crowded(&state);
-                let (packets, bytes) = std::mem::take(&mut state.taken);
-                state.packets -= packets;
-                state.bytes -= bytes;
-                if was_crowded && !self.crowded(&state) {
-                    self.emptied.notify_one();
-                }
-                if state.phase == Phase::Closed {
-                    return false;
-                }
-                if !state.queue.is_empty() {
-                    std::mem::swap(&mut state.queue, batch);
-                    state.taken = (state.packets, state.bytes);
-                    return true;
-                }
-                if state.phase == Phase::Finishing {
-                    return false;
-                }
+        poll_fn(|cx| self.poll_take(cx, batch)).await
+    }
+
+    fn poll_take(&self, cx: &mut Context<'_>, batch: &mut Vec<Bytes>) -> Poll<bool> {
+        let mut state = self.state.lock().unwrap();
+        let was_crowded = self.crowded(&state);
+        let (all, owed) = std::mem::take(&mut state.taken);
+        state.all -= all;
+        state.owed -= owed;
+        let relieved = was_crowded && !self.crowded(&state);
+        let taken = match state.phase {
+            Phase::Closed => Poll::Ready(false),
+            _ if !state.queue.is_empty() => {
+                self.fill(batch, &mut state);
+                Poll::Ready(true)
             }
-            self.filled.notified().await;
+            Phase::Finishing => Poll::Ready(false),
+            Phase::Open => {
+                if state.queue.capacity() > KEPT {
+                    state.queue = VecDeque::new();
+                }
+                Poll::Pending
+            }
+        };
+        if relieved {
+            wake(state);
+            state = self.state.lock().unwrap();
         }
+        if taken.is_pending() {
+            state.wait(cx);
+        }
+        taken
+    }
+
+    fn fill(&self, batch: &mut Vec<Bytes>, state: &mut State) {
+        let mut bytes = 0;
+        let within = |packet: &&Bytes| {
+            bytes += packet.len();
+            bytes <= WRITE_AHEAD
+        };
+        let count = state.queue.iter().take_while(within).count().max(1);
+        batch.extend(state.queue.drain(..count));
+        for packet in batch.iter() {
+            let load = self.load_of(packet);
+            state.taken.0 += load.0;
+            state.taken.1 += load.1;
+        }
+        state.awaited = state.awaited.saturating_sub(count);
     }
 
     /// Waits until little is left to write, so that a client that does not read is not read either.
     pub(crate) async fn room(&self) {
-        loop {
-            {
-                let state = self.state.lock().unwrap();
-                if state.phase != Phase::Open || !self.crowded(&state) {
-                    return;
-                }
-            }
-            self.emptied.notified().await;
-        }
+        self.until(|state| state.phase != Phase::Open || !self.crowded(state)).await;
     }
 
-    fn crowded(&self, state: &State) -> bool {
-        state.packets >= (self.limits.packets / 2).max(1) || state.bytes >= (self.limits.bytes / 2).clamp(1, READ_AHEAD)
+    /// Waits until nothing more is taken.
+    pub(crate) async fn until_complete(&self) {
+        self.until(|state| state.phase != Phase::Open).await;
+    }
+
+    /// Waits until nothing is written any more.
+    pub(crate) async fn until_closed(&self) {
+        self.until(|state| state.phase == Phase::Closed).await;
+    }
+
+    async fn until(&self, done: impl Fn(&State) -> bool) {
+        poll_fn(|cx| {
+            let mut state = self.state.lock().unwrap();
+            if done(&state) {
+                return Poll::Ready(());
+            }
+            state.wait(cx);
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Takes nothing more; the writer sends what is queued and ends.
@@ -146,6 +231,11 @@ impl Outbox {
         self.enter(Phase::Closed);
     }
 
+    /// Pushes that the client has lost.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.state.lock().unwrap().dropped
+    }
+
     fn enter(&self, phase: Phase) {
         let mut state = self.state.lock().unwrap();
         if state.phase == Phase::Closed || state.phase == phase {
@@ -153,11 +243,71 @@ impl Outbox {
         }
         state.phase = phase;
         if phase == Phase::Closed {
-            state.queue = Vec::new();
+            state.queue = VecDeque::new();
         }
-        drop(state);
-        self.filled.notify_one();
-        self.emptied.notify_one();
+        wake(state);
+    }
+
+    /// A packet larger than the whole limit still fits an empty outbox, so that no limit makes a route mute.
+    fn fits(&self, state: &State, packet: &Bytes) -> bool {
+        let (limits, load) = (&self.rules.limits, &state.all);
+        load.packets < limits.packets && (load.bytes == 0 || load.bytes + packet.len() <= limits.bytes)
+    }
+
+    fn crowded(&self, state: &State) -> bool {
+        let (limits, load) = (&self.rules.limits, &state.owed);
+        load.packets >= (limits.packets / 2).max(1) || load.bytes >= (limits.bytes / 2).clamp(1, READ_AHEAD)
+    }
+
+    fn may_drop(&self, packet: &Bytes) -> bool {
+        self.rules.overflow == Overflow::DropOldestPush && !self.rules.format.is_awaited(packet)
+    }
+
+    fn drop_oldest(&self, state: &mut State) -> bool {
+        while let Some(packet) = state.queue.get(state.awaited) {
+            if self.may_drop(packet) {
+                state.all -= self.load_of(packet).0;
+                state.queue.remove(state.awaited);
+                return true;
+            }
+            state.awaited += 1;
+        }
+        false
+    }
+
+    /// What a packet adds to all, and to what is owed: pushes that can be dropped do not keep anybody from asking.
+    fn load_of(&self, packet: &Bytes) -> (Load, Load) {
+        let load = Load { packets: 1, bytes: packet.len() };
+        (load, if self.may_drop(packet) { Load::default() } else { load })
+    }
+}
+
+impl State {
+    fn wait(&mut self, cx: &Context<'_>) {
+        self.waker.get_or_insert_with(|| cx.waker().clone()).clone_from(cx.waker());
+    }
+}
+
+/// Outside of the lock, which the woken task will want.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let waker = state.waker.take();
+    drop(state);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+impl AddAssign for Load {
+    fn add_assign(&mut self, load: Self) {
+        self.packets += load.packets;
+        self.bytes += load.bytes;
+    }
+}
+
+impl SubAssign for Load {
+    fn sub_assign(&mut self, load: Self) {
+        self.packets -= load.packets;
+        self.bytes -= load.bytes;
     }
 }
 
@@ -166,9 +316,19 @@ mod tests {
     use std::pin::pin;
 
     use super::*;
+    use crate::id::{RouteId, Seq};
 
     fn outbox(packets: usize, bytes: usize) -> Outbox {
-        Outbox::new(OutboxLimits { packets, bytes })
+        outbox_with(packets, bytes, Overflow::Disconnect)
+    }
+
+    fn outbox_with(packets: usize, bytes: usize, overflow: Overflow) -> Outbox {
+        let limits = OutboxLimits { packets, bytes };
+        Outbox::new(Arc::new(OutboxRules { limits, overflow, format: Arc::new(Format::new()) }))
+    }
+
+    fn packet(seq: i32, body: &'static [u8]) -> Bytes {
+        Format::new().encode(RouteId(1), Seq(seq), body).unwrap()
     }
 
     #[test]
@@ -233,12 +393,66 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_is_read_far_ahead_of_his_answers() {
-        let outbox = Outbox::new(OutboxLimits::default());
+        let outbox = outbox(1024, 4 << 20);
         outbox.push(Bytes::from(vec![0; READ_AHEAD - 1])).unwrap();
         outbox.room().await;
         outbox.push(Bytes::from_static(b"a")).unwrap();
         assert!(futures_poll(pin!(outbox.room())).is_pending());
         assert_eq!(outbox.push(Bytes::from(vec![0; 2 << 20])), Ok(()), "a push still fits");
+    }
+
+    #[tokio::test]
+    async fn the_oldest_push_makes_room_and_no_answer_does() {
+        let outbox = outbox_with(4, 1000, Overflow::DropOldestPush);
+        for packet in [packet(1, b"a"), packet(0, b"b"), packet(0, b"c"), packet(2, b"d")] {
+            outbox.push(packet).unwrap();
+        }
+        for (packet, pushed) in [
+            (packet(0, b"e"), Ok(())),
+            (packet(3, b"f"), Ok(())),
+            (packet(4, b"g"), Ok(())),
+            (packet(0, b"h"), Err(Refused::Dropped)),
+            (packet(5, b"i"), Err(Refused::Full)),
+        ] {
+            assert_eq!(outbox.push(packet), pushed);
+        }
+        assert_eq!(outbox.dropped(), 4);
+        let mut batch = Vec::new();
+        outbox.take(&mut batch).await;
+        let bodies: Vec<u8> = batch.iter().map(|packet| packet[9]).collect();
+        assert_eq!(bodies, b"adfg");
+    }
+
+    #[tokio::test]
+    async fn pushes_that_can_be_dropped_keep_nobody_from_asking() {
+        let outbox = outbox_with(4, 1000, Overflow::DropOldestPush);
+        for _ in 0..9 {
+            outbox.push(packet(0, b"push")).unwrap();
+        }
+        outbox.room().await;
+        for seq in 1..=2 {
+            outbox.push(packet(seq, b"answer")).unwrap();
+        }
+        assert!(futures_poll(pin!(outbox.room())).is_pending());
+    }
+
+    #[tokio::test]
+    async fn the_writer_leaves_what_it_cannot_write_yet() {
+        let outbox = outbox_with(100, 1 << 20, Overflow::DropOldestPush);
+        for _ in 0..100 {
+            outbox.push(Format::new().encode(RouteId(1), Seq(0), &[0; 4000]).unwrap()).unwrap();
+        }
+        let mut batch = Vec::new();
+        outbox.take(&mut batch).await;
+        assert_eq!(batch.len(), 16);
+        for _ in 0..100 {
+            outbox.push(packet(0, b"newer")).unwrap();
+        }
+        assert_eq!(outbox.dropped(), 100);
+        batch.clear();
+        outbox.take(&mut batch).await;
+        assert!(batch.iter().all(|packet| &packet[9..] == b"newer"));
+        assert_eq!(batch.len(), 84);
     }
 
     fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {

@@ -45,6 +45,15 @@ enum Fate {
     Failed,
 }
 
+#[derive(PartialEq, Eq, Debug)]
+enum Received {
+    /// It answers nothing.
+    Push,
+    Answer,
+    /// Its request was answered before: it must not reach the client.
+    Late,
+}
+
 /// Whoever works on a request of this process holds one until the answer is in the outbox.
 pub(crate) struct Request {
     session: Arc<Session>,
@@ -55,7 +64,21 @@ impl Request {
         session.requests.state.lock().unwrap().here += 1;
         Self { session }
     }
+
+    /// A packet comes from another process. If it is an answer, its request is to be held until it is in the outbox;
+    /// `Err`: it comes too late and must not get there.
+    pub(super) fn answered(session: &Arc<Session>, route: RouteId, seq: Seq) -> Result<Option<Self>, Late> {
+        match session.requests.receive(route, seq) {
+            Received::Push => Ok(None),
+            Received::Answer => Ok(Some(Self { session: Arc::clone(session) })),
+            Received::Late => Err(Late),
+        }
+    }
 }
+
+/// The request was answered before.
+#[derive(Debug)]
+pub(crate) struct Late;
 
 impl Drop for Request {
     fn drop(&mut self) {
@@ -65,6 +88,7 @@ impl Drop for Request {
         drop(state);
         if idle {
             self.session.requests.answered.notify_waiters();
+            self.session.leave_if_answered();
         }
     }
 }
@@ -81,22 +105,21 @@ impl Requests {
         }
     }
 
-    /// A packet for the client comes from another process: is it the answer to a request? `false`: it was answered
-    /// before, and the packet must not reach the client.
-    pub(super) fn answer(&self, route: RouteId, seq: Seq) -> bool {
+    /// A packet for the client comes from another process: what is it to the requests? The request that it answers is
+    /// with this gate from now on.
+    fn receive(&self, route: RouteId, seq: Seq) -> Received {
         let mut state = self.state.lock().unwrap();
         let answers = |away: &Away| away.seq == seq && (away.route == route || route == RouteId::STATUS);
-        let Some(index) = state.away.iter().position(answers) else { return true };
+        let Some(index) = state.away.iter().position(answers) else { return Received::Push };
         let late = state.away.remove(index).is_some_and(|away| away.fate == Fate::Failed);
-        state.open -= usize::from(!late);
+        if late {
+            return Received::Late;
+        }
+        state.open -= 1;
+        state.here += 1;
         drop(state);
         self.answered.notify_waiters();
-        !late
-    }
-
-    /// No answer will come: the node did not take it.
-    pub(super) fn take_back(&self, route: RouteId, seq: Seq) {
-        self.answer(route, seq);
+        Received::Answer
     }
 
     /// Marks what is lost of that which is with this node now, and says whether that is anything.
@@ -159,14 +182,8 @@ impl Requests {
         self.answered.notify_waiters();
     }
 
-    pub(super) async fn idle(&self) {
-        loop {
-            let answered = self.answered.notified();
-            if self.state.lock().unwrap().is_idle() {
-                return;
-            }
-            answered.await;
-        }
+    pub(super) fn is_idle(&self) -> bool {
+        self.state.lock().unwrap().is_idle()
     }
 }
 
@@ -195,12 +212,12 @@ mod tests {
         requests.send(RouteId(1), Seq(2), &nid());
         requests.send(RouteId(2), Seq(0), &nid());
         requests.send(RouteId(2), Seq(0), &nid());
-        assert!(requests.answer(RouteId(1), Seq(2)));
-        assert!(requests.answer(RouteId(9), Seq(0)), "a push");
-        assert!(requests.answer(RouteId::STATUS, Seq(1)));
-        assert!(!requests.state.lock().unwrap().is_idle());
-        assert!(requests.answer(RouteId(2), Seq(0)));
-        assert!(requests.state.lock().unwrap().is_idle());
+        assert_eq!(requests.receive(RouteId(1), Seq(2)), Received::Answer);
+        assert_eq!(requests.receive(RouteId(9), Seq(0)), Received::Push);
+        assert_eq!(requests.receive(RouteId::STATUS, Seq(1)), Received::Answer);
+        assert_eq!(requests.receive(RouteId(2), Seq(0)), Received::Answer);
+        let state = requests.state.lock().unwrap();
+        assert_eq!((state.here, state.open), (3, 0));
     }
 
     #[test]
@@ -212,12 +229,12 @@ mod tests {
         assert!(!requests.doom(&Nid::from("n2"), |_, _| true));
         assert!(requests.doom(&nid(), |_, seq| seq != Seq(3)));
         requests.send(RouteId(1), Seq(3), &nid());
-        assert!(requests.answer(RouteId(1), Seq(1)), "it was on its way");
+        assert_eq!(requests.receive(RouteId(1), Seq(1)), Received::Answer, "it was on its way");
         assert_eq!(requests.fail_doomed(), [(RouteId(1), Seq(2)), (RouteId(1), Seq(0))]);
-        assert!(!requests.answer(RouteId(1), Seq(2)), "too late");
-        assert!(requests.answer(RouteId(1), Seq(2)), "a push of the game's own");
-        assert!(requests.answer(RouteId(1), Seq(3)));
-        assert!(requests.state.lock().unwrap().is_idle());
+        assert_eq!(requests.receive(RouteId(1), Seq(2)), Received::Late);
+        assert_eq!(requests.receive(RouteId(1), Seq(2)), Received::Push, "of the game's own");
+        assert_eq!(requests.receive(RouteId(1), Seq(3)), Received::Answer);
+        assert_eq!(requests.state.lock().unwrap().open, 0);
     }
 
     #[tokio::test]
@@ -228,7 +245,7 @@ mod tests {
         }
         let waits = tokio::time::timeout(std::time::Duration::ZERO, requests.room()).await;
         assert!(waits.is_err());
-        assert!(requests.answer(RouteId(1), Seq(7)));
+        assert_eq!(requests.receive(RouteId(1), Seq(7)), Received::Answer);
         requests.room().await;
         requests.send(RouteId(1), Seq(7), &nid());
         requests.presume_oneway();

@@ -156,12 +156,14 @@ impl Channels {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::OutboxLimits;
-    use crate::transport::Peer;
+    use crate::packet::Format;
+    use crate::session::{OutboxLimits, OutboxRules, Overflow};
+    use crate::transport::{Attributes, Peer};
 
     fn session(table: &SessionTable, cid: i64) -> Arc<Session> {
-        let running = tokio_util::sync::CancellationToken::new();
-        let session = Arc::new(Session::new(Cid(cid), Peer::default(), OutboxLimits::default(), &running, &running));
+        let (limits, overflow) = (OutboxLimits::default(), Overflow::default());
+        let rules = Arc::new(OutboxRules { limits, overflow, format: Arc::new(Format::new()) });
+        let session = Arc::new(Session::new(Cid(cid), Peer::default(), Attributes::new(), &rules));
         table.insert(Arc::clone(&session));
         session
     }

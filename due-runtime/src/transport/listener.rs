@@ -1,4 +1,4 @@
-//! The listening socket of the transports over TCP.
+//! The listening socket of the transports over TCP, and what stands between it and the first packet.
 
 use std::io;
 use std::time::Duration;
@@ -6,24 +6,51 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::time::sleep;
 
-use super::Peer;
+use super::stream::Stream;
+#[cfg(feature = "tls")]
+use super::tls::TlsServer;
+use super::{Peer, proxy};
 
+/// How long proxy header, TLS and upgrade may take together.
+pub(super) const HANDSHAKE_WAIT: Duration = Duration::from_secs(10);
 /// Time for the cause of a failed accept to pass, as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
-pub(super) struct Listener(TcpListener);
+pub(super) struct Listener {
+    socket: TcpListener,
+    pub(super) door: Door,
+}
+
+/// What a client has to pass before its first packet.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Door {
+    pub(super) proxied: bool,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<TlsServer>,
+}
+
+/// A client that has connected and said nothing yet.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    stream: TcpStream,
+    peer: Peer,
+    door: Door,
+}
 
 impl Listener {
     pub(super) async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        TcpListener::bind(addr).await.map(Self)
+        Ok(Self { socket: TcpListener::bind(addr).await?, door: Door::default() })
     }
 
     /// Cancel safe; what fails is logged and tried again.
-    pub(super) async fn accept(&self) -> (TcpStream, Peer) {
+    pub(super) async fn accept(&self) -> (Arrival, Peer) {
         loop {
-            match self.0.accept().await {
-                Ok((stream, addr)) => return (stream, Peer::Addr(addr)),
+            match self.socket.accept().await {
+                Ok((stream, addr)) => {
+                    let peer = Peer::Addr(addr);
+                    return (Arrival { stream, peer, door: self.door.clone() }, peer);
+                }
                 Err(err) if is_of_connection(&err) => {}
                 Err(err) => {
                     tracing::warn!(error = &err as &dyn std::error::Error, "cannot accept clients");
@@ -33,11 +60,40 @@ impl Listener {
         }
     }
 
-    pub(super) fn url(&self, scheme: &str) -> String {
-        match self.0.local_addr() {
+    /// `secure` is the scheme with TLS.
+    pub(super) fn url(&self, plain: &str, secure: &str) -> String {
+        let scheme = if self.door.is_secure() { secure } else { plain };
+        match self.socket.local_addr() {
             Ok(addr) => format!("{scheme}://{addr}"),
             Err(_) => format!("{scheme}://?"),
         }
+    }
+}
+
+impl Door {
+    fn is_secure(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+}
+
+impl Arrival {
+    /// Lets the client in; takes as long as the client does. The peer is the one that a balancer speaks for.
+    pub(super) async fn open(self) -> io::Result<(Stream, Peer)> {
+        let Self { mut stream, mut peer, door } = self;
+        stream.set_nodelay(true)?;
+        if door.proxied
+            && let Some(client) = proxy::read_header(&mut stream).await?
+        {
+            peer = Peer::Addr(client);
+        }
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &door.tls {
+            return Ok((tls.accept(stream).await?, peer));
+        }
+        Ok((stream.into(), peer))
     }
 }
 

@@ -11,10 +11,10 @@
 //! let (mut listener, connector) = mem::listener();
 //! let (_, mut client) = connector.connect(Arc::clone(&format)).await?;
 //! let (incoming, _) = listener.accept().await;
-//! let (mut session, _) = incoming.open(Arc::clone(&format)).await?;
+//! let mut session = incoming.open(Arc::clone(&format)).await?;
 //!
 //! client.write(&mut vec![format.heartbeat(Dialect::Sized, 0)], Dialect::Sized).await?;
-//! let Some(Inbound::Unit(unit)) = session.read().await? else { panic!("closed") };
+//! let Some(Inbound::Unit(unit)) = session.read.read().await? else { panic!("closed") };
 //! assert_eq!(format.parse(unit)?, Frame::Heartbeat);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # }).unwrap();
@@ -28,7 +28,7 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes};
 use tokio::sync::mpsc;
 
-use super::{CloseReason, Inbound, Incoming, PacketRead, PacketWrite, Peer, ReadError, Transport};
+use super::{CloseReason, Inbound, Incoming, Opened, PacketRead, PacketWrite, Peer, ReadError, Transport};
 use crate::packet::{DecodeError, Dialect, Format};
 
 /// Connections that may wait to be accepted; further ones wait in `connect`.
@@ -106,8 +106,8 @@ impl Incoming for MemIncoming {
     type Read = MemRead;
     type Write = MemWrite;
 
-    async fn open(self, format: Arc<Format>) -> io::Result<(MemRead, MemWrite)> {
-        Ok((MemRead { format, ..self.read }, self.write))
+    async fn open(self, format: Arc<Format>) -> io::Result<Opened<MemRead, MemWrite>> {
+        Ok(Opened::new(MemRead { format, ..self.read }, self.write))
     }
 }
 

@@ -1,11 +1,18 @@
 //! Ways for packets to travel between client and gate. Heartbeats, queues and drains live above, once for all of them.
 
+mod attributes;
 mod framed;
 #[cfg(any(feature = "tcp", feature = "ws"))]
 mod listener;
 pub mod mem;
+#[cfg(any(feature = "tcp", feature = "ws"))]
+mod proxy;
+#[cfg(any(feature = "tcp", feature = "ws"))]
+mod stream;
 #[cfg(feature = "tcp")]
 pub mod tcp;
+#[cfg(all(feature = "tls", any(feature = "tcp", feature = "ws")))]
+pub mod tls;
 #[cfg(feature = "ws")]
 pub mod ws;
 
@@ -18,7 +25,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use attributes::Attributes;
 pub use framed::{FramedRead, FramedWrite};
+#[cfg(any(feature = "tcp", feature = "ws"))]
+pub use stream::{Stream, StreamRead, StreamWrite};
 
 use crate::packet::{DecodeError, Dialect, Format};
 
@@ -53,7 +63,43 @@ pub trait Incoming: Send + 'static {
     type Write: PacketWrite;
 
     /// Performs the handshake, which fails after 10 seconds at the latest. `format` limits what is read.
-    fn open(self, format: Arc<Format>) -> impl Future<Output = io::Result<(Self::Read, Self::Write)>> + Send;
+    fn open(self, format: Arc<Format>) -> impl Future<Output = io::Result<Opened<Self::Read, Self::Write>>> + Send;
+}
+
+/// A client whose handshake is done.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Opened<R, W> {
+    /// The half that reads.
+    pub read: R,
+    /// The half that writes.
+    pub write: W,
+    /// Who the client is, if the handshake told: a balancer or a proxy spoke for it. Otherwise it is the one who was
+    /// accepted.
+    pub peer: Option<Peer>,
+    /// What the handshake has noted about the client.
+    pub attributes: Attributes,
+}
+
+impl<R, W> Opened<R, W> {
+    /// Both halves, of a client about whom nothing more is known.
+    pub fn new(read: R, write: W) -> Self {
+        Self { read, write, peer: None, attributes: Attributes::new() }
+    }
+
+    /// Says who the client is.
+    #[must_use]
+    pub fn peer(mut self, peer: Peer) -> Self {
+        self.peer = Some(peer);
+        self
+    }
+
+    /// Says what is known about the client.
+    #[must_use]
+    pub fn attributes(mut self, attributes: Attributes) -> Self {
+        self.attributes = attributes;
+        self
+    }
 }
 
 /// The reading half of one connection.
@@ -92,8 +138,24 @@ pub enum Inbound {
     Unit(Bytes),
     /// A whole ws message; the session knows, or finds out, which dialect it is in.
     Message(Bytes),
-    /// A text message or a control frame: carries no packet and does not prove that the client works.
-    Ignored,
+    /// A text message or a control frame of so many bytes: carries no packet and does not prove that the client works.
+    Ignored(usize),
+}
+
+/// Size field of a unit.
+const UNIT_HEAD: usize = 4;
+/// The least that a client's ws frame adds: two bytes and a mask.
+const MESSAGE_HEAD: usize = 6;
+
+impl Inbound {
+    /// What it took on the wire, for those who count.
+    pub(crate) fn wire_len(&self) -> usize {
+        match self {
+            Self::Unit(unit) => UNIT_HEAD + unit.len(),
+            Self::Message(message) => MESSAGE_HEAD + message.len(),
+            Self::Ignored(len) => MESSAGE_HEAD + len,
+        }
+    }
 }
 
 /// Why a connection ends, for transports that can say so. The numbers are those of ws close frames.
@@ -168,6 +230,12 @@ impl fmt::Display for Peer {
             Self::Memory => f.write_str("memory"),
         }
     }
+}
+
+/// The host of a URL may be an IPv6 address in brackets.
+#[cfg(any(feature = "ws", all(feature = "tcp", feature = "tls")))]
+fn without_brackets(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 #[cfg(test)]

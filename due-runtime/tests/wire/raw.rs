@@ -3,12 +3,23 @@
 use due::codec::RawBody;
 use due::packet::{ByteOrder, Format, RouteWidth, SeqWidth};
 use due::transport::ws::Ws;
-use due::{App, Backends, Codec, Context, Gate, GateBuilder, Node, RunningApp};
+use due::{App, Backends, Codec, Context, Gate, GateBuilder, Node, RunningApp, Uid};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 #[due::route(1)]
-async fn echo(_: &mut Context, body: RawBody) -> due::Result<RawBody> {
+pub(crate) async fn echo(_: &mut Context, body: RawBody) -> due::Result<RawBody> {
+    Ok(body)
+}
+
+/// Binds the user whose number the body says; 0 logs out.
+#[due::route(2)]
+pub(crate) async fn login(ctx: &mut Context, body: RawBody) -> due::Result<RawBody> {
+    let uid: i64 = std::str::from_utf8(&body.0)?.parse()?;
+    match uid {
+        0 => ctx.cluster().unbind(ctx.user()?).await?,
+        _ => ctx.bind(Uid(uid)).await?,
+    }
     Ok(body)
 }
 
@@ -30,8 +41,8 @@ pub(crate) async fn echo_app(format: Format) -> RunningApp {
 pub(crate) async fn echo_app_with(format: Format, gate: impl FnOnce(GateBuilder) -> GateBuilder) -> RunningApp {
     let ws = Ws::bind("127.0.0.1:0").await.unwrap();
     let node = match format.route_bytes() {
-        4 => Node::builder().serve(due::routes![echo, echo_127, echo_wide]),
-        _ => Node::builder().serve(due::routes![echo, echo_127]),
+        4 => Node::builder().serve(due::routes![echo, login, echo_127, echo_wide]),
+        _ => Node::builder().serve(due::routes![echo, login, echo_127]),
     };
     App::new()
         .backends(Backends::memory().format(format).codec(Codec::Json))
@@ -101,6 +112,14 @@ impl Raw {
         let stream = TcpStream::connect(url(app, "tcp://").strip_prefix("tcp://").unwrap()).await.unwrap();
         stream.set_nodelay(true).unwrap();
         Self::Tcp(stream)
+    }
+
+    /// Holds little that was not read, so that the gate soon notices.
+    pub(crate) async fn tcp_narrow(app: &RunningApp) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let addr = url(app, "tcp://").strip_prefix("tcp://").unwrap().parse().unwrap();
+        Self::Tcp(socket.connect(addr).await.unwrap())
     }
 
     pub(crate) async fn ws(app: &RunningApp) -> Self {
@@ -180,6 +199,12 @@ impl Raw {
                 got
             }
         }
+    }
+
+    /// The gate says that it is about to stop.
+    pub(crate) async fn dismissed(&mut self) {
+        let status = br#"{"route":0,"seq":0,"code":1,"message":"the gate is stopping"}"#;
+        self.expect(&sized(&Format::new(), -1, 0, status)).await;
     }
 
     /// What still comes until the server closes.

@@ -40,8 +40,8 @@ struct OverTcp;
 #[cfg(feature = "tcp")]
 impl Kind for OverTcp {
     type Transport = super::super::tcp::Tcp;
-    type Read = FramedRead<tokio::net::tcp::OwnedReadHalf>;
-    type Write = FramedWrite<tokio::net::tcp::OwnedWriteHalf>;
+    type Read = FramedRead<StreamRead>;
+    type Write = FramedWrite<StreamWrite>;
     type Address = String;
 
     async fn listen() -> (Self::Transport, String) {
@@ -61,8 +61,8 @@ struct OverWs;
 #[cfg(feature = "ws")]
 impl Kind for OverWs {
     type Transport = super::super::ws::Ws;
-    type Read = super::super::ws::WsRead<tokio::net::TcpStream>;
-    type Write = super::super::ws::WsWrite<tokio::net::TcpStream>;
+    type Read = super::super::ws::WsRead<Stream>;
+    type Write = super::super::ws::WsWrite<Stream>;
     type Address = String;
 
     async fn listen() -> (Self::Transport, String) {
@@ -73,6 +73,59 @@ impl Kind for OverWs {
 
     async fn connect(address: &String, format: Arc<Format>) -> io::Result<(Self::Read, Self::Write)> {
         super::super::ws::connect(address, format).await
+    }
+}
+
+/// tcp and ws again, over TLS.
+#[cfg(all(feature = "tls", feature = "tcp", feature = "ws"))]
+mod secure {
+    use super::super::super::tls::{TlsClient, TlsServer};
+    use super::*;
+
+    pub(super) struct OverTls;
+    pub(super) struct OverWss;
+
+    fn pair() -> (TlsServer, TlsClient) {
+        let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (chain, key) = (signed.cert.pem(), signed.signing_key.serialize_pem());
+        let client = TlsClient::from_pem(chain.as_bytes()).unwrap().server_name("localhost").unwrap();
+        (TlsServer::from_pem(chain.as_bytes(), key.as_bytes()).unwrap(), client)
+    }
+
+    impl Kind for OverTls {
+        type Transport = super::super::super::tcp::Tcp;
+        type Read = FramedRead<StreamRead>;
+        type Write = FramedWrite<StreamWrite>;
+        type Address = (String, TlsClient);
+
+        async fn listen() -> (Self::Transport, Self::Address) {
+            let (server, client) = pair();
+            let transport = super::super::super::tcp::Tcp::bind("127.0.0.1:0").await.unwrap().tls(server);
+            let url = transport.local_addr();
+            (transport, (url.strip_prefix("tls://").unwrap().to_owned(), client))
+        }
+
+        async fn connect((addr, tls): &Self::Address, format: Arc<Format>) -> io::Result<(Self::Read, Self::Write)> {
+            super::super::super::tcp::connect_tls(addr, tls, format).await
+        }
+    }
+
+    impl Kind for OverWss {
+        type Transport = super::super::super::ws::Ws;
+        type Read = super::super::super::ws::WsRead<Stream>;
+        type Write = super::super::super::ws::WsWrite<Stream>;
+        type Address = (String, TlsClient);
+
+        async fn listen() -> (Self::Transport, Self::Address) {
+            let (server, client) = pair();
+            let transport = super::super::super::ws::Ws::bind("127.0.0.1:0").await.unwrap().tls(server);
+            let url = transport.local_addr();
+            (transport, (url, client))
+        }
+
+        async fn connect((url, tls): &Self::Address, format: Arc<Format>) -> io::Result<(Self::Read, Self::Write)> {
+            super::super::super::ws::connect_tls(url, tls, format).await
+        }
     }
 }
 
@@ -89,7 +142,8 @@ async fn connected<K: Kind>(client: Arc<Format>, session: Arc<Format>) -> Ends<K
     let (mut transport, address) = K::listen().await;
     let accept = async {
         let (incoming, _) = transport.accept().await;
-        incoming.open(session).await.unwrap()
+        let opened = incoming.open(session).await.unwrap();
+        (opened.read, opened.write)
     };
     let (client, session) = tokio::join!(K::connect(&address, client), accept);
     (client.unwrap(), session)
@@ -205,18 +259,24 @@ fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
 
 macro_rules! contract {
     ($($test:ident),* $(,)?) => {
-        contract!(@kind over_mem OverMem $($test),*);
+        contract!(@kind over_mem OverMem, $($test),*);
         #[cfg(feature = "tcp")]
-        contract!(@kind over_tcp OverTcp $($test),*);
+        contract!(@kind over_tcp OverTcp, $($test),*);
         #[cfg(feature = "ws")]
-        contract!(@kind over_ws OverWs $($test),*);
+        contract!(@kind over_ws OverWs, $($test),*);
+        #[cfg(all(feature = "tls", feature = "tcp", feature = "ws"))]
+        contract!(@kind over_tls secure::OverTls, $($test),*);
+        #[cfg(all(feature = "tls", feature = "tcp", feature = "ws"))]
+        contract!(@kind over_wss secure::OverWss, $($test),*);
     };
-    (@kind $kind:ident $type:ident $($test:ident),*) => {
+    (@kind $kind:ident $type:path, $($test:ident),*) => {
         mod $kind {
+            use super::*;
+
             $(
                 #[tokio::test]
                 async fn $test() {
-                    super::$test::<super::$type>().await;
+                    super::$test::<$type>().await;
                 }
             )*
         }

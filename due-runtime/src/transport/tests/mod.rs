@@ -25,7 +25,7 @@ fn frame(format: &Format, inbound: Inbound) -> Frame {
     match inbound {
         Inbound::Unit(unit) => format.parse(unit).unwrap(),
         Inbound::Message(message) => format.parse_sized(message).unwrap(),
-        Inbound::Ignored => panic!("neither text nor control frames were sent"),
+        Inbound::Ignored(_) => panic!("neither text nor control frames were sent"),
     }
 }
 

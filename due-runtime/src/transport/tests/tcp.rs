@@ -11,8 +11,7 @@ async fn raw() -> (TcpStream, impl PacketRead) {
     client.set_nodelay(true).unwrap();
     let (incoming, peer) = transport.accept().await;
     assert_eq!(peer, Peer::Addr(client.local_addr().unwrap()));
-    let (read, _) = incoming.open(format()).await.unwrap();
-    (client, read)
+    (client, incoming.open(format()).await.unwrap().read)
 }
 
 #[tokio::test]

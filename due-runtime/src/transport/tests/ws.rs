@@ -9,7 +9,7 @@ const UPGRADE: &str = "Host: gate\r\nConnection: keep-alive, Upgrade\r\nUpgrade:
 const ACCEPTED: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
     sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
-type Session = (WsRead<TcpStream>, WsWrite<TcpStream>);
+type Session = (WsRead<Stream>, WsWrite<Stream>);
 
 /// Sends `request` and what follows it in one segment.
 async fn raw(path: &str, request: &str, behind: &[u8]) -> (TcpStream, io::Result<Session>) {
@@ -21,7 +21,7 @@ async fn raw(path: &str, request: &str, behind: &[u8]) -> (TcpStream, io::Result
     client.write_all(&[request.as_bytes(), behind].concat()).await.unwrap();
     let (incoming, _) = transport.accept().await;
     let session = incoming.open(format()).await;
-    (client, session)
+    (client, session.map(|opened| (opened.read, opened.write)))
 }
 
 async fn opened(behind: &[u8]) -> (TcpStream, Session) {
@@ -108,9 +108,9 @@ async fn frames_right_behind_the_request_are_not_lost() {
 #[tokio::test]
 async fn text_and_control_frames_carry_no_packets() {
     let (mut client, (mut read, _write)) = opened(&masked(0x81, b"hello")).await;
-    assert_eq!(read.read().await.unwrap(), Some(Inbound::Ignored));
+    assert_eq!(read.read().await.unwrap(), Some(Inbound::Ignored(5)));
     client.write_all(&masked(0x89, b"are you there")).await.unwrap();
-    assert_eq!(read.read().await.unwrap(), Some(Inbound::Ignored));
+    assert_eq!(read.read().await.unwrap(), Some(Inbound::Ignored(13)));
     client.write_all(&masked(0x82, b"")).await.unwrap();
     assert_eq!(read.read().await.unwrap(), Some(Inbound::Message(Bytes::new())));
     let mut pong = [0; 15];
@@ -193,7 +193,7 @@ async fn pings_of_a_peer_that_does_not_read_pile_up_nowhere() {
     let ping = masked(0x89, &[7; 125]);
     for _ in 0..2000 {
         client_write.write_all(&ping).await.unwrap();
-        assert_eq!(read.read().await.unwrap(), Some(Inbound::Ignored));
+        assert_eq!(read.read().await.unwrap(), Some(Inbound::Ignored(125)));
     }
     drop(read);
     let mut received = Vec::new();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use due::packet::{Dialect, Format};
 use due::transport::mem::{MemRead, MemWrite};
-use due::transport::{CloseReason, Inbound, Incoming, PacketRead, PacketWrite, ReadError};
+use due::transport::{CloseReason, Inbound, Incoming, Opened, PacketRead, PacketWrite, ReadError};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -20,9 +20,9 @@ impl Incoming for SimIncoming {
     type Read = SimRead;
     type Write = SimWrite;
 
-    async fn open(self, format: Arc<Format>) -> io::Result<(SimRead, SimWrite)> {
-        let (read, write) = self.mem.open(format).await?;
-        Ok((SimRead::new(read, &self.line.up), SimWrite::new(write, &self.line.down)))
+    async fn open(self, format: Arc<Format>) -> io::Result<Opened<SimRead, SimWrite>> {
+        let Opened { read, write, .. } = self.mem.open(format).await?;
+        Ok(Opened::new(SimRead::new(read, &self.line.up), SimWrite::new(write, &self.line.down)))
     }
 }
 

@@ -1,32 +1,38 @@
 //! Packets over WebSocket: one packet per binary message, in either dialect.
 
+mod forwarded;
+mod handshake;
+mod upgrade;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, Stream, StreamExt};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use futures_util::{SinkExt, Stream as _, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
-use tokio_tungstenite::tungstenite::handshake::machine::TryParse;
-use tokio_tungstenite::tungstenite::handshake::server::{Request, create_response, write_response};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::listener::Listener;
-use super::{CLOSE_WAIT, CloseReason, Inbound, Incoming, PacketRead, PacketWrite, Peer, ReadError, Transport};
+pub use forwarded::{InvalidNetwork, TrustedProxies};
+use handshake::{Terms, handshake};
+pub use upgrade::{Refusal, Upgrade};
+
+use super::listener::{Arrival, HANDSHAKE_WAIT, Listener};
+use super::stream::Stream;
+#[cfg(feature = "tls")]
+use super::tls::{TlsClient, TlsServer};
+use super::{CLOSE_WAIT, CloseReason, Inbound, Incoming, Opened, PacketRead, PacketWrite, Peer, ReadError, Transport};
 use crate::packet::{DecodeError, Dialect, Format};
 
-const HANDSHAKE_WAIT: Duration = Duration::from_secs(10);
-/// Longest request head. Browsers send about one kilobyte, and cookies.
-const MAX_HEAD: usize = 8 * 1024;
 /// Allocated for every connection, also an idle one.
 const READ_BUFFER: usize = 4 * 1024;
 /// Messages of a batch are joined up to this many bytes per write.
@@ -40,10 +46,30 @@ const FRAME_HEAD: usize = 14;
 /// Listens for WebSocket clients on a TCP port.
 ///
 /// Compression and subprotocols are never agreed on; text messages are ignored; pings are answered.
+///
+/// ```no_run
+/// # async fn start() -> std::io::Result<()> {
+/// use due::Gate;
+/// use due::transport::ws::{Refusal, TrustedProxies, Ws};
+///
+/// let ws = Ws::bind("0.0.0.0:3553")
+///     .await?
+///     .path("/game")
+///     .origins(["https://game.example"])
+///     .forwarded(TrustedProxies::hops(1))
+///     .on_upgrade(|upgrade| {
+///         let region = upgrade.header("x-region").ok_or(Refusal::status(400))?.to_owned();
+///         upgrade.attributes().insert("region", region);
+///         Ok(())
+///     });
+/// let gate = Gate::builder().transport(ws).build();
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Ws {
     listener: Listener,
-    path: Arc<str>,
+    terms: Arc<Terms>,
     dialect: Option<Dialect>,
 }
 
@@ -53,14 +79,15 @@ impl Ws {
     /// # Errors
     /// When the address cannot be resolved or is taken.
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        Ok(Self { listener: Listener::bind(addr).await?, path: "/".into(), dialect: None })
+        let terms = Terms { path: "/".to_owned(), origins: None, forwarded: None, hook: None };
+        Ok(Self { listener: Listener::bind(addr).await?, terms: Arc::new(terms), dialect: None })
     }
 
     /// The path that clients must ask for; others get 404. A path that ends in `/` also stands for everything below it.
     /// Default: `/`, hence every path.
     #[must_use]
-    pub fn path(mut self, path: impl Into<Arc<str>>) -> Self {
-        self.path = path.into();
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.terms_mut().path = path.into();
         self
     }
 
@@ -70,18 +97,65 @@ impl Ws {
         self.dialect = Some(dialect);
         self
     }
+
+    /// Speaks TLS, `wss://` to clients.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: TlsServer) -> Self {
+        self.listener.door.tls = Some(tls);
+        self
+    }
+
+    /// Every connection must begin with a header of the PROXY protocol, as [`Tcp`](super::tcp::Tcp) describes it.
+    /// Default: no connection may.
+    #[must_use]
+    pub fn proxy_protocol(mut self) -> Self {
+        self.listener.door.proxied = true;
+        self
+    }
+
+    /// The origins of pages that may connect, as `https://game.example`; others, and clients that send no `Origin`, get 403.
+    /// `*` stands for all of them, and for none at all. Default: `*`. Programs that are no browsers can claim any origin.
+    #[must_use]
+    pub fn origins(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.terms_mut().origins = Some(origins.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Takes the client's address from `X-Forwarded-For` or `X-Real-IP`. A request without an address where these proxies
+    /// must have written one gets 400. Default: the headers are not looked at.
+    #[must_use]
+    pub fn forwarded(mut self, proxies: TrustedProxies) -> Self {
+        self.terms_mut().forwarded = Some(proxies);
+        self
+    }
+
+    /// Sees every request before it is answered, after path and origin were checked, and may refuse it. It runs in the
+    /// connection's own task and must not block.
+    #[must_use]
+    pub fn on_upgrade(
+        mut self,
+        hook: impl Fn(&mut Upgrade<'_>) -> Result<(), Refusal> + Send + Sync + 'static,
+    ) -> Self {
+        self.terms_mut().hook = Some(Arc::new(hook));
+        self
+    }
+
+    fn terms_mut(&mut self) -> &mut Terms {
+        Arc::make_mut(&mut self.terms)
+    }
 }
 
 impl Transport for Ws {
     type Incoming = WsIncoming;
 
     async fn accept(&mut self) -> (WsIncoming, Peer) {
-        let (stream, peer) = self.listener.accept().await;
-        (WsIncoming { stream, path: Arc::clone(&self.path) }, peer)
+        let (arrival, peer) = self.listener.accept().await;
+        (WsIncoming { arrival, terms: Arc::clone(&self.terms) }, peer)
     }
 
     fn local_addr(&self) -> String {
-        self.listener.url("ws") + if &*self.path == "/" { "" } else { &self.path }
+        self.listener.url("ws", "wss") + if self.terms.path == "/" { "" } else { &self.terms.path }
     }
 
     fn dialect(&self) -> Option<Dialect> {
@@ -92,19 +166,23 @@ impl Transport for Ws {
 /// A client that has connected and not yet asked for WebSocket.
 #[derive(Debug)]
 pub struct WsIncoming {
-    stream: TcpStream,
-    path: Arc<str>,
+    arrival: Arrival,
+    terms: Arc<Terms>,
 }
 
 impl Incoming for WsIncoming {
-    type Read = WsRead<TcpStream>;
-    type Write = WsWrite<TcpStream>;
+    type Read = WsRead<Stream>;
+    type Write = WsWrite<Stream>;
 
-    async fn open(self, format: Arc<Format>) -> io::Result<(Self::Read, Self::Write)> {
-        self.stream.set_nodelay(true)?;
+    async fn open(self, format: Arc<Format>) -> io::Result<Opened<Self::Read, Self::Write>> {
         let config = config(&format);
-        let stream = timeout(HANDSHAKE_WAIT, handshake(self.stream, &self.path, config)).await??;
-        Ok(halves(stream, format))
+        let upgraded = async {
+            let (stream, peer) = self.arrival.open().await?;
+            handshake(stream, peer, &self.terms, config).await
+        };
+        let (stream, told) = timeout(HANDSHAKE_WAIT, upgraded).await??;
+        let (read, write) = halves(stream, format);
+        Ok(Opened::new(read, write).peer(told.peer).attributes(told.attributes))
     }
 }
 
@@ -112,21 +190,42 @@ impl Incoming for WsIncoming {
 ///
 /// # Errors
 /// When the URL is none, nobody accepts there, or the handshake fails or takes longer than 10 seconds.
-pub async fn connect(url: &str, format: Arc<Format>) -> io::Result<(WsRead<TcpStream>, WsWrite<TcpStream>)> {
-    use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+pub async fn connect(url: &str, format: Arc<Format>) -> io::Result<(WsRead<Stream>, WsWrite<Stream>)> {
+    connect_over(url, "ws", 80, format, async |_, stream| Ok(stream.into())).await
+}
 
+/// Connects to a gate by `wss://host:port/path`.
+///
+/// # Errors
+/// Also when the server does not prove that it is `host`, or [`TlsClient::server_name`].
+#[cfg(feature = "tls")]
+pub async fn connect_tls(
+    url: &str,
+    tls: &TlsClient,
+    format: Arc<Format>,
+) -> io::Result<(WsRead<Stream>, WsWrite<Stream>)> {
+    connect_over(url, "wss", 443, format, async |host, stream| tls.connect(host, stream).await).await
+}
+
+async fn connect_over(
+    url: &str,
+    scheme: &str,
+    default_port: u16,
+    format: Arc<Format>,
+    secure: impl AsyncFnOnce(&str, TcpStream) -> io::Result<Stream>,
+) -> io::Result<(WsRead<Stream>, WsWrite<Stream>)> {
     let invalid = |text: &str| io::Error::new(io::ErrorKind::InvalidInput, format!("{text}: {url}"));
     let request = url.into_client_request().map_err(|err| io::Error::new(io::ErrorKind::InvalidInput, err))?;
-    if request.uri().scheme_str() != Some("ws") {
-        return Err(invalid("not a ws:// URL"));
+    if request.uri().scheme_str() != Some(scheme) {
+        return Err(invalid(&format!("not a {scheme}:// URL")));
     }
-    let host = request.uri().host().ok_or_else(|| invalid("no host in URL"))?;
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let port = request.uri().port_u16().unwrap_or(80);
+    let host = super::without_brackets(request.uri().host().ok_or_else(|| invalid("no host in URL"))?).to_owned();
+    let port = request.uri().port_u16().unwrap_or(default_port);
     let config = config(&format);
     let connect = async {
-        let stream = TcpStream::connect((host, port)).await?;
+        let stream = TcpStream::connect((&*host, port)).await?;
         stream.set_nodelay(true)?;
+        let stream = secure(&host, stream).await?;
         let connected = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await;
         connected.map(|(stream, _)| stream).map_err(into_io)
     };
@@ -150,81 +249,6 @@ fn config(format: &Format) -> WebSocketConfig {
         .max_frame_size(Some(inbound))
 }
 
-/// The server's half of the HTTP upgrade; refuses with the status that the Go servers use.
-async fn handshake<S: Socket>(mut stream: S, path: &str, config: WebSocketConfig) -> io::Result<WebSocketStream<S>> {
-    let mut head = Vec::with_capacity(1024);
-    let parsed = loop {
-        if stream.read_buf(&mut head).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        match Request::try_parse(&head) {
-            Ok(Some(parsed)) => break Ok(parsed),
-            Ok(None) if head.len() < MAX_HEAD => {}
-            Ok(None) => break Err(Refusal::HeadTooLarge),
-            Err(Error::Protocol(ProtocolError::WrongHttpMethod)) => break Err(Refusal::Method),
-            Err(_) => break Err(Refusal::BadRequest),
-        }
-    };
-    let answer = parsed.and_then(|(len, request)| {
-        if !path_matches(path, request.uri().path()) {
-            return Err(Refusal::Path);
-        }
-        let response = create_response(&request).map_err(|_| Refusal::BadRequest)?;
-        let mut answer = Vec::new();
-        write_response(&mut answer, &response).map_err(|_| Refusal::BadRequest)?;
-        Ok((len, answer))
-    });
-    match answer {
-        Ok((len, answer)) => {
-            stream.write_all(&answer).await?;
-            stream.flush().await?;
-            let rest = head.split_off(len);
-            Ok(WebSocketStream::from_partially_read(stream, rest, Role::Server, Some(config)).await)
-        }
-        Err(refusal) => {
-            stream.write_all(refusal.response().as_bytes()).await?;
-            stream.shutdown().await?;
-            Err(io::Error::new(io::ErrorKind::InvalidData, refusal.status()))
-        }
-    }
-}
-
-/// As Go's request multiplexer: a path that ends in `/` is a prefix.
-fn path_matches(pattern: &str, path: &str) -> bool {
-    match pattern.ends_with('/') {
-        true => path.starts_with(pattern),
-        false => path == pattern,
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Refusal {
-    BadRequest,
-    Path,
-    Method,
-    HeadTooLarge,
-}
-
-impl Refusal {
-    fn status(self) -> &'static str {
-        match self {
-            Self::BadRequest => "400 Bad Request",
-            Self::Path => "404 Not Found",
-            Self::Method => "405 Method Not Allowed",
-            Self::HeadTooLarge => "431 Request Header Fields Too Large",
-        }
-    }
-
-    fn response(self) -> String {
-        let extra = match self {
-            Self::BadRequest => "Sec-WebSocket-Version: 13\r\n",
-            Self::Method => "Allow: GET\r\n",
-            Self::Path | Self::HeadTooLarge => "",
-        };
-        format!("HTTP/1.1 {}\r\n{extra}Connection: close\r\nContent-Length: 0\r\n\r\n", self.status())
-    }
-}
-
 /// What a WebSocket runs over.
 pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
@@ -244,7 +268,7 @@ impl<S: Socket> WsRead<S> {
                 Some(Ok(Message::Binary(message))) => Poll::Ready(Some(Ok(Inbound::Message(message)))),
                 // The answer goes out with the next poll, which then reports the end.
                 Some(Ok(Message::Close(_))) => continue,
-                Some(Ok(_)) => Poll::Ready(Some(Ok(Inbound::Ignored))),
+                Some(Ok(other)) => Poll::Ready(Some(Ok(Inbound::Ignored(other.len())))),
                 Some(Err(err)) => Poll::Ready(Some(Err(into_read_error(err)))),
             };
         }

@@ -1,0 +1,100 @@
+//! From a listener to a session: who is let in.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{GateCore, ListenError};
+use crate::future::BoxFuture;
+use crate::id::Cid;
+use crate::session::Session;
+use crate::transport::{Attributes, CloseReason, Incoming, Opened, PacketWrite, Peer, Transport};
+
+/// Clients beyond the limit of sessions that are told so at a time; others are just dropped.
+const TURNED_AWAY: usize = 64;
+
+pub(super) type AcceptHook = Arc<dyn Fn(&Peer, &mut Attributes) -> bool + Send + Sync>;
+pub(super) type CloseHook = Arc<dyn Fn(&Peer, &Attributes) + Send + Sync>;
+
+/// A listener that is configured.
+pub(super) trait Listen: Send {
+    fn bind(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Door>, ListenError>>;
+}
+
+/// A listener that is bound.
+pub(super) trait Door: Send {
+    fn address(&self) -> String;
+    fn accept_all(self: Box<Self>, gate: Arc<GateCore>) -> BoxFuture<'static, ()>;
+}
+
+impl GateCore {
+    async fn accept_all(self: Arc<Self>, mut transport: impl Transport) {
+        let dialect = transport.dialect();
+        loop {
+            let (incoming, peer) = transport.accept().await;
+            let gate = Arc::clone(&self);
+            if self.sessions.tasks.len() < self.max_sessions {
+                self.sessions.tasks.spawn(async move {
+                    let Some((session, read, write)) = gate.let_in(incoming, peer).await else { return };
+                    if let Some(dialect) = dialect {
+                        session.speak(dialect);
+                    }
+                    gate.serve(session, read, write).await;
+                });
+                continue;
+            }
+            tracing::debug!(%peer, limit = self.max_sessions, "too many sessions");
+            if self.turned_away.len() < TURNED_AWAY {
+                self.turned_away.spawn(async move {
+                    if let Some(Opened { mut write, .. }) = gate.open(incoming, peer).await {
+                        write.close(CloseReason::Full).await;
+                    }
+                });
+            }
+        }
+    }
+
+    async fn let_in<I: Incoming>(&self, incoming: I, peer: Peer) -> Option<(Arc<Session>, I::Read, I::Write)> {
+        let Opened { read, mut write, peer: told, mut attributes, .. } = self.open(incoming, peer).await?;
+        let peer = told.unwrap_or(peer);
+        if self.on_accept.as_ref().is_some_and(|lets_in| !lets_in(&peer, &mut attributes)) {
+            tracing::debug!(%peer, "not let in");
+            write.close(CloseReason::Policy).await;
+            return None;
+        }
+        let cid = Cid(self.last_cid.fetch_add(1, Ordering::Relaxed) + 1);
+        Some((Arc::new(Session::new(cid, peer, attributes, &self.outboxes)), read, write))
+    }
+
+    /// Performs the handshake, unless the gate stops.
+    async fn open<I: Incoming>(&self, incoming: I, peer: Peer) -> Option<Opened<I::Read, I::Write>> {
+        // Boxed, so that a session does not keep the room of its handshake.
+        let open = Box::pin(incoming.open(Arc::clone(&self.format)));
+        let opened = self.finish.run_until_cancelled(open).await?;
+        opened.inspect_err(|error| tracing::debug!(%peer, %error, "the handshake failed")).ok()
+    }
+}
+
+impl<F, B, T> Listen for F
+where
+    F: FnOnce() -> B + Send + 'static,
+    B: Future<Output = io::Result<T>> + Send + 'static,
+    T: Transport,
+{
+    fn bind(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Door>, ListenError>> {
+        Box::pin(async move {
+            let transport = self().await.map_err(ListenError)?;
+            Ok(Box::new(transport) as Box<dyn Door>)
+        })
+    }
+}
+
+impl<T: Transport> Door for T {
+    fn address(&self) -> String {
+        self.local_addr()
+    }
+
+    fn accept_all(self: Box<Self>, gate: Arc<GateCore>) -> BoxFuture<'static, ()> {
+        Box::pin(gate.accept_all(*self))
+    }
+}
