@@ -117,7 +117,7 @@ impl Raw {
     /// Holds little that was not read, so that the gate soon notices.
     pub(crate) async fn tcp_narrow(app: &RunningApp) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(4096).unwrap();
+        socket.set_recv_buffer_size(64 * 1024).unwrap();
         let addr = url(app, "tcp://").strip_prefix("tcp://").unwrap().parse().unwrap();
         Self::Tcp(socket.connect(addr).await.unwrap())
     }
