@@ -1,20 +1,33 @@
 //! The one boxed future of the crate's object-safe traits, and a fence around code that may panic.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+use tokio_util::sync::CancellationToken;
 
 /// What the methods of [`Registry`](crate::registry::Registry) and [`Locator`](crate::locator::Locator) return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Polls a future, and turns a panic in it into the error of the result.
 pub(crate) async fn catch_panic<F: Future>(future: F) -> std::thread::Result<F::Output> {
-    let mut future = std::pin::pin!(future);
+    let mut future = pin!(future);
     // What the future was about to change is dropped with it; nothing of it is looked at again.
-    std::future::poll_fn(|cx| {
-        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(poll) => poll.map(Ok),
-            Err(panic) => std::task::Poll::Ready(Err(panic)),
-        }
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
+}
+
+/// What a future gives, unless the token is cancelled first. Unlike `run_until_cancelled` it listens for the token only
+/// while the future waits, so that one that never waits takes no lock.
+pub(crate) async fn unless_cancelled<F: Future>(token: &CancellationToken, future: F) -> Option<F::Output> {
+    let (mut future, mut cancelled) = (pin!(future), pin!(token.cancelled()));
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => cancelled.as_mut().poll(cx).map(|()| None),
     })
     .await
 }

@@ -1,6 +1,7 @@
 //! Newtypes for every number and name that travels, so that no argument order can mix them up.
 
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 /// One client connection on one gate. Gates count up from 1 and never reuse a number in a process; on the wire an `i64`.
@@ -85,3 +86,34 @@ names!(
     /// Instance id of a node.
     Nid
 );
+
+/// For maps whose keys are numbers that servers give out: no client can choose them so that they collide.
+pub(crate) type BuildIdHasher = BuildHasherDefault<IdHasher>;
+
+/// One multiplication per number.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // Both halves of the product together: maps look at either end of a hash.
+        let product = u128::from(self.0 ^ number) * 0x9e37_79b9_7f4a_7c15;
+        self.0 = (product >> 64) as u64 ^ product as u64;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
+    }
+
+    fn write_i64(&mut self, number: i64) {
+        self.write_u64(number as u64);
+    }
+
+    fn write_i32(&mut self, number: i32) {
+        self.write_u64(number as u64);
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::link::{Event, Link, Member, NodeLink};
-use crate::id::{Nid, RouteId};
+use crate::id::{BuildIdHasher, Nid, RouteId};
 use crate::registry::{Instance, InstanceRoute, State};
 
 /// How messages of stateless routes are spread over the nodes that serve them. Nodes at work come first; busy ones are
@@ -27,7 +27,7 @@ pub enum Balance {
 /// An immutable picture of the nodes.
 #[derive(Default)]
 pub(crate) struct DispatchTable {
-    routes: HashMap<RouteId, RouteEntry>,
+    routes: HashMap<RouteId, RouteEntry, BuildIdHasher>,
     nodes: HashMap<Nid, Arc<dyn NodeLink>>,
     /// Who listens to an event, in any state.
     listeners: HashMap<Event, Vec<Arc<dyn NodeLink>>>,

@@ -2,14 +2,15 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
-use crate::id::{Cid, Gid, Nid};
+use crate::id::{BuildIdHasher, Cid, Gid, Nid};
 
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum LaneKey {
     Session(Gid, Cid),
     /// What another node sends.
@@ -17,15 +18,30 @@ pub(super) enum LaneKey {
     Node,
 }
 
+impl Hash for LaneKey {
+    /// Of names only the end: it differs in random ids and in counted ones.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let end = |name: &str| name.as_bytes().last_chunk().map_or(name.len() as u64, |end| u64::from_ne_bytes(*end));
+        match self {
+            Self::Session(gid, cid) => {
+                state.write_u64(end(gid.as_str()));
+                cid.hash(state);
+            }
+            Self::Peer(nid) => state.write_u64(end(nid.as_str())),
+            Self::Node => {}
+        }
+    }
+}
+
 /// A lane exists while a request of it runs, so idle sessions cost nothing.
 pub(super) struct Lanes<T> {
     shards: Box<[Shard<T>]>,
-    hasher: RandomState,
-    /// Some shard has become empty.
+    /// Some shard has become empty. Only said once somebody has asked.
     emptied: Notify,
+    asked: AtomicBool,
 }
 
-type Shard<T> = Mutex<HashMap<LaneKey, Lane<T>>>;
+type Shard<T> = Mutex<HashMap<LaneKey, Lane<T>, BuildIdHasher>>;
 
 struct Lane<T> {
     waiting: VecDeque<T>,
@@ -39,8 +55,8 @@ impl<T> Lanes<T> {
     pub(super) fn new() -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
-            hasher: RandomState::new(),
             emptied: Notify::new(),
+            asked: AtomicBool::new(false),
         }
     }
 
@@ -82,7 +98,7 @@ impl<T> Lanes<T> {
         let emptied = lanes.is_empty();
         drop(lanes);
         drained.inspect(|drained| drained.notify_waiters());
-        if emptied {
+        if emptied && self.asked.load(Ordering::Relaxed) {
             self.emptied.notify_waiters();
         }
         None
@@ -104,6 +120,8 @@ impl<T> Lanes<T> {
 
     /// Waits until no request runs or waits.
     pub(super) async fn idle(&self) {
+        // Whoever empties a shard after we have looked at it has locked it after us, and sees this.
+        self.asked.store(true, Ordering::Relaxed);
         loop {
             let emptied = self.emptied.notified();
             if self.shards.iter().all(|shard| shard.lock().unwrap().is_empty()) {
@@ -114,7 +132,8 @@ impl<T> Lanes<T> {
     }
 
     fn shard(&self, key: &LaneKey) -> &Shard<T> {
-        &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
+        // The maps in the shards use the same hash from its other end.
+        &self.shards[(BuildIdHasher::default().hash_one(key) >> 32) as usize % SHARDS]
     }
 }
 

@@ -11,7 +11,7 @@ use super::serve::NodeCore;
 use super::{Context, Reply};
 use crate::cluster::{Delivery, LinkError, Missed, NodeLink, NodeOp, Origin, Undelivered};
 use crate::error::{Code, Error, Result};
-use crate::future::catch_panic;
+use crate::future::{catch_panic, unless_cancelled};
 use crate::id::{Cid, Nid, RouteId, Uid};
 use crate::packet::Packet;
 use crate::status::Status;
@@ -67,7 +67,7 @@ impl NodeCore {
     async fn run(&self, ctx: &mut Context, found: &Found<'_>, body: Bytes) -> Result<Reply> {
         // Both the making of the future and its polls are the handler's code.
         let call = catch_panic(async { found.routes.call(found.index, ctx, body).await });
-        match self.end.overdue.run_until_cancelled(call).await {
+        match unless_cancelled(&self.end.overdue, call).await {
             Some(Ok(outcome)) => outcome,
             Some(Err(_)) => {
                 let spec = found.spec;

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use super::BuildError;
 use crate::codec::Codec;
-use crate::id::RouteId;
+use crate::id::{BuildIdHasher, RouteId};
 use crate::packet::Format;
 use crate::route::{RouteSpec, Routes};
 
 pub(super) struct Router {
     services: Vec<Box<dyn Routes>>,
-    by_id: HashMap<RouteId, (usize, usize)>,
+    by_id: HashMap<RouteId, (usize, usize), BuildIdHasher>,
     /// (service, index) in the order of ids.
     sorted: Vec<(usize, usize)>,
 }
@@ -36,7 +36,7 @@ pub struct RouteConflict {
 
 impl Router {
     pub(super) fn new(services: Vec<Box<dyn Routes>>) -> Result<Self, RouteConflict> {
-        let mut by_id: HashMap<RouteId, (usize, usize)> = HashMap::new();
+        let mut by_id: HashMap<RouteId, (usize, usize), BuildIdHasher> = HashMap::default();
         for (service, routes) in services.iter().enumerate() {
             for (index, spec) in routes.specs().iter().enumerate() {
                 if let Some((first, first_index)) = by_id.insert(spec.id, (service, index)) {

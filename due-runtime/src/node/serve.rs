@@ -183,6 +183,9 @@ impl NodeCore {
             // Jobs that never wait would keep everything else from this thread.
             tokio::task::coop::consume_budget().await;
             match next {
+                Job::Message(delivery) if self.end.overdue.is_cancelled() => {
+                    Arc::clone(&self).turn_away(delivery, &Error::new(Code::CANCELED, "the server is stopping"));
+                }
                 Job::Message(delivery) => Arc::clone(&self).handle(delivery).await,
                 other => Arc::clone(&self).job(other).await,
             }

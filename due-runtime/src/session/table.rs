@@ -7,7 +7,7 @@ use dashmap::DashMap;
 use tokio_util::task::TaskTracker;
 
 use super::Session;
-use crate::id::{Cid, Uid};
+use crate::id::{BuildIdHasher, Cid, Uid};
 
 /// Whom an operation on a gate means (session kinds 1 and 2 of the cluster wire).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) enum SessionTarget {
 
 #[derive(Default)]
 pub(crate) struct SessionTable {
-    by_cid: DashMap<Cid, Arc<Session>>,
+    by_cid: DashMap<Cid, Arc<Session>, BuildIdHasher>,
     by_uid: DashMap<Uid, Arc<Session>>,
     /// Members of a channel; a channel without members does not exist.
     channels: Mutex<Channels>,
