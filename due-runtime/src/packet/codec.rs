@@ -85,11 +85,11 @@ impl Format {
     }
 
     /// A sized frame as it goes out in `dialect`: itself, or without its size. Nothing is copied.
-    pub fn in_dialect(&self, dialect: Dialect, sized: Bytes) -> Bytes {
-        match dialect {
-            Dialect::Sized => sized,
-            Dialect::Bare => sized.slice(SIZE.min(sized.len())..),
+    pub fn in_dialect(&self, dialect: Dialect, mut sized: Bytes) -> Bytes {
+        if dialect == Dialect::Bare {
+            sized.advance(SIZE.min(sized.len()));
         }
+        sized
     }
 
     /// A heartbeat with the time that `dialect` carries. Like every packet it has a size, which
