@@ -38,16 +38,14 @@ fn row(len: usize, dialect: Dialect) {
     let encode = || format.in_dialect(dialect, format.encode(RouteId(1), Seq(2), black_box(&body)).expect("it fits"));
     let wire = encode();
     let mut room = vec![0; wire.len()];
-    let mut columns: [(Box<dyn FnMut() -> f64 + '_>, Vec<f64>); 4] = [
-        (Box::new(|| per_packet(|| (), |()| black_box(&mut room[..]).copy_from_slice(black_box(&wire)))), Vec::new()),
-        (Box::new(|| per_packet(|| (), |()| drop(black_box(Bytes::copy_from_slice(black_box(&wire)))))), Vec::new()),
-        (Box::new(|| per_packet(|| (), |()| drop(black_box(encode())))), Vec::new()),
-        (Box::new(|| decode(&format, dialect, &wire)), Vec::new()),
+    let mut columns: [Box<dyn FnMut() -> f64 + '_>; 4] = [
+        Box::new(|| per_packet(|| (), |()| black_box(&mut room[..]).copy_from_slice(black_box(&wire)))),
+        Box::new(|| per_packet(|| (), |()| drop(black_box(Bytes::copy_from_slice(black_box(&wire)))))),
+        Box::new(|| per_packet(|| (), |()| drop(black_box(encode())))),
+        Box::new(|| decode(&format, dialect, &wire)),
     ];
-    for _ in 0..ROUNDS {
-        columns.iter_mut().for_each(|(run, nanos)| nanos.push(run()));
-    }
-    let [copy, new_copy, encode, decode] = columns.map(|(_, nanos)| Rounds::of(nanos));
+    let rounds: Vec<[f64; 4]> = (0..ROUNDS).map(|_| columns.each_mut().map(|run| run())).collect();
+    let [copy, new_copy, encode, decode] = [0, 1, 2, 3].map(|at| Rounds::of(rounds.iter().map(|round| round[at])));
     let plain = |nanos: Rounds| format!("{:.1} ({:.1})", nanos.least, nanos.median);
     let worth = |nanos: Rounds| format!("{}, {:.1} copies", plain(nanos), nanos.least / copy.least);
     let (copy, new_copy) = (plain(copy), worth(new_copy));
