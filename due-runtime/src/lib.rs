@@ -82,6 +82,9 @@ pub use app::{App, RunningApp, StartError};
 pub use client::{Call, CallError, Caller, Client, ClientBuilder, ConnectError, Disconnect, Pushes, ReceiveError};
 #[cfg(feature = "link")]
 pub use cluster::TcpLink;
+#[cfg(feature = "link")]
+#[doc(hidden)]
+pub use cluster::fuzzing;
 pub use cluster::{
     Audience, Backends, Balance, Close, Cluster, ClusterError, Event, Push, PushExt, RouteMismatch, ServerId, Tally,
     Target,

@@ -16,7 +16,7 @@ pub use backends::Backends;
 pub(crate) use dispatch::DispatchTable;
 pub use dispatch::{Balance, RouteMismatch};
 #[cfg(feature = "link")]
-pub use drpc::TcpLink;
+pub use drpc::{TcpLink, fuzzing};
 pub use error::{Close, ClusterError, ServerId, Tally, Target};
 pub use handle::Cluster;
 pub(crate) use handle::channel_name;

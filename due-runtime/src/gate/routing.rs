@@ -128,11 +128,11 @@ impl GateCore {
         let (route, seq) = (delivery.packet.route, delivery.packet.seq);
         let away = node.is_remote() && !oneway;
         let request = delivery.request.take_if(|_| node.is_remote());
-        if away {
-            session.room_for_requests().await;
-            session.send_away(route, seq, nid);
-        }
         let outcome = loop {
+            if away {
+                session.room_for_requests().await;
+                session.send_away(route, seq, nid);
+            }
             delivery = match node.deliver(delivery) {
                 Ok(()) => break Ok(()),
                 Err(Undelivered::Full(delivery)) => delivery,
@@ -141,6 +141,10 @@ impl GateCore {
                     break Err(delivery);
                 }
             };
+            if away {
+                // What breaks meanwhile does not carry it.
+                session.take_back(route, seq);
+            }
             node.room(&self.gid, session.cid()).await;
         };
         outcome.map_err(|mut delivery| {

@@ -4,6 +4,7 @@ mod address;
 mod answer;
 mod connection;
 mod frame;
+pub mod fuzzing;
 mod incoming;
 mod outgoing;
 mod pool;
@@ -221,3 +222,6 @@ impl fmt::Debug for TcpLink {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests;
