@@ -22,6 +22,12 @@ fn bodies() {
     disturb("body", claims::body);
 }
 
+#[cfg(feature = "link")]
+#[test]
+fn links() {
+    disturb("link", due::fuzzing::claims);
+}
+
 /// Starts from the seeds of the fuzz target, and keeps what it makes of them as seeds for more.
 fn disturb(target: &str, claim: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
