@@ -78,6 +78,8 @@ mod status;
 pub mod testing;
 pub mod transport;
 
+pub use bytes::Bytes;
+
 pub use app::{App, RunningApp, StartError};
 pub use client::{Call, CallError, Caller, Client, ClientBuilder, ConnectError, Disconnect, Pushes, ReceiveError};
 #[cfg(feature = "link")]
@@ -97,7 +99,10 @@ pub use gate::{Excess, Gate, GateBuilder, HeartbeatMechanism, ListenError, RateL
 pub use id::{Cid, Gid, Nid, RouteId, Seq, Uid};
 #[cfg(feature = "mesh")]
 pub use mesh::Mesh;
-pub use node::{BuildError, Context, Dispatch, EventHandler, Node, NodeBuilder, Reply, RouteConflict, Sender};
+pub use node::{
+    BuildError, Context, DefaultHandler, Dispatch, EventHandler, LayerFn, Layered, Middleware, Next, Node, NodeBuilder,
+    Reply, RouteConflict, RouteOptions, Sender, layer_fn,
+};
 pub use route::{HandlerFuture, RouteSpec, Routes};
 pub use session::{OutboxLimits, Overflow};
 pub use status::Status;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::codec::{Codec, Unsupported};
 use crate::error::{Error, Result};
 use crate::id::RouteId;
-use crate::node::{Context, Reply};
+use crate::node::{Context, Layered, Middleware, Reply, RouteOptions};
 
 /// One route: dispatch, checks, tracing, documents and clients read the same constant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -119,5 +119,51 @@ pub trait Routes: Send + Sync + 'static {
     fn supports(&self, index: usize, codec: &Codec) -> Result<(), Unsupported> {
         let _ = (index, codec);
         Ok(())
+    }
+
+    /// How the node treats requests of `specs()[index]`. Asked once, when a node is built.
+    fn options(&self, index: usize) -> RouteOptions {
+        let _ = index;
+        RouteOptions::new()
+    }
+
+    /// Routes that something was said about and that are not in the table: no node is built with any.
+    #[doc(hidden)]
+    fn strangers(&self) -> Vec<RouteId> {
+        Vec::new()
+    }
+
+    /// Puts middleware around every route of the table, inside of what was put there before.
+    fn layer(self, layer: impl Middleware) -> Layered<Self>
+    where
+        Self: Sized,
+    {
+        Layered::new(self).layer(layer)
+    }
+
+    /// Puts middleware around one route of the table, inside of all that is around the table. A route that is not in it
+    /// is a [`BuildError`](crate::BuildError).
+    fn layer_route(self, route: RouteId, layer: impl Middleware) -> Layered<Self>
+    where
+        Self: Sized,
+    {
+        Layered::new(self).layer_route(route, layer)
+    }
+
+    /// Says how the node treats requests of this table.
+    fn with_options(self, options: RouteOptions) -> Layered<Self>
+    where
+        Self: Sized,
+    {
+        Layered::new(self).with_options(options)
+    }
+
+    /// Says how the node treats requests of one route; it has the last word. A route that is not in the table is a
+    /// [`BuildError`](crate::BuildError).
+    fn with_route_options(self, route: RouteId, options: RouteOptions) -> Layered<Self>
+    where
+        Self: Sized,
+    {
+        Layered::new(self).with_route_options(route, options)
     }
 }

@@ -4,6 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use super::events::{EventHandler, Events};
+use super::fallback::{AnyFallback, DefaultHandler};
+use super::layered::RouteOptions;
+use super::middleware::{Layer, Middleware};
 use super::router::Router;
 use super::{BuildError, Dispatch, Node, Settings};
 use crate::cluster::Event;
@@ -19,6 +22,9 @@ pub struct NodeBuilder {
     settings: Settings,
     events: Events,
     services: Vec<Box<dyn Routes>>,
+    layers: Vec<Box<dyn Layer>>,
+    fallback: Option<Box<dyn AnyFallback>>,
+    options: RouteOptions,
 }
 
 impl NodeBuilder {
@@ -30,7 +36,16 @@ impl NodeBuilder {
             weight: 1,
             drain: Duration::from_secs(10),
         };
-        Self { nid: None, name: None, settings, events: Events::default(), services: Vec::new() }
+        Self {
+            nid: None,
+            name: None,
+            settings,
+            events: Events::default(),
+            services: Vec::new(),
+            layers: Vec::new(),
+            fallback: None,
+            options: RouteOptions::new(),
+        }
     }
 
     /// The instance id. Default: random.
@@ -83,6 +98,36 @@ impl NodeBuilder {
         self
     }
 
+    /// Puts middleware around everything that this node handles, inside of what was put there before.
+    pub fn layer(mut self, layer: impl Middleware) -> Self {
+        self.layers.push(Box::new(layer));
+        self
+    }
+
+    /// Handles messages of routes that no table has; see [`DefaultHandler`] for who sends any.
+    pub fn default_handler(mut self, handler: impl DefaultHandler) -> Self {
+        self.fallback = Some(Box::new(handler));
+        self
+    }
+
+    /// How long the handling of a message may take, all middleware included, from the moment it has its turn. Default:
+    /// no limit. What takes longer is dropped where it waits, and answered with
+    /// [`Code::DEADLINE_EXCEEDED`](crate::Code::DEADLINE_EXCEEDED). Routes may have [limits of their own](RouteOptions).
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.options = self.options.deadline(deadline);
+        self
+    }
+
+    /// Whether requests are dropped where they wait when their client has disconnected. Default: no; a handler that was
+    /// dropped half-way may have taken the gold and not given the sword. [`Context::until_gone`](crate::Context::until_gone)
+    /// lets a handler decide for itself. Routes may have [options of their own](RouteOptions).
+    ///
+    /// A node with such a route registers for the event disconnect.
+    pub fn cancel_when_gone(mut self, cancel: bool) -> Self {
+        self.options = self.options.cancel_when_gone(cancel);
+        self
+    }
+
     /// Handles every new connection of a gate, before its first message. It has no user yet.
     pub fn on_connect(mut self, handler: impl EventHandler) -> Self {
         self.events.add(Event::Connect, handler);
@@ -112,7 +157,7 @@ impl NodeBuilder {
                 _ => "node".to_owned(),
             }
         });
-        let router = Router::new(self.services)?;
+        let router = Router::new(self.services, self.layers, self.fallback, self.options)?;
         router.check_name(&name)?;
         Ok(Node {
             nid: self.nid.unwrap_or_else(|| Nid::from(uuid::Uuid::new_v4().to_string())),

@@ -2,8 +2,11 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use tokio_util::sync::CancellationToken;
+
+use super::departures::Watch;
 use super::serve::NodeCore;
 use crate::cluster::{
     Close, Cluster, ClusterError, Event, GateAnswer, GateLink, GateOp, Origin, Push, Target, channel_name,
@@ -11,6 +14,7 @@ use crate::cluster::{
 use crate::codec::Codec;
 use crate::error::{Code, Error, Result};
 use crate::id::{Cid, Gid, Nid, RouteId, Seq, Uid};
+use crate::route::RouteSpec;
 use crate::session::SessionTarget;
 
 /// What a handler knows of the message or event at hand, and what it can do for the session that it comes from.
@@ -24,7 +28,9 @@ pub struct Context {
     pub(super) origin: Origin,
     pub(super) cid: Cid,
     pub(super) uid: Option<Uid>,
-    pub(super) subject: Subject,
+    subject: Subject,
+    /// Made when somebody asks.
+    departure: OnceLock<Arc<Watch>>,
 }
 
 /// What there is to handle.
@@ -44,6 +50,10 @@ pub enum Sender {
 }
 
 impl Context {
+    pub(super) fn new(node: Arc<NodeCore>, origin: Origin, cid: Cid, uid: Option<Uid>, subject: Subject) -> Self {
+        Self { node, origin, cid, uid, subject, departure: OnceLock::new() }
+    }
+
     /// Who sent the message, or whom the event is about.
     pub fn sender(&self) -> Sender {
         match &self.origin {
@@ -99,6 +109,39 @@ impl Context {
             Subject::Event(event) => Some(event),
             Subject::Message(..) => None,
         }
+    }
+
+    /// What is known of the route of the request; `None` in a [default handler](crate::DefaultHandler) and in an event.
+    pub fn spec(&self) -> Option<&RouteSpec> {
+        self.node.router.find(self.route()).map(|found| found.spec)
+    }
+
+    /// Whether the session has ended. Only nodes that hear of the event disconnect know: by a handler
+    /// ([`NodeBuilder::on_disconnect`](crate::NodeBuilder::on_disconnect)), or because
+    /// [`cancel_when_gone`](crate::NodeBuilder::cancel_when_gone) is on somewhere. On other nodes, and for messages that
+    /// a node sent: never. A clone that is first asked after the request may not know either.
+    pub fn is_gone(&self) -> bool {
+        self.event() == Some(Event::Disconnect) || self.departure().is_some_and(|gone| gone.is_cancelled())
+    }
+
+    /// Waits until the session [has ended](Self::is_gone): for handlers that wait long for something else.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when it is dropped.
+    pub async fn until_gone(&self) {
+        if self.is_gone() {
+            return;
+        }
+        match self.departure() {
+            Some(gone) => gone.cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    pub(super) fn departure(&self) -> Option<&CancellationToken> {
+        let Origin::Gate { gid, .. } = &self.origin else { return None };
+        let watch = self.departure.get_or_init(|| Arc::new(self.node.departures.watch(gid, self.cid)));
+        Some(&watch.gone)
     }
 
     /// The id of this node.

@@ -30,12 +30,11 @@ impl RunningNode {
     pub(crate) fn drain(&self) -> impl Future<Output = ()> + Send + use<> {
         let (core, deadline) = (Arc::clone(&self.core), self.drain);
         async move {
-            let in_time = timeout(deadline, core.lanes.idle()).await.is_ok();
-            core.end.closed.cancel();
-            if !in_time {
+            if timeout(deadline, core.lanes.idle()).await.is_err() {
                 tracing::warn!(nid = %core.nid, "drain time is over; requests at hand are given up");
                 core.end.overdue.cancel();
             }
+            core.end.closed.cancel();
         }
     }
 

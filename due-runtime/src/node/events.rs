@@ -68,7 +68,7 @@ impl Events {
         self.handlers.push((event, Box::new(handler)));
     }
 
-    pub(super) fn hears(&self, event: Event) -> bool {
+    pub(super) fn has(&self, event: Event) -> bool {
         self.of(event).next().is_some()
     }
 
@@ -81,8 +81,8 @@ impl NodeCore {
     /// Tells every handler of the event, one after another.
     pub(super) async fn hear(self: Arc<Self>, event: SessionEvent) {
         let SessionEvent { event, gid, gate, cid, uid } = event;
-        let origin = Origin::Gate { gid, gate };
-        let ctx = Context { node: Arc::clone(&self), origin, cid, uid, subject: Subject::Event(event) };
+        let origin = Origin::Gate { gid: gid.clone(), gate };
+        let ctx = Context::new(Arc::clone(&self), origin, cid, uid, Subject::Event(event));
         for handler in self.events.of(event) {
             let call = catch_panic(async { handler.handle(ctx.clone()).await });
             match self.limit().run_until_cancelled(call).await {
@@ -91,6 +91,9 @@ impl NodeCore {
                 Some(Err(_)) => tracing::error!(?event, %cid, "the event handler panicked"),
                 None => tracing::warn!(?event, %cid, "the node has stopped before the event was handled"),
             }
+        }
+        if event == Event::Disconnect {
+            self.departures.forget(&gid, cid);
         }
     }
 }

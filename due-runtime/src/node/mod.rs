@@ -2,9 +2,13 @@
 
 mod builder;
 mod context;
+mod departures;
 mod end;
 mod events;
+mod fallback;
 mod lanes;
+mod layered;
+mod middleware;
 mod reply;
 mod request;
 mod router;
@@ -22,7 +26,10 @@ pub use context::{Context, Sender};
 pub(crate) use end::RunningNode;
 pub use events::EventHandler;
 use events::Events;
+pub use fallback::DefaultHandler;
 use lanes::Lanes;
+pub use layered::{Layered, RouteOptions};
+pub use middleware::{LayerFn, Middleware, Next, layer_fn};
 pub use reply::Reply;
 pub use router::RouteConflict;
 use router::Router;
@@ -78,6 +85,14 @@ pub enum BuildError {
         owner: String,
         /// Width of the field in bytes.
         width: usize,
+    },
+    /// Middleware or options were given for a route that the table does not have.
+    #[error("{service} has no route {id} to put middleware around or to give options to")]
+    NoSuchRoute {
+        /// The id.
+        id: RouteId,
+        /// The service.
+        service: String,
     },
     /// Stateful routes belong to the nodes of the name that the schema gives; the locator knows users by it.
     #[error(
@@ -135,6 +150,7 @@ impl Node {
             lanes: Lanes::new(),
             router: self.router,
             events: self.events,
+            departures: Arc::default(),
             presence: Presence::new(&backends.registry),
             cluster,
             tasks: TaskTracker::new(),
@@ -150,7 +166,7 @@ impl Node {
         instance.routes = core.router.specs().map(Into::into).collect();
         instance.set_oneway_routes(core.router.specs().filter(|spec| spec.oneway).map(|spec| spec.id));
         let events = [Event::Connect, Event::Reconnect, Event::Disconnect].into_iter();
-        instance.events = events.filter(|&event| core.events.hears(event)).map(|event| event as i32).collect();
+        instance.events = events.filter(|&event| core.hears(event)).map(|event| event as i32).collect();
         instance.endpoint = attached.endpoint;
         core.presence.register(instance).await?;
         tracing::info!(nid = %core.nid, name = core.name, routes = core.router.len(), "node registered");

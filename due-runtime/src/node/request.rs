@@ -1,12 +1,16 @@
 //! One request, from its bytes to its answer.
 
+use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use super::context::Subject;
-use super::router::Found;
+use super::router::{Found, Way};
 use super::serve::NodeCore;
 use super::{Context, Reply};
 use crate::cluster::{Delivery, LinkError, Missed, NodeLink, NodeOp, Origin, Undelivered};
@@ -45,9 +49,12 @@ impl NodeCore {
         let Delivery { origin, cid, uid, packet, request: _until_answered, misses: _ } = delivery;
         let Packet { route, seq, body } = packet;
         let subject = Subject::Message(route, seq);
-        let mut ctx = Context { node: Arc::clone(&self), origin, cid, uid, subject };
-        let outcome = match admitted.and_then(|()| admit(&ctx, found)) {
-            Ok(found) => self.run(&mut ctx, &found, body).await,
+        let mut ctx = Context::new(Arc::clone(&self), origin, cid, uid, subject);
+        let outcome = match admitted.and_then(|()| admit(&ctx, found.as_ref())) {
+            Ok(()) => match self.router.way(found.as_ref()) {
+                Some(way) => self.run(&mut ctx, way, body).await,
+                None => Err(Error::new(Code::NOT_FOUND, format!("no handler for route {route}"))),
+            },
             Err(error) => Err(error),
         };
         match outcome {
@@ -60,21 +67,53 @@ impl NodeCore {
     pub(super) fn turn_away(self: Arc<Self>, delivery: Delivery, error: &Error) {
         let Delivery { origin, cid, uid, packet: Packet { route, seq, .. }, .. } = delivery;
         let subject = Subject::Message(route, seq);
-        let ctx = Context { node: Arc::clone(&self), origin, cid, uid, subject };
+        let ctx = Context::new(Arc::clone(&self), origin, cid, uid, subject);
         self.refuse(&ctx, error);
     }
 
-    async fn run(&self, ctx: &mut Context, found: &Found<'_>, body: Bytes) -> Result<Reply> {
+    async fn run(&self, ctx: &mut Context, way: Way<'_>, body: Bytes) -> Result<Reply> {
+        let route = ctx.route();
+        let limits = way.limits;
+        let gone = limits.filter(|limits| limits.cancel_when_gone).and_then(|_| ctx.departure().cloned());
         // Both the making of the future and its polls are the handler's code.
-        let call = catch_panic(async { found.routes.call(found.index, ctx, body).await });
-        match unless_cancelled(&self.end.overdue, call).await {
-            Some(Ok(outcome)) => outcome,
-            Some(Err(_)) => {
-                let spec = found.spec;
-                tracing::error!(route = %spec.id, service = spec.service, method = spec.method, "the handler panicked");
-                Err(Error::new(Code::INTERNAL, "internal error"))
+        let call = catch_panic(async { way.go(ctx, body).await });
+        let outcome = match limits {
+            None => unless_cancelled(&self.end.overdue, call).await.ok_or_else(stopping),
+            Some(limits) => Box::pin(self.run_within(call, limits.deadline, gone)).await,
+        };
+        outcome?.unwrap_or_else(|_| {
+            let spec = self.router.find(route).map(|found| found.spec);
+            let (service, method) = spec.map_or(("", "default handler"), |spec| (spec.service, spec.method));
+            tracing::error!(%route, service, method, "the handler panicked");
+            Err(Error::new(Code::INTERNAL, "internal error"))
+        })
+    }
+
+    async fn run_within<T>(
+        &self,
+        call: impl Future<Output = T>,
+        deadline: Option<Duration>,
+        gone: Option<CancellationToken>,
+    ) -> Result<T> {
+        let over = async {
+            match deadline {
+                Some(deadline) => sleep(deadline).await,
+                None => pending().await,
             }
-            None => Err(Error::new(Code::CANCELED, "the server is stopping")),
+        };
+        let gone = async {
+            match &gone {
+                Some(gone) => gone.cancelled().await,
+                None => pending().await,
+            }
+        };
+        // What ends a request comes first: it may have happened while the request waited for its turn.
+        tokio::select! {
+            biased;
+            () = self.end.overdue.cancelled() => Err(stopping()),
+            () = gone => Err(Error::new(Code::CANCELED, "the client is gone")),
+            outcome = call => Ok(outcome),
+            () = over => Err(Error::new(Code::DEADLINE_EXCEEDED, "the request took too long")),
         }
     }
 
@@ -164,16 +203,17 @@ impl NodeCore {
 }
 
 /// What every handler may rely on. Nodes check for themselves whether a route needs a user, unless it is stateful.
-fn admit<'a>(ctx: &Context, found: Option<Found<'a>>) -> Result<Found<'a>> {
-    let Some(found) = found else {
-        return Err(Error::new(Code::NOT_FOUND, format!("no handler for route {}", ctx.route())));
-    };
+fn admit(ctx: &Context, found: Option<&Found<'_>>) -> Result<()> {
     let from_client = matches!(ctx.origin, Origin::Gate { .. });
-    let needs_user = found.spec.stateful || (found.spec.authorized && from_client);
+    let needs_user = found.is_some_and(|found| found.spec.stateful || (found.spec.authorized && from_client));
     if needs_user && ctx.uid.is_none() {
         return Err(Error::new(Code::UNAUTHORIZED, "log in first"));
     }
-    Ok(found)
+    Ok(())
+}
+
+fn stopping() -> Error {
+    Error::new(Code::CANCELED, "the server is stopping")
 }
 
 fn send(ctx: &Context, packet: Bytes) {

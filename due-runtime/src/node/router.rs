@@ -2,15 +2,27 @@
 
 use std::collections::HashMap;
 
-use super::BuildError;
+use bytes::Bytes;
+
+use super::fallback::AnyFallback;
+use super::layered::Limits;
+use super::middleware::{End, Layer, Next};
+use super::{BuildError, Context, RouteOptions};
 use crate::codec::Codec;
 use crate::id::{BuildIdHasher, RouteId};
 use crate::packet::Format;
-use crate::route::{RouteSpec, Routes};
+use crate::route::{HandlerFuture, RouteSpec, Routes};
 
 pub(super) struct Router {
     services: Vec<Box<dyn Routes>>,
-    by_id: HashMap<RouteId, (usize, usize), BuildIdHasher>,
+    /// Around everything.
+    layers: Vec<Box<dyn Layer>>,
+    fallback: Option<Box<dyn AnyFallback>>,
+    /// What is said of routes that say nothing.
+    options: RouteOptions,
+    /// Some request is to end with its session.
+    pub(super) asks_for_departures: bool,
+    by_id: HashMap<RouteId, (usize, usize, Option<Limits>), BuildIdHasher>,
     /// (service, index) in the order of ids.
     sorted: Vec<(usize, usize)>,
 }
@@ -20,6 +32,23 @@ pub(super) struct Found<'a> {
     pub(super) routes: &'a dyn Routes,
     pub(super) index: usize,
     pub(super) spec: &'a RouteSpec,
+    pub(super) limits: Option<Limits>,
+}
+
+/// All that a message passes, from the layers of the node to its handler.
+pub(super) struct Way<'a> {
+    layers: &'a [Box<dyn Layer>],
+    end: End<'a>,
+    pub(super) limits: Option<Limits>,
+}
+
+impl<'a> Way<'a> {
+    pub(super) fn go<'c>(&self, ctx: &'c mut Context, body: Bytes) -> HandlerFuture<'c>
+    where
+        'a: 'c,
+    {
+        Next::new(self.layers, &[], self.end).run(ctx, body)
+    }
 }
 
 /// Two handlers want the same route.
@@ -35,25 +64,47 @@ pub struct RouteConflict {
 }
 
 impl Router {
-    pub(super) fn new(services: Vec<Box<dyn Routes>>) -> Result<Self, RouteConflict> {
-        let mut by_id: HashMap<RouteId, (usize, usize), BuildIdHasher> = HashMap::default();
+    pub(super) fn new(
+        services: Vec<Box<dyn Routes>>,
+        layers: Vec<Box<dyn Layer>>,
+        fallback: Option<Box<dyn AnyFallback>>,
+        options: RouteOptions,
+    ) -> Result<Self, BuildError> {
+        let mut by_id: HashMap<RouteId, (usize, usize, Option<Limits>), BuildIdHasher> = HashMap::default();
         for (service, routes) in services.iter().enumerate() {
+            if let Some(&id) = routes.strangers().first() {
+                let service = routes.specs().first().map_or("a table without routes", |spec| spec.service);
+                return Err(BuildError::NoSuchRoute { id, service: service.to_owned() });
+            }
             for (index, spec) in routes.specs().iter().enumerate() {
-                if let Some((first, first_index)) = by_id.insert(spec.id, (service, index)) {
+                let limits = routes.options(index).or(options).limits();
+                if let Some((first, first_index, _)) = by_id.insert(spec.id, (service, index, limits)) {
                     let first = owner(&services[first].specs()[first_index]);
-                    return Err(RouteConflict { id: spec.id, first, second: owner(spec) });
+                    return Err(RouteConflict { id: spec.id, first, second: owner(spec) }.into());
                 }
             }
         }
-        let mut sorted: Vec<_> = by_id.values().copied().collect();
+        let mut sorted: Vec<_> = by_id.values().map(|&(service, index, _)| (service, index)).collect();
         sorted.sort_by_key(|&(service, index)| services[service].specs()[index].id);
-        Ok(Self { services, by_id, sorted })
+        let limits = by_id.values().map(|&(_, _, limits)| limits).chain([options.limits()]);
+        let asks_for_departures = limits.flatten().any(|limits| limits.cancel_when_gone);
+        Ok(Self { services, layers, fallback, options, asks_for_departures, by_id, sorted })
     }
 
     pub(super) fn find(&self, route: RouteId) -> Option<Found<'_>> {
-        let &(service, index) = self.by_id.get(&route)?;
+        let &(service, index, limits) = self.by_id.get(&route)?;
         let routes = &*self.services[service];
-        Some(Found { routes, index, spec: &routes.specs()[index] })
+        Some(Found { routes, index, spec: &routes.specs()[index], limits })
+    }
+
+    /// What handles a message: the handler of its route, or the default one.
+    pub(super) fn way<'a>(&'a self, found: Option<&Found<'a>>) -> Option<Way<'a>> {
+        let (end, limits) = match (found, &self.fallback) {
+            (Some(found), _) => (End::Route(found.routes, found.index), found.limits),
+            (None, Some(fallback)) => (End::Fallback(&**fallback), self.options.limits()),
+            (None, None) => return None,
+        };
+        Some(Way { layers: &self.layers, end, limits })
     }
 
     pub(super) fn specs(&self) -> impl Iterator<Item = &RouteSpec> {

@@ -9,11 +9,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Dispatch;
+use super::departures::Departures;
 use super::events::Events;
 use super::lanes::{LaneKey, Lanes};
 use super::router::Router;
 use crate::cluster::{
-    Cluster, Delivery, LinkError, NodeAnswer, NodeLink, NodeOp, Origin, Presence, SessionEvent, Undelivered,
+    Cluster, Delivery, Event, LinkError, NodeAnswer, NodeLink, NodeOp, Origin, Presence, SessionEvent, Undelivered,
 };
 use crate::error::{Code, Error};
 use crate::future::BoxFuture;
@@ -35,6 +36,7 @@ pub(crate) struct NodeCore {
     pub(super) lanes: Lanes<Job>,
     pub(super) router: Router,
     pub(super) events: Events,
+    pub(super) departures: Arc<Departures>,
     pub(super) presence: Presence,
     pub(super) cluster: Cluster,
     /// Lanes at work, and what handlers spawn.
@@ -106,8 +108,11 @@ impl NodeLink for NodeCore {
 
     fn trigger(&self, event: SessionEvent) {
         let Some(this) = self.this.upgrade().filter(|_| !self.end.over.is_cancelled()) else { return };
-        if !self.events.hears(event.event) {
+        if !self.hears(event.event) {
             return;
+        }
+        if event.event == Event::Disconnect {
+            self.departures.depart(&event.gid, event.cid);
         }
         let key = self.session_lane(&event.gid, event.cid);
         // However full the lane is. A session has one event at its beginning, one at its end, and one per login.
@@ -190,6 +195,11 @@ impl NodeCore {
                 other => Arc::clone(&self).job(other).await,
             }
         }
+    }
+
+    /// Whether gates are to tell of such events.
+    pub(super) fn hears(&self, event: Event) -> bool {
+        self.events.has(event) || (event == Event::Disconnect && self.router.asks_for_departures)
     }
 
     /// What ends a job that is not a request.

@@ -1,6 +1,8 @@
 //! What nodes do besides answering clients, seen by real clients and other nodes of the same process.
 
 mod events;
+mod layers;
+mod limits;
 mod peers;
 
 use bytes::{Bytes, BytesMut};

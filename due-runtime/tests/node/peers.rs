@@ -1,7 +1,7 @@
 //! Nodes that deliver to nodes.
 
 use due::testing::Harness;
-use due::{ClusterError, Nid, Node, RouteId, Sender, Target, Uid};
+use due::{Bytes, ClusterError, Context, Nid, Node, RouteId, Sender, Target, Uid};
 
 use crate::{Diary, Table, ask, route, text};
 
@@ -114,5 +114,80 @@ async fn a_node_says_whether_the_user_is_bound_to_it() {
     assert!(matches!(to("a", Some(-1)).await, Err(ClusterError::BadUid(_))));
     let unlocated = cluster.deliver(RouteId(5), Some(Uid(8)), &text("")).await;
     assert!(matches!(unlocated, Err(ClusterError::NotBound { uid: Some(Uid(8)), .. })));
+    harness.stop().await;
+}
+
+/// Route 5 answers, route 6 fails, route 7 answers and is served by both.
+fn answering() -> Table {
+    Table::new()
+        .on(route(5), |ctx, body| Box::pin(async move { Ok(format!("{body} to {:?}", ctx.sender())) }))
+        .on(route(6), |_, _| Box::pin(async { Err(due::Error::new(3, "no")) }))
+        .on(route(7), |_, body| Box::pin(async move { Ok(body) }))
+}
+
+#[tokio::test]
+async fn answers_come_back_to_the_default_handler() {
+    let (diary, mut entries) = Diary::new();
+    let (other_diary, mut others) = Diary::new();
+    let noting = move |ctx: Context, body: Bytes| {
+        diary.note(format!("{} {} of {:?}: {}", ctx.route(), ctx.seq(), ctx.sender(), text(body).0));
+        async move {
+            assert!(ctx.spec().is_none());
+            // Would be an answer to an answer, if anybody sent it.
+            ctx.reply(&text("and again"))
+        }
+    };
+    let seven = Table::new().on(route(7), move |ctx, body| {
+        other_diary.note(format!("{} from {:?}", body, ctx.sender()));
+        Box::pin(async move { Ok(body) })
+    });
+    let harness = Harness::builder()
+        .node(|node| node.id("a").serve(seven).default_handler(noting))
+        .other_node(Node::builder().id("b").serve(answering()).build().unwrap())
+        .start()
+        .await
+        .unwrap();
+    let (cluster, b) = (harness.cluster(), Nid::from("b"));
+    cluster.deliver_to(&b, RouteId(5), Some(Uid(7)), &text("x")).await.unwrap();
+    entries.expect(&[r#"5 0 of Node(Nid("b")): x to Node(Nid("a"))"#]).await;
+    // A failure stays in the log of the other node; what both serve would go to and fro for ever.
+    cluster.deliver_to(&b, RouteId(6), None, &text("")).await.unwrap();
+    cluster.deliver_to(&b, RouteId(7), None, &text("y")).await.unwrap();
+    cluster.deliver_to(&b, RouteId(8), None, &text("nobody handles it")).await.unwrap();
+    // Its own messages have no answer either.
+    cluster.deliver_to(&Nid::from("a"), RouteId(7), None, &text("z")).await.unwrap();
+    cluster.deliver_to(&Nid::from("a"), RouteId(9), None, &text("nobody knows it")).await.unwrap();
+    others.expect(&[r#"z from Node(Nid("a"))"#]).await;
+    entries.expect(&[r#"9 0 of Node(Nid("a")): nobody knows it"#]).await;
+
+    let client = harness.client().await.unwrap();
+    assert_eq!(ask(&client, 9, "").await, "5 no route 9");
+    harness.stop().await;
+    assert!(entries.rest().is_empty() && others.rest().is_empty());
+}
+
+#[tokio::test]
+async fn messages_of_a_node_keep_their_order_and_wait_for_room() {
+    let (diary, mut entries) = Diary::new();
+    let slow = Table::new().on(route(5).oneway(), move |_, body| {
+        let diary = diary.clone();
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            diary.note(body);
+            Ok(String::new())
+        })
+    });
+    let harness = Harness::builder()
+        .node(|node| node.id("a"))
+        .other_node(Node::builder().id("b").lane(1).serve(slow).build().unwrap())
+        .start()
+        .await
+        .unwrap();
+    for number in 0..20 {
+        harness.cluster().deliver(RouteId(5), None, &text(number.to_string())).await.unwrap();
+    }
+    for number in 0..20 {
+        assert_eq!(entries.next().await, number.to_string());
+    }
     harness.stop().await;
 }
