@@ -42,15 +42,17 @@ const PACED: [usize; 3] = [50, 200, 1000];
 struct Plan {
     rounds: usize,
     warm_up: Duration,
-    time: Duration,
+    closed: Duration,
+    paced: Duration,
 }
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let quick = args.iter().any(|arg| arg == "quick");
+    let millis = Duration::from_millis;
     let plan = match quick {
-        true => Plan { rounds: 3, warm_up: Duration::from_millis(100), time: Duration::from_millis(200) },
-        false => Plan { rounds: 5, warm_up: Duration::from_millis(150), time: Duration::from_millis(400) },
+        true => Plan { rounds: 3, warm_up: millis(100), closed: millis(200), paced: millis(300) },
+        false => Plan { rounds: 5, warm_up: millis(150), closed: millis(400), paced: millis(800) },
     };
     let all = targets::start();
     let named = |name: &str| args.iter().any(|arg| arg == name);
@@ -101,7 +103,7 @@ fn closed(driver: &Runtime, plan: &Plan, shape: Shape, target: &Target) -> Close
     let wire = Rc::new(Wire::new(&target.url, BODY));
     let cpu_time = || proc::cpu_time(std::process::id(), Some(target.threads));
     let mut before = Duration::ZERO;
-    let measured = drive(driver, closed::run(wire, shape, plan.warm_up, plan.time, || before = cpu_time()));
+    let measured = drive(driver, closed::run(wire, shape, plan.warm_up, plan.closed, || before = cpu_time()));
     Closed {
         rate: measured.answers as f64 / measured.took.as_secs_f64(),
         quantiles: measured.latency.quantiles(),
@@ -111,6 +113,6 @@ fn closed(driver: &Runtime, plan: &Plan, shape: Shape, target: &Target) -> Close
 
 fn paced(driver: &Runtime, plan: &Plan, connections: usize, target: &Target) -> Paced {
     let wire = Rc::new(Wire::new(&target.url, BODY));
-    let measured = drive(driver, paced::run(wire, connections, RATE, plan.warm_up, plan.time));
+    let measured = drive(driver, paced::run(wire, connections, RATE, plan.warm_up, plan.paced));
     Paced { latency: measured.latency.quantiles(), written: measured.written.quantiles() }
 }
