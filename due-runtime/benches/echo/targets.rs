@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use due::codec::RawBody;
-use due::{App, Context, Gate, Node};
+use due::{App, Backends, Context, Gate, Node, TcpLink};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
@@ -43,25 +43,39 @@ pub(crate) fn start() -> Vec<Target> {
     });
     let back = on_thread("relay back", async |started| relay::back(listen(&started).await).await);
     let front = on_thread("relay front", async move |started| relay::front(listen(&started).await, back).await);
-    let [tcp, ws] = on_thread("due", async |started| {
-        let app = App::new().gate(gate()).node(Node::builder().serve(due::routes![echo]).build().expect("one route"));
-        let app = app.start().await.expect("ports are free");
-        let addresses: Vec<String> = app.addresses().map(str::to_owned).collect();
-        started.send(addresses.try_into().expect("two listeners")).expect("somebody waits");
-        std::future::pending().await
-    });
+    let [tcp, ws] = on_thread("due", async |started| run(App::new().gate(gate()).node(node()), started).await);
+    // Both find each other in the same memory, but talk through sockets.
+    let apart = Backends::memory().link(TcpLink::new().addr("127.0.0.1:0").in_process(false));
+    let app = App::new().backends(apart.clone()).node(node());
+    let [] = on_thread("node", async |started| run(app, started).await);
+    let app = App::new().backends(apart).gate(gate());
+    let [link_tcp, link_ws] = on_thread("gate", async |started| run(app, started).await);
     let floors = ["relay front", "relay back"].as_slice();
     vec![
         Target { name: "echo", url: format!("tcp://{echo}"), threads: &["echo"] },
         Target { name: "relay", url: format!("tcp://{front}"), threads: floors },
         Target { name: "tcp", url: tcp, threads: &["due"] },
         Target { name: "ws", url: ws, threads: &["due"] },
+        Target { name: "tcp+link", url: link_tcp, threads: &["gate", "node"] },
+        Target { name: "ws+link", url: link_ws, threads: &["gate", "node"] },
     ]
 }
 
 fn gate() -> Gate {
     let patient = Duration::from_secs(60);
     Gate::builder().tcp("127.0.0.1:0").ws("127.0.0.1:0").heartbeat_interval(patient).build()
+}
+
+fn node() -> Node {
+    Node::builder().serve(due::routes![echo]).build().expect("one route")
+}
+
+/// Reports where the gate listens, as many addresses as are wanted.
+async fn run<const LISTENERS: usize>(app: App, started: mpsc::Sender<[String; LISTENERS]>) {
+    let app = app.start().await.expect("ports are free");
+    let addresses: Vec<String> = app.addresses().map(str::to_owned).collect();
+    started.send(addresses.try_into().expect("as many listeners")).expect("somebody waits");
+    std::future::pending().await
 }
 
 async fn listen(started: &mpsc::Sender<SocketAddr>) -> TcpListener {
