@@ -391,10 +391,9 @@ async fn a_stop_answers_what_it_gives_up() {
     ENTERED.acquire().await.unwrap().forget();
     app.stop().await;
     client.dismissed().await;
-    // What has not begun is told first.
-    client.expect(-1, 3, &status(22, 3, 5, "no node serves route 22 at the moment")).await;
     client.expect(-1, 1, &status(22, 1, 1, "the server is stopping")).await;
     client.expect(-1, 2, &status(22, 2, 1, "the server is stopping")).await;
+    client.expect(-1, 3, &status(22, 3, 5, "no node serves route 22 at the moment")).await;
     client.closed().await;
     assert_eq!(ENTERED.available_permits(), 0, "what only waited has not begun");
 }
