@@ -19,11 +19,14 @@ struct Rumours {
     truth: MemoryLocator,
     asked: Arc<AtomicUsize>,
     changes: broadcast::Sender<Change>,
+    /// So many servers are not told of changes, and ask every time. Nodes start before gates.
+    deaf: Arc<AtomicUsize>,
 }
 
 impl Rumours {
-    fn new() -> Self {
-        Self { truth: MemoryLocator::new(), asked: Arc::default(), changes: broadcast::channel(16).0 }
+    fn new(deaf: usize) -> Self {
+        let (asked, deaf) = (Arc::default(), Arc::new(AtomicUsize::new(deaf)));
+        Self { truth: MemoryLocator::new(), asked, changes: broadcast::channel(16).0, deaf }
     }
 
     fn asked(&self) -> usize {
@@ -63,7 +66,8 @@ impl Locator for Rumours {
     }
 
     fn changes(&self) -> Option<Changes> {
-        Some(Changes::new(self.changes.subscribe()))
+        let told = self.deaf.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |deaf| deaf.checked_sub(1)).is_err();
+        told.then(|| Changes::new(self.changes.subscribe()))
     }
 }
 
@@ -71,6 +75,11 @@ impl Locator for Rumours {
 async fn login(ctx: &mut Context, uid: RawBody) -> due::Result<RawBody> {
     ctx.bind(Uid(std::str::from_utf8(&uid.0)?.parse()?)).await?;
     Ok(uid)
+}
+
+#[due::route(2, stateful)]
+async fn who(ctx: &mut Context, number: RawBody) -> due::Result<RawBody> {
+    Ok(RawBody([ctx.nid().as_str().as_bytes(), b" ", &number.0].concat().into()))
 }
 
 struct Ping;
@@ -100,8 +109,8 @@ struct World {
 
 impl World {
     /// Two gates, two nodes.
-    async fn start() -> Self {
-        let locator = Rumours::new();
+    async fn start(deaf: usize) -> Self {
+        let locator = Rumours::new(deaf);
         let backends = Backends::memory().locator(locator.clone());
         let mut app = App::new().backends(backends.clone());
         let mut gates = Vec::new();
@@ -111,7 +120,7 @@ impl World {
             gates.push(connector);
         }
         for nid in ["n1", "n2"] {
-            app = app.node(Node::builder().id(nid).serve(due::routes![login]).build().unwrap());
+            app = app.node(Node::builder().id(nid).serve(due::routes![login, who]).build().unwrap());
         }
         let app = app.start().await.unwrap();
         let cluster = Cluster::connect(&backends).await.unwrap();
@@ -128,7 +137,7 @@ impl World {
 
 #[tokio::test]
 async fn a_gate_is_remembered_and_a_miss_corrects_it() {
-    let world = World::start().await;
+    let world = World::start(0).await;
     let first = world.client(0, 7).await;
     for _ in 0..3 {
         world.cluster.push(Uid(7), &Ping).await.unwrap();
@@ -164,7 +173,7 @@ async fn a_gate_is_remembered_and_a_miss_corrects_it() {
 
 #[tokio::test]
 async fn changes_are_heard() {
-    let world = World::start().await;
+    let world = World::start(0).await;
     let client = world.client(0, 7).await;
     world.cluster.push(Uid(7), &Ping).await.unwrap();
     assert_eq!(world.locator.asked(), 1);
@@ -178,6 +187,41 @@ async fn changes_are_heard() {
             tokio::task::yield_now().await;
         }
     }
+    client.close().await;
+    world.app.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_that_misses_its_node_is_sent_on() {
+    // The nodes know the truth, the gates remember, and nobody tells them.
+    let world = World::start(2).await;
+    let client = world.client(0, 7).await;
+    let mut number = 0;
+    for nid in ["n1", "n2", "n1"] {
+        world.cluster.bind_node(Uid(7), "node", &Nid::from(nid)).await.unwrap();
+        let asked = (0..20).map(|_| {
+            number += 1;
+            let (client, number) = (client.clone(), number.to_string());
+            async move {
+                let answer = client.request(RouteId(2), &RawBody(number.clone().into())).await;
+                let RawBody(answer) = answer.unwrap();
+                assert_eq!(answer, format!("{nid} {number}"));
+            }
+        });
+        let mut asked: tokio::task::JoinSet<()> = asked.collect();
+        while let Some(answered) = asked.join_next().await {
+            answered.unwrap();
+        }
+        world.locator.asked();
+        let RawBody(answer) = client.request(RouteId(2), &RawBody::default()).await.unwrap();
+        assert_eq!(answer, format!("{nid} "));
+        assert_eq!(world.locator.asked(), 1, "only the node asked: the gate has learned");
+    }
+
+    // He is bound nowhere: the client is told.
+    world.locator.truth.unbind_node(Uid(7), "node", &Nid::from("n1")).await.unwrap();
+    let lost = client.request::<RawBody, RawBody>(RouteId(2), &RawBody::default()).await.unwrap_err();
+    assert_eq!(lost.to_string(), "the server answers not found: the user is bound to no node \"node\"");
     client.close().await;
     world.app.stop().await;
 }
