@@ -15,8 +15,8 @@ use crate::dice::Dice;
 use crate::game::{ECHO, Game, INTERVAL, LOGIN, Tick, WORK, ask, running};
 use crate::sim::{Line, Net, SimRead, Weather};
 
-const CLIENTS: u64 = 40;
-const USERS: u64 = 25;
+const CLIENTS: u64 = 30;
+const USERS: u64 = 20;
 const HOURS: u64 = 2;
 const CALL: Duration = Duration::from_secs(10);
 
