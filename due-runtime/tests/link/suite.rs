@@ -6,7 +6,7 @@ use due::{Context, Node, NodeBuilder, PushExt, RouteId, Uid};
 use crate::world::{Note, World, client, note, raw};
 
 #[due::route(1)]
-async fn echo(_: &mut Context, body: RawBody) -> due::Result<RawBody> {
+pub(crate) async fn echo(_: &mut Context, body: RawBody) -> due::Result<RawBody> {
     Ok(body)
 }
 

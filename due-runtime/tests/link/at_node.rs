@@ -1,0 +1,206 @@
+//! Raw gates, nodes and meshes that call a node.
+
+use due::codec::RawBody;
+use due::registry::{Instance, Kind, Registry};
+use due::{Context, Dispatch, Node, NodeBuilder, RunningApp, TcpLink};
+use tokio::sync::Semaphore;
+
+use crate::raw::{Fake, PACKET, Peer, hex};
+use crate::suite::echo;
+use crate::world::{World, raw};
+
+const HELLO: &str = "0000000d 00 01 0000000000000001 01 4731";
+const WELCOME: &str = "0000000c 00 01 0000000000000001 0000";
+
+static GO: Semaphore = Semaphore::const_new(0);
+
+#[due::route(9)]
+async fn wait(_: &mut Context, _: RawBody) -> due::Result<RawBody> {
+    GO.acquire().await?.forget();
+    Ok(raw("went"))
+}
+
+/// A node that has one connection to each gate.
+async fn node(world: &World, node: NodeBuilder) -> RunningApp {
+    let backends = world.backends_with(TcpLink::new().addr("127.0.0.1:0").connections(1));
+    let node = node.id("n1").serve(due::routes![echo, wait]).build().unwrap();
+    due::App::new().backends(backends).node(node).start().await.unwrap()
+}
+
+/// A message of session 7 with the body "hi".
+fn deliver(route: u16, seq: u16) -> String {
+    format!("00000025 00 0f 0000000000000000 0000000000000007 00000000000003e9 0000000700{route:04x}{seq:04x}6869")
+}
+
+#[tokio::test]
+async fn messages_are_answered_by_pushes() {
+    let world = World::tcp();
+    let node = node(&world, Node::builder()).await;
+    let fake = Fake::gate(&world, "G1").await;
+    let mut gate = Peer::dial(&world, Kind::Node, "n1").await;
+    gate.asks(HELLO, WELCOME).await;
+    gate.send(&deliver(1, 2)).await;
+    let mut back = fake.greet(2, "n1").await;
+    back.expect("0000001e 00 08 0000000000000000 01 0000000000000007 0000000700000100026869").await;
+    // With a seq, the gate hears that it was queued: here the answer may come either way.
+    gate.asks(
+        "00000025 00 0f 0000000000000005 0000000000000007 00000000000003e9 0000000700000100036869",
+        "0000000c 00 0f 0000000000000005 0000",
+    )
+    .await;
+    back.expect("0000001e 00 08 0000000000000000 01 0000000000000007 0000000700000100036869").await;
+    // No handler: a status on route -1 with the seq of the message.
+    gate.send(&deliver(77, 4)).await;
+    let status = back.frame().await;
+    assert_eq!(status[4..23], hex("00 08 0000000000000000 01 0000000000000007"));
+    assert_eq!(status[27..32], hex("00 ffff 0004"));
+    assert!(status.ends_with(br#""no handler for route 77"}"#), "{}", status.escape_ascii());
+    // Events are taken, and told so if asked.
+    gate.send("00000013 00 0e 0000000000000000 01 0000000000000007").await;
+    gate.asks(
+        "0000001b 00 0e 0000000000000005 03 0000000000000007 00000000000003e9",
+        "0000000c 00 0e 0000000000000005 0000",
+    )
+    .await;
+    gate.asks("00000013 00 0e 0000000000000005 09 0000000000000007", "0000000c 00 0e 0000000000000005 0002").await;
+    node.stop().await;
+    gate.closed().await;
+    back.closed().await;
+}
+
+#[tokio::test]
+async fn only_gates_and_nodes_bring_messages() {
+    let world = World::tcp();
+    let node = node(&world, Node::builder()).await;
+    let _fake = Fake::gate(&world, "G1").await;
+    let asked = "00000025 00 0f 0000000000000005 0000000000000007 00000000000003e9 0000000700000100026869";
+    let event = "00000013 00 0e 0000000000000005 01 0000000000000007";
+    // Nobody, a mesh, a master, a kind that does not exist.
+    for hello in [None, Some("03 4d31"), Some("04 4d31"), Some("63 4d31")] {
+        let mut peer = Peer::dial(&world, Kind::Node, "n1").await;
+        if let Some(hello) = hello {
+            peer.asks(&format!("0000000d 00 01 0000000000000001 {hello}"), WELCOME).await;
+        }
+        peer.send(asked).await;
+        peer.send(event).await;
+        peer.is_alive().await;
+        // A later handshake counts.
+        peer.asks(HELLO, WELCOME).await;
+        peer.asks(asked, "0000000c 00 0f 0000000000000005 0000").await;
+        peer.asks(event, "0000000c 00 0e 0000000000000005 0000").await;
+    }
+    // Events come from gates alone.
+    let mut other = Peer::dial(&world, Kind::Node, "n1").await;
+    other.asks("0000000d 00 01 0000000000000001 02 6e31", WELCOME).await;
+    other.send(event).await;
+    other.is_alive().await;
+    // A gate that nobody has registered brings nothing that could be answered.
+    let mut stranger = Peer::dial(&world, Kind::Node, "n1").await;
+    stranger.asks("0000000d 00 01 0000000000000001 01 5858", WELCOME).await;
+    stranger.send(asked).await;
+    stranger.is_alive().await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_ignored_and_the_connection_stays() {
+    let world = World::tcp();
+    let node = node(&world, Node::builder()).await;
+    let _fake = Fake::gate(&world, "G1").await;
+    let mut gate = Peer::dial(&world, Kind::Node, "n1").await;
+    gate.asks(HELLO, WELCOME).await;
+    for request in [
+        "0000000a 00 01 0000000000000005",
+        "00000012 00 0e 0000000000000005 01 00000000000007",
+        "00000014 00 0e 0000000000000005 01 0000000000000007 00",
+        "00000019 00 0f 0000000000000005 0000000000000007 000000000003e9",
+        "0000000b 00 10 0000000000000005 00",
+        "0000000a 00 11 0000000000000005",
+        "0000000c 00 11 0000000000000005 01 01",
+        // Opcodes of gates, and of nobody.
+        "0000001a 00 02 0000000000000005 0000000000000007 00000000000003e9",
+        "0000001e 00 08 0000000000000005 01 0000000000000007 0000000700000100026869",
+        "0000000b 00 05 0000000000000005 01",
+        "0000000a 00 12 0000000000000005",
+    ] {
+        gate.send(request).await;
+        gate.is_alive().await;
+    }
+    // A packet that is none, a negative user: code 2.
+    for (uid, packet) in [
+        ("00000000000003e9", "00000008 00 0001 0002 6869"),
+        ("00000000000003e9", "00000001 80"),
+        ("00000000000003e9", ""),
+        ("00000000000003e9", "00000004 00 0001 00"),
+        ("ffffffffffffffff", PACKET),
+    ] {
+        let size = 26 + packet.replace(' ', "").len() / 2;
+        let request = format!("{size:08x} 00 0f 0000000000000005 0000000000000007 {uid} {packet}");
+        gate.asks(&request, "0000000c 00 0f 0000000000000005 0002").await;
+    }
+    for size in ["00000000", "00000001 00", "00000009 00", "7fffffff 00", "ffffffff 00"] {
+        let mut gate = Peer::dial(&world, Kind::Node, "n1").await;
+        gate.is_alive().await;
+        gate.send(size).await;
+        gate.closed().await;
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn states_are_told_even_without_a_seq() {
+    let world = World::tcp();
+    let node = node(&world, Node::builder()).await;
+    let mut peer = Peer::dial(&world, Kind::Node, "n1").await;
+    peer.asks("0000000a 00 10 0000000000000000", "0000000d 00 10 0000000000000000 0000 01").await;
+    peer.asks("0000000b 00 11 0000000000000000 02", "0000000c 00 11 0000000000000000 0000").await;
+    let state = |instances: &[Instance]| instances[0].state.as_str();
+    assert_eq!(state(&world.registry.list(Kind::Node).await.unwrap()), "busy");
+    peer.asks("0000000a 00 10 0000000000000007", "0000000d 00 10 0000000000000007 0000 02").await;
+    peer.asks("0000000b 00 11 0000000000000005 04", "0000000c 00 11 0000000000000005 0002").await;
+    node.stop().await;
+}
+
+/// Go gates send without bounds: one runs, 128 wait, the rest is refused at once and nobody else waits for it.
+#[tokio::test]
+async fn a_session_that_sends_too_much_is_told_so() {
+    let world = World::tcp();
+    let node = node(&world, Node::builder()).await;
+    let fake = Fake::gate(&world, "G1").await;
+    let mut gate = Peer::dial(&world, Kind::Node, "n1").await;
+    gate.asks(HELLO, WELCOME).await;
+    for seq in 1..=131 {
+        gate.send(&deliver(9, seq)).await;
+    }
+    let mut back = fake.greet(2, "n1").await;
+    for seq in [130_u16, 131] {
+        let status = back.frame().await;
+        assert_eq!(status[27..32], [&[0, 0xff, 0xff][..], &seq.to_be_bytes()].concat());
+        let text = format!(r#"{{"route":9,"seq":{seq},"code":10,"message":"too many requests wait"}}"#);
+        assert_eq!(String::from_utf8_lossy(&status[32..]), text);
+    }
+    GO.add_permits(129);
+    for seq in 1..=129_u16 {
+        let answer = back.frame().await;
+        assert_eq!(answer[27..], [&[0, 0, 9][..], &seq.to_be_bytes(), b"went"].concat());
+    }
+    node.stop().await;
+}
+
+/// Under due's own dispatch there is one queue, and whoever sends waits.
+#[tokio::test]
+async fn a_serial_node_refuses_nothing() {
+    let world = World::tcp();
+    let node = node(&world, Node::builder().dispatch(Dispatch::Serial).lane(4)).await;
+    let fake = Fake::gate(&world, "G1").await;
+    let mut gate = Peer::dial(&world, Kind::Node, "n1").await;
+    gate.asks(HELLO, WELCOME).await;
+    for seq in 1..=1000 {
+        gate.send(&deliver(1, seq)).await;
+    }
+    let mut back = fake.greet(2, "n1").await;
+    for seq in 1..=1000_u16 {
+        assert_eq!(back.frame().await[27..], [&[0, 0, 1][..], &seq.to_be_bytes(), b"hi"].concat());
+    }
+    node.stop().await;
+}

@@ -1,0 +1,216 @@
+//! Nodes that die in the middle of their work, and come back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use due::codec::RawBody;
+use due::registry::{Instance, Kind, Registry};
+use due::{App, CallError, Code, Gate, RouteId, RunningApp, TcpLink};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::raw::{Fake, Peer};
+use crate::suite::echo;
+use crate::world::{World, client, raw};
+
+async fn gate(world: &World) -> RunningApp {
+    let backends = world.backends_with(TcpLink::new().addr("127.0.0.1:0").connections(1));
+    App::new().backends(backends).gate(Gate::builder().id("g1").tcp("127.0.0.1:0").build()).start().await.unwrap()
+}
+
+/// What happens to one request.
+fn outcome(answer: Result<RawBody, CallError>) -> &'static str {
+    match answer {
+        Ok(_) => "answered",
+        Err(CallError::Status(error)) if error.code() == Code::UNKNOWN => "lost",
+        Err(CallError::Status(error)) if error.code() == Code::NOT_FOUND => "unserved",
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+/// A push of what was delivered, back to its session.
+fn answer(deliver: &[u8]) -> Vec<u8> {
+    let (cid, packet) = (&deliver[14..22], &deliver[30..]);
+    let push = [&[0, 8], &[0; 8][..], &[1], cid, packet].concat();
+    [&(push.len() as u32).to_be_bytes()[..], &push].concat()
+}
+
+#[tokio::test]
+async fn requests_of_a_node_that_dies_are_answered_with_a_status() {
+    let world = World::tcp();
+    let fake = Fake::node(&world, "N1").await;
+    let gate = gate(&world).await;
+    let mut calls = JoinSet::new();
+    let clients = [client(&gate).await, client(&gate).await];
+    for client in &clients {
+        for _ in 0..20 {
+            let client = client.clone();
+            calls.spawn(async move { outcome(client.request(RouteId(1), &raw("hi")).await) });
+        }
+    }
+    let mut node = fake.greet(1, "g1").await;
+    // Two connects and all requests are there; three are answered before it dies.
+    let mut messages = Vec::new();
+    while messages.len() < 40 {
+        let frame = node.frame().await;
+        if frame[5] == 15 {
+            messages.push(frame);
+        }
+    }
+    let mut back = Peer::dial(&world, Kind::Gate, "g1").await;
+    for message in &messages[..3] {
+        back.0.write_all(&answer(message)).await.unwrap();
+    }
+    back.is_alive().await;
+    drop(node);
+    drop(fake);
+    let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
+    while let Some(outcome) = calls.join_next().await {
+        *outcomes.entry(outcome.unwrap()).or_default() += 1;
+    }
+    assert_eq!(outcomes, BTreeMap::from([("answered", 3), ("lost", 37)]));
+    // Answers that come now are too late: nobody hears them twice.
+    back.0.write_all(&answer(&messages[10])).await.unwrap();
+    back.is_alive().await;
+    gate.stop().await;
+}
+
+/// What was queued while the line was down goes out by the next one, and is no loss.
+#[tokio::test]
+async fn what_waits_for_the_next_connection_is_not_lost() {
+    let world = World::tcp();
+    let fake = Fake::node(&world, "N1").await;
+    let gate = gate(&world).await;
+    let client = client(&gate).await;
+    let first = tokio::spawn({
+        let client = client.clone();
+        async move { outcome(client.request(RouteId(1), &raw("hi")).await) }
+    });
+    let mut node = fake.greet(1, "g1").await;
+    node.frame().await;
+    node.frame().await;
+    drop(node);
+    // Accepted, not greeted yet: the gate queues.
+    let mut again = fake.accept().await;
+    let second = tokio::spawn({
+        let client = client.clone();
+        async move { outcome(client.request(RouteId(1), &raw("hi")).await) }
+    });
+    assert_eq!(first.await.unwrap(), "lost");
+    again.frame().await;
+    again.send("0000000c 00 01 0000000000000001 0000").await;
+    let message = again.frame().await;
+    assert_eq!(message[5], 15);
+    assert!(!second.is_finished());
+    let mut back = Peer::dial(&world, Kind::Gate, "g1").await;
+    back.0.write_all(&answer(&message)).await.unwrap();
+    assert_eq!(second.await.unwrap(), "answered");
+    gate.stop().await;
+}
+
+/// A proxy to a node that can be cut: what stands for a process that is killed.
+struct Cord {
+    addr: String,
+    cut: Arc<Notify>,
+}
+
+impl Cord {
+    /// In front of `to`, until it is cut.
+    async fn before(to: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap().to_string();
+        let cut = Arc::new(Notify::new());
+        let stop = Arc::clone(&cut);
+        tokio::spawn(async move {
+            let mut lines = JoinSet::new();
+            let accept = async {
+                loop {
+                    let (mut near, _) = listener.accept().await.unwrap();
+                    let mut far = TcpStream::connect(&to).await.unwrap();
+                    lines.spawn(async move {
+                        let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                    });
+                }
+            };
+            tokio::select! {
+                () = accept => {}
+                () = stop.notified() => {}
+            }
+        });
+        Self { addr, cut }
+    }
+}
+
+/// Every request has an end, whenever the node dies; and when it is back, it serves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_request_is_counted_when_a_node_dies_under_load() {
+    const CLIENTS: usize = 20;
+    let world = World::tcp();
+    let gate = world.gate("g1").await;
+    let node = world.node("hidden", due::Node::builder().serve(due::routes![echo])).await;
+    let hidden = world.registry.list(Kind::Node).await.unwrap()[0].clone();
+    let cord = Cord::before(hidden.address().unwrap().to_owned()).await;
+    world.registry.deregister(Kind::Node, "hidden").await.unwrap();
+    let instance =
+        Instance { id: "n1".to_owned(), endpoint: format!("drpc://{}?is_secure=false", cord.addr), ..hidden.clone() };
+    world.registry.register(instance.clone()).await.unwrap();
+
+    let mut load = JoinSet::new();
+    for _ in 0..CLIENTS {
+        let client = client(&gate).await;
+        load.spawn(async move {
+            let (mut outcomes, mut asked) = (BTreeMap::<&str, usize>::new(), 0);
+            // Until the end of the node is seen, and a while longer.
+            let mut after = 50;
+            while after > 0 {
+                let mut burst = JoinSet::new();
+                for _ in 0..16 {
+                    let client = client.clone();
+                    burst.spawn(async move { outcome(client.request(RouteId(1), &raw("hi")).await) });
+                    asked += 1;
+                }
+                for outcome in burst.join_all().await {
+                    *outcomes.entry(outcome).or_default() += 1;
+                }
+                if outcomes.contains_key("unserved") || outcomes.contains_key("lost") {
+                    after -= 1;
+                }
+            }
+            assert_eq!(outcomes.values().sum::<usize>(), asked);
+            (outcomes, client)
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    cord.cut.notify_one();
+    let (mut outcomes, mut clients) = (BTreeMap::<&str, usize>::new(), Vec::new());
+    let all = timeout(Duration::from_secs(30), load.join_all()).await.expect("every request has an end");
+    for (some, client) in all {
+        clients.push(client);
+        for (outcome, count) in some {
+            *outcomes.entry(outcome).or_default() += count;
+        }
+    }
+    assert!(outcomes["answered"] > 0 && outcomes.contains_key("unserved"), "{outcomes:?}");
+
+    let listener = TcpListener::bind(&cord.addr).await.unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let mut far = TcpStream::connect(hidden.address().unwrap()).await.unwrap();
+            tokio::spawn(async move {
+                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            });
+        }
+    });
+    for client in clients {
+        while outcome(client.request(RouteId(1), &raw("hi")).await) != "answered" {
+            tokio::task::yield_now().await;
+        }
+    }
+    gate.stop().await;
+    node.stop().await;
+}
