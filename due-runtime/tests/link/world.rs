@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use due::codec::{DecodeError, EncodeError, RawBody};
 use due::locator::MemoryLocator;
 use due::registry::MemoryRegistry;
-use due::{App, Backends, Body, Client, Codec, Gate, GateBuilder, NodeBuilder, Push, RouteId, RunningApp, TcpLink};
+use due::{App, Backends, Body, Client, ClientBuilder, Codec, Gate, NodeBuilder, Push, RouteId, RunningApp, TcpLink};
 
 pub(crate) struct World {
     pub(crate) registry: MemoryRegistry,
@@ -37,11 +37,7 @@ impl World {
     }
 
     pub(crate) async fn gate(&self, gid: &str) -> RunningApp {
-        self.gate_with(gid, |gate| gate).await
-    }
-
-    pub(crate) async fn gate_with(&self, gid: &str, set: impl FnOnce(GateBuilder) -> GateBuilder) -> RunningApp {
-        let gate = set(Gate::builder().id(gid.to_owned())).tcp("127.0.0.1:0").build();
+        let gate = Gate::builder().id(gid.to_owned()).tcp("127.0.0.1:0").build();
         App::new().backends(self.backends()).gate(gate).start().await.unwrap()
     }
 
@@ -52,7 +48,11 @@ impl World {
 }
 
 pub(crate) async fn client(gate: &RunningApp) -> Client {
-    Client::builder().codec(Codec::Json).connect(gate.addresses().next().unwrap()).await.unwrap()
+    client_with(gate, |client| client).await
+}
+
+pub(crate) async fn client_with(gate: &RunningApp, set: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Client {
+    set(Client::builder().codec(Codec::Json)).connect(gate.addresses().next().unwrap()).await.unwrap()
 }
 
 /// Bytes as they are.
