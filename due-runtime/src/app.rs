@@ -5,6 +5,7 @@ use std::fmt;
 use tokio::task::JoinSet;
 
 use crate::cluster::{Backends, Cluster};
+use crate::error::Error;
 use crate::gate::{Gate, ListenError, RunningGate, StartGateError};
 #[cfg(feature = "mesh")]
 use crate::mesh::{Mesh, MeshError, RunningMesh};
@@ -40,6 +41,9 @@ pub enum StartError {
     /// A server could not open the port on which other servers reach it.
     #[error("cannot listen for other servers")]
     Attach(#[source] std::io::Error),
+    /// A [start hook](crate::NodeBuilder::on_start) of a node failed.
+    #[error("a start hook failed: {0}")]
+    Hook(Error),
     /// A mesh did not start.
     #[cfg(feature = "mesh")]
     #[error(transparent)]
@@ -228,6 +232,7 @@ impl From<StartNodeError> for StartError {
             StartNodeError::Build(error) => Self::Node(error),
             StartNodeError::Registry(error) => Self::Registry(error),
             StartNodeError::Attach(error) => Self::Attach(error),
+            StartNodeError::Hook(error) => Self::Hook(error),
         }
     }
 }

@@ -100,8 +100,8 @@ pub use id::{Cid, Gid, Nid, RouteId, Seq, Uid};
 #[cfg(feature = "mesh")]
 pub use mesh::Mesh;
 pub use node::{
-    BuildError, Context, DefaultHandler, Dispatch, EventHandler, LayerFn, Layered, Middleware, Next, Node, NodeBuilder,
-    Reply, RouteConflict, RouteOptions, Sender, layer_fn,
+    BuildError, Context, DefaultHandler, Dispatch, EventHandler, InvokeError, LayerFn, Layered, Middleware, Next, Node,
+    NodeBuilder, NodeHandle, Reply, RouteConflict, RouteOptions, Sender, Timer, TimerGuard, layer_fn,
 };
 pub use route::{HandlerFuture, RouteSpec, Routes};
 pub use session::{OutboxLimits, Overflow};

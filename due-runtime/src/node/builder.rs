@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use super::events::{EventHandler, Events};
 use super::fallback::{AnyFallback, DefaultHandler};
+use super::hooks::Hooks;
 use super::layered::RouteOptions;
 use super::middleware::{Layer, Middleware};
 use super::router::Router;
-use super::{BuildError, Dispatch, Node, Settings};
+use super::{BuildError, Dispatch, Node, NodeHandle, Settings};
 use crate::cluster::Event;
 use crate::codec::Codec;
+use crate::error::Result;
 use crate::id::Nid;
 use crate::route::Routes;
 
@@ -21,6 +23,7 @@ pub struct NodeBuilder {
     name: Option<String>,
     settings: Settings,
     events: Events,
+    hooks: Hooks,
     services: Vec<Box<dyn Routes>>,
     layers: Vec<Box<dyn Layer>>,
     fallback: Option<Box<dyn AnyFallback>>,
@@ -41,6 +44,7 @@ impl NodeBuilder {
             name: None,
             settings,
             events: Events::default(),
+            hooks: Hooks::default(),
             services: Vec::new(),
             layers: Vec::new(),
             fallback: None,
@@ -148,6 +152,40 @@ impl NodeBuilder {
         self
     }
 
+    /// Does something before the node is registered: nobody reaches it yet, but it reaches others. All start hooks run at
+    /// the same time; the first one that fails ends the others, and the start with
+    /// [`StartError::Hook`](crate::StartError::Hook).
+    pub fn on_start<F, R>(mut self, hook: F) -> Self
+    where
+        F: FnOnce(NodeHandle) -> R + Send + 'static,
+        R: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.hooks.start.add(hook);
+        self
+    }
+
+    /// Does something when the node begins to stop: gates send no new sessions any more, but requests still work. All
+    /// stop hooks run at the same time, within [`drain`](Self::drain); a failure is logged.
+    pub fn on_stop<F, R>(mut self, hook: F) -> Self
+    where
+        F: FnOnce(NodeHandle) -> R + Send + 'static,
+        R: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.hooks.stop.add(hook);
+        self
+    }
+
+    /// Does something last: after all requests, events and tasks. Others can still be reached. All these hooks run at the
+    /// same time, for [`drain`](Self::drain) at most; a failure is logged. They run after a start that failed, too.
+    pub fn on_destroyed<F, R>(mut self, hook: F) -> Self
+    where
+        F: FnOnce(NodeHandle) -> R + Send + 'static,
+        R: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.hooks.destroyed.add(hook);
+        self
+    }
+
     /// Checks that all parts fit together; ids against the packet format when the node starts.
     pub fn build(self) -> Result<Node, BuildError> {
         let name = self.name.unwrap_or_else(|| {
@@ -165,6 +203,7 @@ impl NodeBuilder {
             settings: self.settings,
             router,
             events: self.events,
+            hooks: self.hooks,
         })
     }
 }

@@ -77,11 +77,6 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// Like [`enter`](Self::enter), for what must not be refused.
-    pub(super) fn push(&self, key: &LaneKey, request: T) -> Option<T> {
-        self.enter(key, request, usize::MAX).unwrap_or_else(Some)
-    }
-
     /// The next request of a lane whose request has ended; `None` frees the lane.
     pub(super) fn next(&self, key: &LaneKey) -> Option<T> {
         let mut lanes = self.shard(key).lock().unwrap();

@@ -3,15 +3,17 @@
 mod builder;
 mod context;
 mod departures;
-mod end;
 mod events;
 mod fallback;
+mod handle;
+mod hooks;
 mod lanes;
 mod layered;
 mod middleware;
 mod reply;
 mod request;
 mod router;
+mod running;
 mod serve;
 
 use std::fmt;
@@ -23,22 +25,25 @@ use tokio_util::task::TaskTracker;
 
 pub use builder::NodeBuilder;
 pub use context::{Context, Sender};
-pub(crate) use end::RunningNode;
 pub use events::EventHandler;
 use events::Events;
 pub use fallback::DefaultHandler;
+pub use handle::{InvokeError, NodeHandle, Timer, TimerGuard};
+use hooks::Hooks;
 use lanes::Lanes;
 pub use layered::{Layered, RouteOptions};
 pub use middleware::{LayerFn, Middleware, Next, layer_fn};
 pub use reply::Reply;
 pub use router::RouteConflict;
 use router::Router;
+pub(crate) use running::RunningNode;
 use serve::{End, NodeCore};
 
-use crate::cluster::{Backends, Balance, Cluster, Event, Member, Presence, Server};
+use crate::cluster::{Backends, Balance, Cluster, Member, Presence};
 use crate::codec::{Codec, Unsupported};
+use crate::error::Error;
 use crate::id::{Gid, Nid, RouteId};
-use crate::registry::{Instance, Kind, RegistryError};
+use crate::registry::{Kind, RegistryError};
 use crate::route::RouteSpec;
 
 /// How requests of different sessions share the node.
@@ -59,6 +64,7 @@ pub struct Node {
     settings: Settings,
     router: Router,
     events: Events,
+    hooks: Hooks,
 }
 
 struct Settings {
@@ -158,19 +164,14 @@ impl Node {
         });
         let home: Weak<NodeCore> = Arc::downgrade(&core);
         core.cluster.settle(home);
-        let server = Server::Node(core.clone(), core.cluster.clone());
-        let attached = backends.link.attach(core.cluster.member(), server).await.map_err(StartNodeError::Attach)?;
-        let mut instance = Instance::new(Kind::Node, core.nid.as_str());
-        instance.alias = core.name.clone();
-        instance.weight = weight;
-        instance.routes = core.router.specs().map(Into::into).collect();
-        instance.set_oneway_routes(core.router.specs().filter(|spec| spec.oneway).map(|spec| spec.id));
-        let events = [Event::Connect, Event::Reconnect, Event::Disconnect].into_iter();
-        instance.events = events.filter(|&event| core.hears(event)).map(|event| event as i32).collect();
-        instance.endpoint = attached.endpoint;
-        core.presence.register(instance).await?;
-        tracing::info!(nid = %core.nid, name = core.name, routes = core.router.len(), "node registered");
-        Ok(RunningNode { core, link: attached.door, drain })
+        let mut node = RunningNode { core, link: None, hooks: Arc::new(self.hooks), drain };
+        match node.open(backends, weight).await {
+            Ok(()) => Ok(node),
+            Err(error) => {
+                node.abandon().await;
+                Err(error)
+            }
+        }
     }
 }
 
@@ -182,6 +183,8 @@ pub(crate) enum StartNodeError {
     Registry(#[from] RegistryError),
     #[error("no other server could reach the node")]
     Attach(#[source] io::Error),
+    #[error("a start hook failed: {0}")]
+    Hook(Error),
 }
 
 impl fmt::Debug for Node {

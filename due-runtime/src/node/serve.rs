@@ -47,6 +47,8 @@ pub(crate) struct NodeCore {
 /// The steps to the end of a node.
 #[derive(Default)]
 pub(super) struct End {
+    /// Is about to.
+    pub(super) leaving: CancellationToken,
     /// Takes no more messages.
     pub(super) closed: CancellationToken,
     /// What was begun before is given up.
@@ -59,6 +61,7 @@ pub(super) struct End {
 pub(super) enum Job {
     Message(Delivery),
     Event(SessionEvent),
+    Task(BoxFuture<'static, ()>),
 }
 
 impl NodeLink for NodeCore {
@@ -116,7 +119,7 @@ impl NodeLink for NodeCore {
         }
         let key = self.session_lane(&event.gid, event.cid);
         // However full the lane is. A session has one event at its beginning, one at its end, and one per login.
-        this.begin(key, Job::Event(event));
+        let _never_full = this.begin(key, Job::Event(event), usize::MAX);
     }
 
     fn call(&self, op: NodeOp) -> BoxFuture<'_, Result<NodeAnswer, LinkError>> {
@@ -134,7 +137,7 @@ impl NodeLink for NodeCore {
 }
 
 impl NodeCore {
-    fn lane_of(&self, origin: &Origin, cid: Cid) -> LaneKey {
+    pub(super) fn lane_of(&self, origin: &Origin, cid: Cid) -> LaneKey {
         match (self.dispatch, origin) {
             (Dispatch::Serial, _) => LaneKey::Node,
             (Dispatch::PerSession, Origin::Gate { gid, .. }) => LaneKey::Session(gid.clone(), cid),
@@ -166,19 +169,21 @@ impl NodeCore {
         entered.await.unwrap_or(Err(LinkError::Timeout))
     }
 
-    /// Runs a job that has entered its lane, and what comes after it.
-    fn begin(self: Arc<Self>, key: LaneKey, job: Job) {
-        if let Some(first) = self.lanes.push(&key, job) {
+    /// Has a job run when it is its turn. `Err`: `limit` others wait already.
+    pub(super) fn begin(self: Arc<Self>, key: LaneKey, job: Job, limit: usize) -> Result<(), Job> {
+        if let Some(first) = self.lanes.enter(&key, job, limit)? {
             let first = Arc::clone(&self).job(first);
             let tasks = self.tasks.clone();
             tasks.spawn(self.drain_lane(key, first));
         }
+        Ok(())
     }
 
     fn job(self: Arc<Self>, job: Job) -> BoxFuture<'static, ()> {
         match job {
             Job::Message(delivery) => Box::pin(self.handle(delivery)),
             Job::Event(event) => Box::pin(self.hear(event)),
+            Job::Task(task) => Box::pin(async move { self.run_task(task, self.limit()).await }),
         }
     }
 

@@ -2,8 +2,10 @@
 
 mod events;
 mod layers;
+mod lifecycle;
 mod limits;
 mod peers;
+mod tasks;
 
 use bytes::{Bytes, BytesMut};
 use due::codec::{DecodeError, EncodeError};
