@@ -54,6 +54,9 @@
 //! | `tls` | no | TLS on both, `tls://` and `wss://` clients: `transport::tls` |
 //! | `mesh` | yes | [`Mesh`] |
 
+// Inside one process, servers use half of what they can say to each other.
+#![cfg_attr(not(feature = "link"), allow(dead_code))]
+
 mod app;
 mod client;
 mod cluster;

@@ -143,7 +143,9 @@ async fn too_many_functions_are_refused() {
     let ran = Arc::new(AtomicUsize::new(0));
     let count = || {
         let ran = Arc::clone(&ran);
-        async move { drop(ran.fetch_add(1, Ordering::Relaxed)) }
+        async move {
+            ran.fetch_add(1, Ordering::Relaxed);
+        }
     };
     for _ in 0..4096 {
         node.invoke(count()).unwrap();

@@ -98,6 +98,7 @@ impl Connection {
     }
 
     /// Queues a message and remembers it until the node has said that it is the right one.
+    #[expect(clippy::result_large_err, reason = "a message that is not taken comes back")]
     pub(super) fn hand_over(
         &self,
         seq: u64,
