@@ -268,7 +268,7 @@ impl GateBuilder {
         self
     }
 
-    /// How the gate's own [`Status`] packets are written. Default: the codec of the [`Backends`].
+    /// How the gate's own [`Status`](crate::Status) packets are written. Default: the codec of the [`Backends`](crate::Backends).
     pub fn codec(mut self, codec: Codec) -> Self {
         self.settings.codec = Some(codec);
         self

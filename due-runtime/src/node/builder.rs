@@ -64,7 +64,7 @@ impl NodeBuilder {
         self
     }
 
-    /// How bodies are written. Default: the codec of the [`Backends`].
+    /// How bodies are written. Default: the codec of the [`Backends`](crate::Backends).
     pub fn codec(mut self, codec: Codec) -> Self {
         self.settings.codec = Some(codec);
         self
