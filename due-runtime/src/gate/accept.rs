@@ -35,11 +35,13 @@ impl GateCore {
             let gate = Arc::clone(&self);
             if self.sessions.tasks.len() < self.max_sessions {
                 self.sessions.tasks.spawn(async move {
-                    let Some((session, read, write)) = gate.let_in(incoming, peer).await else { return };
+                    let Some((session, mut read, mut write)) = gate.let_in(incoming, peer).await else { return };
                     if let Some(dialect) = dialect {
                         session.speak(dialect);
                     }
-                    gate.serve(session, read, write).await;
+                    gate.serve(&session, &mut read, &mut write).await;
+                    drop((read, write));
+                    gate.clean_up(&session).await;
                 });
                 continue;
             }

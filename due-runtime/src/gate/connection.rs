@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::ReusableBoxFuture;
 
 use super::GateCore;
 use super::rate::{Meter, Verdict};
@@ -21,21 +22,30 @@ const STRAY_MESSAGES: u32 = 8;
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 impl GateCore {
-    /// Runs one session until it ends, and cleans up after it.
-    pub(super) async fn serve(self: Arc<Self>, session: Arc<Session>, read: impl PacketRead, write: impl PacketWrite) {
-        self.sessions.insert(Arc::clone(&session));
+    /// Runs one session until it ends. The halves stay with the caller: futures that take them keep room for them twice.
+    pub(super) async fn serve(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        read: &mut impl PacketRead,
+        write: &mut impl PacketWrite,
+    ) {
+        self.sessions.insert(Arc::clone(session));
         self.trigger(Event::Connect, session.cid(), None);
         if self.finish.is_cancelled() {
             session.because(CloseReason::Away).finish();
         }
         let connection = Connection {
-            gate: Arc::clone(&self),
-            session: Arc::clone(&session),
+            gate: Arc::clone(self),
+            session: Arc::clone(session),
             heard: AtomicBool::new(false),
             held_up: AtomicBool::new(false),
         };
         connection.run(read, write).await;
-        let uid = self.sessions.remove(&session);
+    }
+
+    /// Cleans up after a session whose socket is closed.
+    pub(super) async fn clean_up(&self, session: &Session) {
+        let uid = self.sessions.remove(session);
         if let Some(uid) = uid {
             self.forget(uid).await;
         }
@@ -67,11 +77,11 @@ enum End {
 
 impl Connection {
     /// One task reads, writes and watches: a reader that has taken all frames lets the writer send all answers at once.
-    async fn run(&self, read: impl PacketRead, mut write: impl PacketWrite) {
+    async fn run(&self, read: &mut impl PacketRead, write: &mut impl PacketWrite) {
         tokio::select! {
             biased;
             () = self.watch() => drop(self.session.because(CloseReason::Policy)),
-            _ = async { tokio::join!(self.read(read), self.write(&mut write)) } => {}
+            _ = async { tokio::join!(self.read(read), self.write(write)) } => {}
             () = self.session.until_cut() => {}
         }
         self.session.cut();
@@ -81,9 +91,9 @@ impl Connection {
         write.close(self.session.reason().unwrap_or(CloseReason::Normal)).await;
     }
 
-    async fn read(&self, mut read: impl PacketRead) {
+    async fn read(&self, read: &mut impl PacketRead) {
         let (session, outbox) = (&self.session, self.session.outbox());
-        let in_time = match self.read_all(&mut read).await {
+        let in_time = match self.read_all(read).await {
             End::Peer(reason) => {
                 session.because(reason).finish();
                 timeout(LAST_ANSWERS, outbox.until_closed()).await.is_ok()
@@ -115,9 +125,10 @@ impl Connection {
     }
 
     async fn read_all<R: PacketRead>(&self, read: &mut R) -> End {
-        let limits = self.gate.rate_limits;
-        let mut meter = limits.map(|_| Meter::new(Instant::now()));
+        let mut meter = self.gate.rate_limits.as_ref().map(|limits| Box::new(Meter::new(limits, Instant::now())));
         let mut strays = 0;
+        // Large, and of no use to a session that waits: one allocation per burst of messages.
+        let mut routing: Option<ReusableBoxFuture<'_, ()>> = None;
         loop {
             self.session.outbox().room().await;
             // Frames out of the buffer cost no socket call: give other sessions of this thread their turn.
@@ -128,11 +139,14 @@ impl Connection {
             // Only waiting for the next frame is given up for a stop, never the handing over of one.
             let inbound = match read.buffered() {
                 Some(inbound) => inbound.map(Some),
-                None => tokio::select! {
-                    biased;
-                    () = self.session.until_finish() => return End::Finish,
-                    inbound = read.read() => inbound,
-                },
+                None => {
+                    routing = None;
+                    tokio::select! {
+                        biased;
+                        () = self.session.until_finish() => return End::Finish,
+                        inbound = read.read() => inbound,
+                    }
+                }
             };
             let inbound = match inbound {
                 Ok(Some(inbound)) => inbound,
@@ -164,11 +178,12 @@ impl Connection {
                 self.heard.store(true, Ordering::Relaxed);
             }
             let mut _delayed = None;
-            if let (Some(limits), Some(meter)) = (&limits, &mut meter) {
+            if let Some(meter) = &mut meter {
                 let is_message = !matches!(frame, None | Some(Ok(Frame::Heartbeat | Frame::KeepAlive)));
-                match meter.judge(limits, Instant::now(), bytes, is_message) {
+                match meter.judge(Instant::now(), bytes, is_message) {
                     Verdict::Pass => {}
-                    Verdict::Wait(time) => _delayed = Some(self.slow_down(time).await),
+                    // Boxed, as it is rare.
+                    Verdict::Wait(time) => _delayed = Some(Box::pin(self.slow_down(time)).await),
                     Verdict::Refuse => {
                         if let Some(Ok(Frame::Packet(packet))) = &frame {
                             self.gate.refuse(&self.session, packet, Error::new(Code::TOO_MANY_REQUESTS, "slow down"));
@@ -184,7 +199,15 @@ impl Connection {
             match frame {
                 Some(Ok(Frame::Packet(packet))) => {
                     self.held_up.store(true, Ordering::Relaxed);
-                    self.gate.route(&self.session, packet).await;
+                    let route = self.gate.route(&self.session, packet);
+                    let routing = match &mut routing {
+                        Some(routing) => {
+                            routing.set(route);
+                            routing
+                        }
+                        None => routing.insert(ReusableBoxFuture::new(route)),
+                    };
+                    routing.await;
                     self.held_up.store(false, Ordering::Relaxed);
                 }
                 Some(Ok(Frame::Heartbeat)) => self.answer_heartbeat(),
@@ -229,14 +252,13 @@ impl Connection {
     }
 
     async fn write(&self, write: &mut impl PacketWrite) {
-        let mut batch = Vec::new();
-        while self.session.outbox().take(&mut batch).await {
+        while let Some(mut batch) = self.session.outbox().take().await {
             let dialect = self.session.dialect().unwrap_or(Dialect::Bare);
-            if let Err(error) = write.write(&mut batch, dialect).await {
+            // Boxed, so that a session that waits has no room for it.
+            if let Err(error) = Box::pin(write.write(&mut batch, dialect)).await {
                 tracing::debug!(cid = %self.session.cid(), %error, "session lost");
                 break;
             }
-            batch.clear();
         }
         // Nothing will be written any more: whoever still reads may stop.
         self.session.outbox().close();

@@ -66,8 +66,8 @@ impl RateLimits {
 }
 
 /// Both buckets of one connection.
-#[derive(Clone, Copy)]
 pub(super) struct Meter {
+    limits: RateLimits,
     messages: Bucket,
     bytes: Bucket,
 }
@@ -81,24 +81,24 @@ pub(super) enum Verdict {
 }
 
 impl Meter {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(limits: &RateLimits, now: Instant) -> Self {
         let full = Bucket { full_at: now };
-        Self { messages: full, bytes: full }
+        Self { limits: *limits, messages: full, bytes: full }
     }
 
-    pub(super) fn judge(&mut self, limits: &RateLimits, now: Instant, bytes: usize, is_message: bool) -> Verdict {
-        let mut charged = *self;
+    pub(super) fn judge(&mut self, now: Instant, bytes: usize, is_message: bool) -> Verdict {
+        let (mut messages, mut all_bytes) = (self.messages, self.bytes);
         let mut wait = Duration::ZERO;
-        if let Some(rate) = limits.messages.filter(|_| is_message) {
-            wait = wait.max(charged.messages.charge(rate, 1, now));
+        if let Some(rate) = self.limits.messages.filter(|_| is_message) {
+            wait = wait.max(messages.charge(rate, 1, now));
         }
-        if let Some(rate) = limits.bytes {
-            wait = wait.max(charged.bytes.charge(rate, bytes, now));
+        if let Some(rate) = self.limits.bytes {
+            wait = wait.max(all_bytes.charge(rate, bytes, now));
         }
-        match (wait.is_zero(), limits.excess) {
+        match (wait.is_zero(), self.limits.excess) {
             (false, Excess::Refuse) => return Verdict::Refuse,
             (false, Excess::Disconnect) => return Verdict::Disconnect,
-            _ => *self = charged,
+            _ => (self.messages, self.bytes) = (messages, all_bytes),
         }
         if wait.is_zero() { Verdict::Pass } else { Verdict::Wait(wait) }
     }
@@ -139,41 +139,41 @@ mod tests {
     fn a_burst_passes_and_then_the_rate_holds() {
         let now = Instant::now();
         let limits = RateLimits::new().messages(10, 3);
-        let mut meter = Meter::new(now);
+        let mut meter = Meter::new(&limits, now);
         for _ in 0..3 {
-            assert_eq!(meter.judge(&limits, now, 100, true), Verdict::Pass);
+            assert_eq!(meter.judge(now, 100, true), Verdict::Pass);
         }
-        assert_eq!(meter.judge(&limits, now, 100, false), Verdict::Pass, "a heartbeat");
-        assert_eq!(meter.judge(&limits, now, 100, true), Verdict::Wait(SECOND / 10));
-        assert_eq!(meter.judge(&limits, now, 100, true), Verdict::Wait(SECOND / 5));
+        assert_eq!(meter.judge(now, 100, false), Verdict::Pass, "a heartbeat");
+        assert_eq!(meter.judge(now, 100, true), Verdict::Wait(SECOND / 10));
+        assert_eq!(meter.judge(now, 100, true), Verdict::Wait(SECOND / 5));
         for _ in 0..3 {
-            assert_eq!(meter.judge(&limits, now + SECOND, 100, true), Verdict::Pass);
+            assert_eq!(meter.judge(now + SECOND, 100, true), Verdict::Pass);
         }
-        assert_ne!(meter.judge(&limits, now + SECOND, 100, true), Verdict::Pass);
+        assert_ne!(meter.judge(now + SECOND, 100, true), Verdict::Pass);
     }
 
     #[test]
     fn what_is_refused_costs_nothing() {
         let now = Instant::now();
         let limits = RateLimits::new().bytes(1000, 100).excess(Excess::Refuse);
-        let mut meter = Meter::new(now);
-        assert_eq!(meter.judge(&limits, now, 500, true), Verdict::Pass, "the bucket is full");
+        let mut meter = Meter::new(&limits, now);
+        assert_eq!(meter.judge(now, 500, true), Verdict::Pass, "the bucket is full");
         for _ in 0..1000 {
-            assert_eq!(meter.judge(&limits, now, 500, true), Verdict::Refuse);
+            assert_eq!(meter.judge(now, 500, true), Verdict::Refuse);
         }
-        assert_eq!(meter.judge(&limits, now + SECOND / 2, 500, true), Verdict::Pass);
-        let limits = limits.excess(Excess::Disconnect);
-        assert_eq!(meter.judge(&limits, now + SECOND / 2, 1, false), Verdict::Disconnect);
+        assert_eq!(meter.judge(now + SECOND / 2, 500, true), Verdict::Pass);
+        meter.limits = limits.excess(Excess::Disconnect);
+        assert_eq!(meter.judge(now + SECOND / 2, 1, false), Verdict::Disconnect);
     }
 
     #[test]
     fn no_number_overflows() {
         let now = Instant::now();
         let limits = RateLimits::new().messages(0, 0).bytes(0, u32::MAX);
-        let mut meter = Meter::new(now);
+        let mut meter = Meter::new(&limits, now);
         for _ in 0..100 {
-            meter.judge(&limits, now, 1 << 30, true);
+            meter.judge(now, 1 << 30, true);
         }
-        assert!(matches!(meter.judge(&limits, now, 1, true), Verdict::Wait(_)));
+        assert!(matches!(meter.judge(now, 1, true), Verdict::Wait(_)));
     }
 }

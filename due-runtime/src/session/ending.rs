@@ -43,12 +43,12 @@ impl Ending {
         self.has(READS_NOTHING)
     }
 
-    pub(super) async fn until_reads_nothing(&self) {
-        self.until(READS_NOTHING).await;
+    pub(super) fn until_reads_nothing(&self) -> impl Future<Output = ()> {
+        self.until(READS_NOTHING)
     }
 
-    pub(super) async fn until_cut(&self) {
-        self.until(CUT).await;
+    pub(super) fn until_cut(&self) -> impl Future<Output = ()> {
+        self.until(CUT)
     }
 
     pub(super) fn leave_when_answered(&self) {
@@ -76,8 +76,9 @@ impl Ending {
         }
     }
 
-    async fn until(&self, step: u8) {
-        poll_fn(|cx| {
+    /// No `async fn`: every session holds several of these all the time, and layers cost memory.
+    fn until(&self, step: u8) -> impl Future<Output = ()> {
+        poll_fn(move |cx| {
             if self.has(step) {
                 return Poll::Ready(());
             }
@@ -85,7 +86,6 @@ impl Ending {
             // A step between the two looks has found the waker before.
             if self.has(step) { Poll::Ready(()) } else { Poll::Pending }
         })
-        .await;
     }
 }
 

@@ -203,13 +203,13 @@ impl Session {
     }
 
     /// Only for the session's own task, as all waiting for a session.
-    pub(crate) async fn until_finish(&self) {
-        self.ending.until_reads_nothing().await;
+    pub(crate) fn until_finish(&self) -> impl Future<Output = ()> {
+        self.ending.until_reads_nothing()
     }
 
     /// Only for the session's own task.
-    pub(crate) async fn until_cut(&self) {
-        self.ending.until_cut().await;
+    pub(crate) fn until_cut(&self) -> impl Future<Output = ()> {
+        self.ending.until_cut()
     }
 
     /// The user that this session is bound to from now on, and the one before.

@@ -59,8 +59,6 @@ pub(crate) enum Refused {
 const READ_AHEAD: usize = 256 * 1024;
 /// The writer takes no more at a time: what it has taken cannot be dropped any more.
 const WRITE_AHEAD: usize = 64 * 1024;
-/// Capacity that an empty queue may keep. Others give it back, so that one burst does not stay with an idle session.
-const KEPT: usize = 32;
 
 pub(crate) struct Outbox {
     state: Mutex<State>,
@@ -138,16 +136,16 @@ impl Outbox {
         Ok(())
     }
 
-    /// Moves what is queued into `batch` (which must be empty) and counts what was taken before as written.
-    /// `false` says that nothing will ever come again.
+    /// What is queued, or the first part of it; what was taken before counts as written from now on. `None` says that
+    /// nothing will ever come again.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
-    pub(crate) async fn take(&self, batch: &mut Vec<Bytes>) -> bool {
-        poll_fn(|cx| self.poll_take(cx, batch)).await
+    pub(crate) fn take(&self) -> impl Future<Output = Option<Vec<Bytes>>> {
+        poll_fn(|cx| self.poll_take(cx))
     }
 
-    fn poll_take(&self, cx: &mut Context<'_>, batch: &mut Vec<Bytes>) -> Poll<bool> {
+    fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<Vec<Bytes>>> {
         let mut state = self.state.lock().unwrap();
         let was_crowded = self.crowded(&state);
         let (all, owed) = std::mem::take(&mut state.taken);
@@ -155,18 +153,10 @@ impl Outbox {
         state.owed -= owed;
         let relieved = was_crowded && !self.crowded(&state);
         let taken = match state.phase {
-            Phase::Closed => Poll::Ready(false),
-            _ if !state.queue.is_empty() => {
-                self.fill(batch, &mut state);
-                Poll::Ready(true)
-            }
-            Phase::Finishing => Poll::Ready(false),
-            Phase::Open => {
-                if state.queue.capacity() > KEPT {
-                    state.queue = VecDeque::new();
-                }
-                Poll::Pending
-            }
+            Phase::Closed => Poll::Ready(None),
+            _ if !state.queue.is_empty() => Poll::Ready(Some(self.first_part(&mut state))),
+            Phase::Finishing => Poll::Ready(None),
+            Phase::Open => Poll::Pending,
         };
         if relieved {
             wake(state);
@@ -178,39 +168,44 @@ impl Outbox {
         taken
     }
 
-    fn fill(&self, batch: &mut Vec<Bytes>, state: &mut State) {
+    /// The queue itself where that is possible, so that an idle session keeps nothing.
+    fn first_part(&self, state: &mut State) -> Vec<Bytes> {
         let mut bytes = 0;
         let within = |packet: &&Bytes| {
             bytes += packet.len();
             bytes <= WRITE_AHEAD
         };
         let count = state.queue.iter().take_while(within).count().max(1);
-        batch.extend(state.queue.drain(..count));
-        for packet in batch.iter() {
+        let batch = match count == state.queue.len() {
+            true => std::mem::take(&mut state.queue).into(),
+            false => state.queue.drain(..count).collect::<Vec<_>>(),
+        };
+        for packet in &batch {
             let load = self.load_of(packet);
             state.taken.0 += load.0;
             state.taken.1 += load.1;
         }
         state.awaited = state.awaited.saturating_sub(count);
+        batch
     }
 
     /// Waits until little is left to write, so that a client that does not read is not read either.
-    pub(crate) async fn room(&self) {
-        self.until(|state| state.phase != Phase::Open || !self.crowded(state)).await;
+    pub(crate) fn room(&self) -> impl Future<Output = ()> {
+        self.until(move |state| state.phase != Phase::Open || !self.crowded(state))
     }
 
     /// Waits until nothing more is taken.
-    pub(crate) async fn until_complete(&self) {
-        self.until(|state| state.phase != Phase::Open).await;
+    pub(crate) fn until_complete(&self) -> impl Future<Output = ()> {
+        self.until(|state| state.phase != Phase::Open)
     }
 
     /// Waits until nothing is written any more.
-    pub(crate) async fn until_closed(&self) {
-        self.until(|state| state.phase == Phase::Closed).await;
+    pub(crate) fn until_closed(&self) -> impl Future<Output = ()> {
+        self.until(|state| state.phase == Phase::Closed)
     }
 
-    async fn until(&self, done: impl Fn(&State) -> bool) {
-        poll_fn(|cx| {
+    fn until(&self, done: impl Fn(&State) -> bool) -> impl Future<Output = ()> {
+        poll_fn(move |cx| {
             let mut state = self.state.lock().unwrap();
             if done(&state) {
                 return Poll::Ready(());
@@ -218,7 +213,6 @@ impl Outbox {
             state.wait(cx);
             Poll::Pending
         })
-        .await;
     }
 
     /// Takes nothing more; the writer sends what is queued and ends.
@@ -346,33 +340,27 @@ mod tests {
     #[tokio::test]
     async fn what_the_writer_holds_counts_until_it_comes_back() {
         let outbox = outbox(2, 100);
-        let mut batch = Vec::new();
         outbox.push(Bytes::from_static(b"a")).unwrap();
         outbox.push(Bytes::from_static(b"b")).unwrap();
-        assert!(outbox.take(&mut batch).await);
-        assert_eq!(batch.len(), 2);
+        assert_eq!(outbox.take().await.unwrap().len(), 2);
         assert_eq!(outbox.push(Bytes::from_static(b"c")), Err(Refused::Full));
-        batch.clear();
         outbox.finish();
-        assert!(!outbox.take(&mut batch).await);
+        assert_eq!(outbox.take().await, None);
     }
 
     #[tokio::test]
     async fn finishing_flushes_and_closing_forgets() {
-        let mut batch = Vec::new();
         let flushed = outbox(8, 100);
         flushed.push(Bytes::from_static(b"a")).unwrap();
         flushed.finish();
         assert_eq!(flushed.push(Bytes::from_static(b"b")), Err(Refused::Closed));
-        assert!(flushed.take(&mut batch).await);
-        batch.clear();
-        assert!(!flushed.take(&mut batch).await);
+        assert_eq!(flushed.take().await.unwrap().len(), 1);
+        assert_eq!(flushed.take().await, None);
 
         let forgotten = outbox(8, 100);
         forgotten.push(Bytes::from_static(b"a")).unwrap();
         forgotten.close();
-        assert!(!forgotten.take(&mut batch).await);
-        assert!(batch.is_empty());
+        assert_eq!(forgotten.take().await, None);
     }
 
     #[tokio::test]
@@ -383,10 +371,8 @@ mod tests {
         }
         let mut room = Box::pin(outbox.room());
         assert!(futures_poll(room.as_mut()).is_pending());
-        let mut batch = Vec::new();
-        outbox.take(&mut batch).await;
-        batch.clear();
-        let mut more = Box::pin(outbox.take(&mut batch));
+        outbox.take().await.unwrap();
+        let mut more = Box::pin(outbox.take());
         assert!(futures_poll(more.as_mut()).is_pending());
         room.await;
     }
@@ -417,8 +403,7 @@ mod tests {
             assert_eq!(outbox.push(packet), pushed);
         }
         assert_eq!(outbox.dropped(), 4);
-        let mut batch = Vec::new();
-        outbox.take(&mut batch).await;
+        let batch = outbox.take().await.unwrap();
         let bodies: Vec<u8> = batch.iter().map(|packet| packet[9]).collect();
         assert_eq!(bodies, b"adfg");
     }
@@ -442,15 +427,12 @@ mod tests {
         for _ in 0..100 {
             outbox.push(Format::new().encode(RouteId(1), Seq(0), &[0; 4000]).unwrap()).unwrap();
         }
-        let mut batch = Vec::new();
-        outbox.take(&mut batch).await;
-        assert_eq!(batch.len(), 16);
+        assert_eq!(outbox.take().await.unwrap().len(), 16);
         for _ in 0..100 {
             outbox.push(packet(0, b"newer")).unwrap();
         }
         assert_eq!(outbox.dropped(), 100);
-        batch.clear();
-        outbox.take(&mut batch).await;
+        let batch = outbox.take().await.unwrap();
         assert!(batch.iter().all(|packet| &packet[9..] == b"newer"));
         assert_eq!(batch.len(), 84);
     }
