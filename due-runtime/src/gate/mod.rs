@@ -268,7 +268,7 @@ impl GateBuilder {
         self
     }
 
-    /// How the gate's own [`Status`](crate::Status) packets are written. Default: the codec of the [`Backends`](crate::Backends).
+    /// How the gate's own [`Status`](crate::Status) packets are written. Default: the codec of the [`Backends`].
     pub fn codec(mut self, codec: Codec) -> Self {
         self.settings.codec = Some(codec);
         self

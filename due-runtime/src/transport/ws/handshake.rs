@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::handshake::server::{Request, create_response
 use tokio_tungstenite::tungstenite::http::header::ORIGIN;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
+use super::ahead::ReadAhead;
 use super::{Refusal, Socket, TrustedProxies, Upgrade};
 use crate::transport::{Attributes, Peer};
 
@@ -42,7 +43,7 @@ pub(super) async fn handshake<S: Socket>(
     peer: Peer,
     terms: &Terms,
     config: WebSocketConfig,
-) -> io::Result<(WebSocketStream<S>, Told)> {
+) -> io::Result<(WebSocketStream<ReadAhead<S>>, Told)> {
     let mut head = Vec::with_capacity(1024);
     let parsed = loop {
         if stream.read_buf(&mut head).await? == 0 {
@@ -61,7 +62,7 @@ pub(super) async fn handshake<S: Socket>(
         Ok((len, (answer, told))) => {
             stream.write_all(&answer).await?;
             stream.flush().await?;
-            let rest = head.split_off(len);
+            let (stream, rest) = (ReadAhead::new(stream), head.split_off(len));
             Ok((WebSocketStream::from_partially_read(stream, rest, Role::Server, Some(config)).await, told))
         }
         Err(refusal) => {

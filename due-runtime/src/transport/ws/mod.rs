@@ -1,5 +1,6 @@
 //! Packets over WebSocket: one packet per binary message, in either dialect.
 
+mod ahead;
 mod forwarded;
 mod handshake;
 mod upgrade;
@@ -22,6 +23,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use ahead::ReadAhead;
 pub use forwarded::{InvalidNetwork, TrustedProxies};
 use handshake::{Terms, handshake};
 pub use upgrade::{Refusal, Upgrade};
@@ -33,8 +35,8 @@ use super::tls::{TlsClient, TlsServer};
 use super::{CLOSE_WAIT, CloseReason, Inbound, Incoming, Opened, PacketRead, PacketWrite, Peer, ReadError, Transport};
 use crate::packet::{DecodeError, Dialect, Format};
 
-/// Allocated for every connection, also an idle one.
-const READ_BUFFER: usize = 4 * 1024;
+/// Allocated for every connection, also an idle one. [`ReadAhead`] sees to it that this costs no system calls.
+const READ_BUFFER: usize = 512;
 /// Messages of a batch are joined up to this many bytes per write.
 const WRITE_BUFFER: usize = 16 * 1024;
 /// Room for answers to pings while the peer does not read; then the newest replaces the one before.
@@ -225,7 +227,7 @@ async fn connect_over(
     let connect = async {
         let stream = TcpStream::connect((&*host, port)).await?;
         stream.set_nodelay(true)?;
-        let stream = secure(&host, stream).await?;
+        let stream = ReadAhead::new(secure(&host, stream).await?);
         let connected = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await;
         connected.map(|(stream, _)| stream).map_err(into_io)
     };
@@ -233,7 +235,7 @@ async fn connect_over(
     Ok(halves(stream, format))
 }
 
-fn halves<S: Socket>(stream: WebSocketStream<S>, format: Arc<Format>) -> (WsRead<S>, WsWrite<S>) {
+fn halves<S: Socket>(stream: WebSocketStream<ReadAhead<S>>, format: Arc<Format>) -> (WsRead<S>, WsWrite<S>) {
     let (sink, stream) = stream.split();
     (WsRead { stream }, WsWrite { sink, format })
 }
@@ -257,7 +259,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Socket for S {}
 /// The reading half; see [`PacketRead`].
 #[derive(Debug)]
 pub struct WsRead<S> {
-    stream: SplitStream<WebSocketStream<S>>,
+    stream: SplitStream<WebSocketStream<ReadAhead<S>>>,
 }
 
 impl<S: Socket> WsRead<S> {
@@ -292,7 +294,7 @@ impl<S: Socket> PacketRead for WsRead<S> {
 /// The writing half; see [`PacketWrite`].
 #[derive(Debug)]
 pub struct WsWrite<S> {
-    sink: SplitSink<WebSocketStream<S>, Message>,
+    sink: SplitSink<WebSocketStream<ReadAhead<S>>, Message>,
     format: Arc<Format>,
 }
 
