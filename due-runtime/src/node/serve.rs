@@ -23,6 +23,9 @@ use crate::session::WINDOW;
 
 /// How long a node that asks for an answer waits for room.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Events that may wait in one lane: for a serial node, more than most gates have sessions. A lane that is full for
+/// requests takes events all the same.
+const EVENTS: usize = 1 << 16;
 
 pub(crate) struct NodeCore {
     pub(super) this: Weak<Self>,
@@ -93,7 +96,11 @@ impl NodeLink for NodeCore {
     }
 
     fn room(&self, gid: &Gid, cid: Cid) -> BoxFuture<'_, ()> {
-        let key = self.session_lane(gid, cid);
+        let key = match self.session_lane(gid, cid) {
+            // No session has this number: a node sent the message.
+            LaneKey::Session(gid, Cid(0)) => LaneKey::Peer(Nid::from(gid.as_str())),
+            key => key,
+        };
         Box::pin(async move {
             self.end.closed.run_until_cancelled(self.lanes.room(&key, self.lane)).await;
         })
@@ -118,8 +125,11 @@ impl NodeLink for NodeCore {
             self.departures.depart(&event.gid, event.cid);
         }
         let key = self.session_lane(&event.gid, event.cid);
-        // However full the lane is. A session has one event at its beginning, one at its end, and one per login.
-        let _never_full = this.begin(key, Job::Event(event), usize::MAX);
+        // A session has one event at its beginning, one at its end, and one per login.
+        if let Err(Job::Event(event)) = this.begin(key, Job::Event(event), EVENTS) {
+            let SessionEvent { event, gid, cid, .. } = event;
+            tracing::warn!(?event, %gid, %cid, "too many events wait; one is lost");
+        }
     }
 
     fn call(&self, op: NodeOp) -> BoxFuture<'_, Result<NodeAnswer, LinkError>> {

@@ -1,5 +1,7 @@
 //! What nodes do besides answering clients, seen by real clients and other nodes of the same process.
 
+#[cfg(feature = "link")]
+mod apart;
 mod events;
 mod layers;
 mod lifecycle;
