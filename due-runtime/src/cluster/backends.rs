@@ -11,7 +11,8 @@ use crate::registry::{MemoryRegistry, Registry};
 
 /// What the servers of one cluster share: where they find each other and how they write packets.
 ///
-/// The default keeps everything in this process and needs no server.
+/// The default keeps everything in this process; [`dir`](Self::dir) is for the processes of one machine. Neither needs a
+/// server.
 #[derive(Clone, Debug)]
 pub struct Backends {
     pub(crate) registry: Arc<dyn Registry>,
@@ -39,6 +40,31 @@ impl Backends {
             codec: Codec::default(),
             statuses: true,
         }
+    }
+
+    /// For several processes of one machine, without any server: they name the same directory, which is made when it is
+    /// first needed. [`DirRegistry`](crate::registry::DirRegistry) and [`DirLocator`](crate::locator::DirLocator) share
+    /// it, and every gate and node listens for the others on a free port of the loopback interface. The rest is as in
+    /// [`memory`](Self::memory).
+    ///
+    /// ```
+    /// use due::{App, Backends, Gate, Node};
+    ///
+    /// let backends = Backends::dir("/tmp/my-game");
+    /// // In one process:
+    /// let gate = App::new().backends(backends.clone()).gate(Gate::builder().tcp("127.0.0.1:3554").build());
+    /// // In another one:
+    /// let node = App::new().backends(backends).node(Node::builder().build()?);
+    /// # Ok::<(), due::BuildError>(())
+    /// ```
+    #[cfg(feature = "link")]
+    #[must_use]
+    pub fn dir(path: impl Into<std::path::PathBuf>) -> Self {
+        let path = path.into();
+        Self::memory()
+            .registry(crate::registry::DirRegistry::new(&path))
+            .locator(crate::locator::DirLocator::new(path))
+            .link(super::TcpLink::new().addr("127.0.0.1:0"))
     }
 
     /// Where instances announce themselves. Default: in memory.

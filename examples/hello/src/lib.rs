@@ -35,11 +35,23 @@ impl Manners for MannersService {
     }
 }
 
-/// Gate, node and mesh on in-memory parts.
+/// Keeps the clients.
+pub fn gate(id: &str, ws: &str, tcp: &str) -> Gate {
+    Gate::builder().id(id).ws(ws).tcp(tcp).build()
+}
+
+/// Greets them.
+pub fn node(id: &str) -> Result<Node, due::BuildError> {
+    Node::builder().id(id).serve(GreeterRoutes::new(GreeterService)).build()
+}
+
+/// Helps the others to be polite.
+pub fn mesh(id: &str) -> Mesh {
+    Mesh::builder().id(id).serve(MannersServer::new(MannersService)).build()
+}
+
+/// All of them in one process, and in its memory.
 pub fn app(codec: Codec, ws: &str, tcp: &str) -> Result<App, due::BuildError> {
-    Ok(App::new()
-        .backends(Backends::memory().codec(codec))
-        .gate(Gate::builder().ws(ws).tcp(tcp).build())
-        .node(Node::builder().serve(GreeterRoutes::new(GreeterService)).build()?)
-        .mesh(Mesh::builder().serve(MannersServer::new(MannersService)).build()))
+    let app = App::new().backends(Backends::memory().codec(codec));
+    Ok(app.gate(gate("gate", ws, tcp)).node(node("node")?).mesh(mesh("mesh")))
 }

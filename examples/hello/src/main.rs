@@ -1,36 +1,15 @@
-//! `hello` starts a gate, a node and a mesh in one process and drives them once; `hello serve` keeps serving.
+//! `hello` starts a gate, a node and a mesh in one process and drives them once; `hello serve` keeps serving. `hello gate`,
+//! `hello node` and `hello mesh` are the same servers in processes of their own, and `hello visit` drives those.
+
+mod args;
+mod tour;
+
+use std::io::Write as _;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
-use due::{Audience, Client, Codec, PushExt as _};
-use hello::v1::{Announcement, GreetRequest, GreeterClient, MannersClient, PhraseRequest};
-
-#[derive(Parser)]
-#[command(about = "Gate, node and mesh in one process: a tour, or a server")]
-struct Args {
-    #[command(subcommand)]
-    command: Option<Command>,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Serve until Ctrl-C
-    Serve {
-        /// Where ws clients connect
-        #[arg(long, default_value = "127.0.0.1:3553")]
-        ws: String,
-        /// Where tcp clients connect
-        #[arg(long, default_value = "127.0.0.1:3554")]
-        tcp: String,
-        /// How bodies are written: json, proto or msgpack
-        #[arg(long, default_value = "json", value_parser = codec)]
-        codec: Codec,
-    },
-}
-
-fn codec(name: &str) -> Result<Codec, String> {
-    Codec::named(name).map_err(|error| error.to_string())
-}
+use args::{Args, Command};
+use clap::Parser as _;
+use due::{App, Codec};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -39,56 +18,51 @@ async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_env_filter(filter.from_env_lossy()).with_writer(std::io::stderr).init();
     match Args::parse().command {
         None => tour().await,
-        Some(Command::Serve { ws, tcp, codec }) => serve(&ws, &tcp, codec).await,
+        Some(Command::Serve { doors, codec }) => {
+            let app = hello::app(codec, &doors.ws, &doors.tcp)?;
+            run(app, "hello").await
+        }
+        Some(Command::Gate { doors, member }) => {
+            let (id, app) = member.join("gate");
+            run(app.gate(hello::gate(&id, &doors.ws, &doors.tcp)), &id).await
+        }
+        Some(Command::Node { member }) => {
+            let (id, app) = member.join("node");
+            run(app.node(hello::node(&id)?), &id).await
+        }
+        Some(Command::Mesh { member }) => {
+            let (id, app) = member.join("mesh");
+            run(app.mesh(hello::mesh(&id)), &id).await
+        }
+        Some(Command::Visit { urls, shared }) => tour::visit(&shared.backends(), &urls).await,
     }
 }
 
-async fn serve(ws: &str, tcp: &str, codec: Codec) -> anyhow::Result<()> {
-    let name = codec.name().to_owned();
-    let app = hello::app(codec, ws, tcp)?;
-    app.run_with(|app| {
+/// Serves until a signal comes, and stops without losing anything.
+async fn run(app: App, id: &str) -> anyhow::Result<()> {
+    let started = app.run_with(|app| {
         for address in app.addresses() {
-            say(&format!("serving {address} ({name}); Ctrl-C stops"));
+            say(&format!("serving {address}"));
         }
-    })
-    .await
-    .context("hello cannot serve")
+        say(&format!("{id} is up; Ctrl-C stops"));
+    });
+    started.await.with_context(|| format!("{id} cannot serve"))?;
+    say("stopped");
+    Ok(())
 }
 
-/// Everything once, through the generated client, over both transports.
+/// Everything once, in this process.
 async fn tour() -> anyhow::Result<()> {
     let app = hello::app(Codec::Json, "127.0.0.1:0", "127.0.0.1:0")?.start().await?;
-    let cluster = app.cluster().context("hello has a node")?.clone();
-    let addresses: Vec<String> = app.addresses().map(str::to_owned).collect();
     say("gate, node and mesh are up, all in this process");
-
-    for address in &addresses {
-        let client = Client::builder().codec(Codec::Json).connect(address).await?;
-        say(&format!("connected to {address}"));
-
-        let greeter = GreeterClient::new(client.clone());
-        let response = greeter.greet(GreetRequest { name: "due".to_owned() }).await?;
-        say(&format!("  route 1, Greet: code {}, {:?}", response.code, response.message));
-
-        let mut announcements = client.pushes::<Announcement>();
-        let tally =
-            Announcement { text: format!("{address} was greeted") }.broadcast(&cluster, Audience::Sessions).await?;
-        let announcement = announcements.next().await.context("the connection ended")??;
-        say(&format!("  push 2, Announcement: {:?}, told to {} session", announcement.text, tally.delivered));
-
-        client.close().await;
-    }
-
-    let manners = MannersClient::connect(app.backends(), "discovery://manners").await?;
-    let phrase = manners.phrase(PhraseRequest { hour: 9 }).await?.into_inner().phrase;
-    say(&format!("mesh discovery://manners, Phrase at nine: {phrase:?}"));
-
+    let urls: Vec<String> = app.addresses().map(str::to_owned).collect();
+    tour::visit(app.backends(), &urls).await?;
     app.stop().await;
     say("stopped");
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "what this program is for")]
+/// Whether anybody reads it or not.
 fn say(line: &str) {
-    println!("{line}");
+    let _ = writeln!(std::io::stdout(), "{line}");
 }

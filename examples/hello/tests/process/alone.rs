@@ -1,10 +1,10 @@
-//! `hello` as its users run it: the tour, and the server under raw sockets and signals.
+//! Everything in one process: the tour, and the server under raw sockets and signals.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-const HELLO: &str = env!("CARGO_BIN_EXE_hello");
+use crate::process::{HELLO, Process};
 
 #[test]
 fn the_tour_shows_every_part_and_ends_well() {
@@ -44,7 +44,7 @@ fn a_taken_port_is_an_error_that_names_the_cause() {
 
 #[test]
 fn a_server_answers_the_documented_frames_and_stops_on_a_signal() {
-    let mut server = Server::start(&["serve", "--ws", "127.0.0.1:0", "--tcp", "127.0.0.1:0"]);
+    let server = Process::start(&["serve", "--ws", "127.0.0.1:0", "--tcp", "127.0.0.1:0"]);
     let mut client = TcpStream::connect(server.address("tcp://")).unwrap();
     for (sent, answered) in [
         // The JSON greeting of the protocol's documents.
@@ -66,42 +66,13 @@ fn a_server_answers_the_documented_frames_and_stops_on_a_signal() {
         assert_eq!(got, expected, "{sent}");
     }
 
-    let pid = server.child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    server.signal("TERM");
     let mut farewell = Vec::new();
     client.read_to_end(&mut farewell).unwrap();
     let status =
         [&hex("00000042 00 ffff 0000")[..], br#"{"route":0,"seq":0,"code":1,"message":"the gate is stopping"}"#];
     assert_eq!(farewell.escape_ascii().to_string(), status.concat().escape_ascii().to_string());
-    assert!(server.child.wait().unwrap().success());
-}
-
-struct Server {
-    child: Child,
-    lines: Vec<String>,
-}
-
-impl Server {
-    /// Waits for one line per listener.
-    fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(HELLO).args(args).stdout(Stdio::piped()).spawn().unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        let lines = out.lines().take(2).map(Result::unwrap).collect();
-        Self { child, lines }
-    }
-
-    fn address(&self, scheme: &str) -> &str {
-        let line = self.lines.iter().find_map(|line| line.split_once(scheme)).unwrap();
-        line.1.split_whitespace().next().unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself, as it should.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    server.ended_well();
 }
 
 fn hex(text: &str) -> Vec<u8> {

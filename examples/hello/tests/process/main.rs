@@ -1,0 +1,7 @@
+//! `hello` as its users run it.
+
+mod alone;
+mod leaving;
+mod load;
+mod process;
+mod together;
