@@ -18,8 +18,10 @@ use crate::transport::{CloseReason, Inbound, PacketRead, PacketWrite};
 
 /// Malformed ws messages that a connection may send before its first good one.
 const STRAY_MESSAGES: u32 = 8;
-/// How long a client that has closed its direction may wait for its last answers, and any other may take to read them.
+/// How long a client that has closed its direction may wait for its last answers.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
+/// How long a client may take to read what is queued when its session ends. A gate that stops has less patience.
+const LAST_PACKETS: Duration = Duration::from_secs(30);
 
 impl GateCore {
     /// Runs one session until it ends. The halves stay with the caller: futures that take them keep room for them twice.
@@ -93,34 +95,33 @@ impl Connection {
 
     async fn read(&self, read: &mut impl PacketRead) {
         let (session, outbox) = (&self.session, self.session.outbox());
-        let in_time = match self.read_all(read).await {
-            End::Peer(reason) => {
-                session.because(reason).finish();
-                timeout(LAST_ANSWERS, outbox.until_closed()).await.is_ok()
-            }
+        match self.read_all(read).await {
+            End::Peer(reason) => session.because(reason).finish(),
             End::HalfClosed => {
                 session.finish_when_answered();
-                timeout(LAST_ANSWERS, outbox.until_closed()).await.is_ok()
+                // Time that is over finishes the session as well.
+                let _ = timeout(LAST_ANSWERS, outbox.until_complete()).await;
+                session.finish();
             }
             // Whoever asked to finish decides when the outbox is complete. What arrives meanwhile is dropped, so that
             // closing does not reset the connection under the last answers.
             End::Finish => {
-                let written = async {
-                    outbox.until_complete().await;
-                    timeout(self.gate.drain, outbox.until_closed()).await.is_ok()
-                };
-                let dropped = async {
-                    while let Ok(Some(_)) = read.read().await {}
-                    std::future::pending().await
-                };
+                let dropped = async { while let Ok(Some(_)) = read.read().await {} };
                 tokio::select! {
-                    in_time = written => in_time,
-                    () = dropped => true,
+                    () = dropped => {}
+                    () = self.until_written() => {}
                 }
             }
-        };
-        if !in_time {
-            session.cut();
+        }
+        self.until_written().await;
+    }
+
+    /// Waits until the last packet is written, or the client has had its time to read.
+    async fn until_written(&self) {
+        let outbox = self.session.outbox();
+        outbox.until_complete().await;
+        if timeout(LAST_PACKETS, outbox.until_closed()).await.is_err() {
+            self.session.cut();
         }
     }
 
@@ -160,17 +161,17 @@ impl Connection {
             let bytes = inbound.wire_len();
             let frame = match inbound {
                 Inbound::Unit(unit) => Some(self.gate.format.parse(unit)),
-                Inbound::Message(message) => {
-                    let frame = self.parse_message(message);
-                    if frame.is_none() {
+                Inbound::Message(message) => match self.parse_message(message) {
+                    Some(frame) => Some(frame),
+                    None if strays < STRAY_MESSAGES => {
                         strays += 1;
-                        if strays > STRAY_MESSAGES {
-                            tracing::debug!(cid = %self.session.cid(), "too many malformed messages");
-                            return End::Peer(CloseReason::Protocol);
-                        }
+                        Some(Ok(Frame::KeepAlive))
                     }
-                    Some(frame.unwrap_or(Ok(Frame::KeepAlive)))
-                }
+                    None => {
+                        tracing::debug!(cid = %self.session.cid(), "too many malformed messages");
+                        return End::Peer(CloseReason::Protocol);
+                    }
+                },
                 // Text and control frames do not prove that the client works.
                 Inbound::Ignored(_) => None,
             };

@@ -391,7 +391,7 @@ pub(crate) struct GateCore {
     max_sessions: usize,
     rate_limits: Option<RateLimits>,
     outboxes: Arc<OutboxRules>,
-    /// How long a client that is told to go may take to read what is queued.
+    /// How long a stop waits for clients that do not read.
     drain: Duration,
     on_accept: Option<AcceptHook>,
     on_close: Option<CloseHook>,

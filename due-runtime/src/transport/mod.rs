@@ -168,7 +168,7 @@ pub enum CloseReason {
     Away,
     /// The peer breaks the protocol (1002).
     Protocol,
-    /// The peer was silent for too long, or did not log in (1008).
+    /// The peer was silent for too long, did not log in, sends too much, reads too little or is not welcome (1008).
     Policy,
     /// The peer sent more than [`Format::max_frame`] allows (1009).
     TooLarge,
