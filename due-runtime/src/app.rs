@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::gate::{Gate, ListenError, RunningGate, StartGateError};
 #[cfg(feature = "mesh")]
 use crate::mesh::{Mesh, MeshError, RunningMesh};
-use crate::node::{BuildError, Node, RunningNode, StartNodeError};
+use crate::node::{BuildError, Node, NodeHandle, RunningNode, StartNodeError};
 use crate::registry::RegistryError;
 
 /// The servers of one process, and the [`Backends`] that they share.
@@ -167,6 +167,11 @@ impl RunningApp {
     /// The way to sessions, users and other servers from outside of requests; `None` without a node.
     pub fn cluster(&self) -> Option<&Cluster> {
         self.nodes.first().map(RunningNode::cluster)
+    }
+
+    /// The nodes, in the order they were added: for timers, tasks, and functions that have their turn among requests.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeHandle> {
+        self.nodes.iter().map(RunningNode::handle)
     }
 
     /// Stops without losing what was accepted: gates accept and read nothing more, nodes finish the requests at hand,

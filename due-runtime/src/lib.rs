@@ -40,6 +40,7 @@
 //! | [`App`], [`Backends`] | servers of one process, and what they share |
 //! | [`Gate`], [`transport`], [`packet`] | connections, listeners, the wire to clients |
 //! | [`Node`], [`Context`], [`route`](macro@route), [`routes!`] | handlers |
+//! | [`Middleware`], [`EventHandler`], [`NodeHandle`] | what is around handlers and beside them |
 //! | [`Cluster`], [`Push`], [`PushExt`] | push, bind, locate, disconnect |
 //! | [`Mesh`] | gRPC services and the clients that find them |
 //! | [`Client`], [`Caller`] | the other end: tools, bots, tests |

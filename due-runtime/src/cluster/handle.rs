@@ -308,6 +308,9 @@ impl Cluster {
 
     /// Hands a message to the node that serves `route`, as a gate would: the one that the user is bound to if the route
     /// is stateful, else any at work. Internal routes are open to it. `Ok` says that the node has queued it.
+    ///
+    /// What its handler answers comes back as a message on the same route, to this node's
+    /// [`DefaultHandler`](crate::DefaultHandler); but not if this node serves the route itself, and would answer that.
     pub async fn deliver<B: Body>(&self, route: RouteId, uid: Option<Uid>, message: &B) -> Result<(), ClusterError> {
         let nid = {
             let nodes = self.nodes();

@@ -19,7 +19,8 @@ const INVOKES: usize = 4096;
 
 /// A running node, for code outside of its requests. Cheap to clone; does not keep the node alive.
 ///
-/// Get one by [`Context::node`], or in a hook ([`NodeBuilder::on_start`](crate::NodeBuilder::on_start)). When the node
+/// Get one by [`Context::node`], in a hook ([`NodeBuilder::on_start`](crate::NodeBuilder::on_start)), or from the
+/// [`RunningApp`](crate::RunningApp::nodes). When the node
 /// has stopped, what is given to it is dropped.
 #[derive(Clone)]
 pub struct NodeHandle {

@@ -50,10 +50,12 @@ use crate::route::RouteSpec;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum Dispatch {
-    /// Requests of one session are handled in order, one after another; sessions do not wait for each other.
+    /// Requests and events of one session are handled in order, one after another; sessions do not wait for each other.
+    /// What one other node sends is in order likewise.
     #[default]
     PerSession,
-    /// One request at a time for the whole node, in the order of arrival: due's single-threaded model.
+    /// One request, event or [invoked](NodeHandle::invoke) function at a time for the whole node, in the order of
+    /// arrival: due's single-threaded model.
     Serial,
 }
 

@@ -1,6 +1,7 @@
 //! One request, from its bytes to its answer.
 
 use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ impl NodeCore {
         let found = self.router.find(delivery.packet.route);
         let mut admitted = Ok(());
         if let (Some(uid), true) = (delivery.uid, found.as_ref().is_some_and(|found| found.spec.stateful)) {
-            admitted = match self.owner(uid).await {
+            admitted = match Box::pin(self.owner(uid)).await {
                 Ok(Owner::This) => Ok(()),
                 Ok(Owner::Other | Owner::Nobody) => match self.send_back(delivery) {
                     Some(kept) => {
@@ -75,8 +76,10 @@ impl NodeCore {
         let route = ctx.route();
         let limits = way.limits;
         let gone = limits.filter(|limits| limits.cancel_when_gone).and_then(|_| ctx.departure().cloned());
-        // Both the making of the future and its polls are the handler's code.
-        let call = catch_panic(async { way.go(ctx, body).await });
+        // Both the making of the future and its polls are the handler's code. Pinned here, for every function that a future
+        // is handed on to by value has room for it twice.
+        let call = pin!(async { way.go(ctx, body).await });
+        let call = pin!(catch_panic(call));
         let outcome = match limits {
             None => unless_cancelled(&self.end.overdue, call).await.ok_or_else(stopping),
             Some(limits) => Box::pin(self.run_within(call, limits.deadline, gone)).await,
@@ -160,7 +163,7 @@ impl NodeCore {
         let Some(packet) = reply.into_packet() else { return };
         match &ctx.origin {
             Origin::Gate { .. } => send(ctx, packet),
-            Origin::Node { nid, node } => self.answer_node(ctx, nid, &**node, packet).await,
+            Origin::Node { nid, node } => Box::pin(self.answer_node(ctx, nid, &**node, packet)).await,
         }
     }
 

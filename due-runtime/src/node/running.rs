@@ -25,6 +25,10 @@ impl RunningNode {
         &self.core.cluster
     }
 
+    pub(crate) fn handle(&self) -> NodeHandle {
+        NodeHandle::new(&self.core)
+    }
+
     /// Runs the start hooks, then lets others reach the node.
     pub(super) async fn open(&mut self, backends: &Backends, weight: i32) -> Result<(), StartNodeError> {
         let core = &self.core;

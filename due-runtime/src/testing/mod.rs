@@ -13,7 +13,7 @@ use crate::client::{Client, ConnectError};
 use crate::cluster::{Backends, Cluster};
 use crate::codec::Codec;
 use crate::gate::{Gate, GateBuilder};
-use crate::node::{Node, NodeBuilder};
+use crate::node::{Node, NodeBuilder, NodeHandle};
 use crate::packet::Format;
 use crate::route::Routes;
 use crate::transport::mem::{self, MemConnector};
@@ -85,6 +85,11 @@ impl Harness {
     /// The way to sessions and users from outside of requests.
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
+    }
+
+    /// The node, from outside of its requests; the first one, if there are others.
+    pub fn node(&self) -> NodeHandle {
+        self.app.nodes().next().expect("a node was added by the builder")
     }
 
     /// The registry, locator and link, for meshes and their clients.

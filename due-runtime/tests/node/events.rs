@@ -1,9 +1,10 @@
 //! Connect, reconnect and disconnect.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use due::testing::Harness;
-use due::{Close, Context, Dispatch, Event, EventHandler, NodeBuilder, Uid};
+use due::{Cid, Close, Context, Dispatch, Event, EventHandler, NodeBuilder, Uid};
 use tokio::sync::Semaphore;
 
 use crate::{Diary, Entries, Table, ask, route, text};
@@ -143,4 +144,66 @@ async fn handlers_of_events_push_disconnect_and_may_fail() {
     client.closed().await;
     entries.expect(&["true"]).await;
     harness.stop().await;
+}
+
+async fn many_sessions_keep_their_order(dispatch: Dispatch) {
+    let log: Arc<Mutex<HashMap<Cid, Vec<String>>>> = Arc::default();
+    let note = {
+        let log = Arc::clone(&log);
+        move |ctx: &Context, entry: String| log.lock().unwrap().entry(ctx.cid()).or_default().push(entry)
+    };
+    let on_event =
+        |note: &(dyn Fn(&Context, String) + Sync), ctx: &Context| note(ctx, format!("{:?}", ctx.event().unwrap()));
+    let (begin, end, message) = (note.clone(), note.clone(), note);
+    let table = Table::new().on(route(1), move |ctx, body| {
+        let message = message.clone();
+        Box::pin(async move {
+            if body != "2" {
+                tokio::task::yield_now().await;
+            }
+            message(ctx, body.clone());
+            Ok(body)
+        })
+    });
+    let node = due::Node::builder()
+        .dispatch(dispatch)
+        .serve(table)
+        .on_connect(move |ctx: Context| {
+            let begin = begin.clone();
+            async move {
+                tokio::task::yield_now().await;
+                on_event(&begin, &ctx);
+                Ok(())
+            }
+        })
+        .on_disconnect(move |ctx: Context| {
+            on_event(&end, &ctx);
+            async { Ok(()) }
+        });
+    let harness = Harness::builder().node(|_| node).start().await.unwrap();
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..64 {
+        let client = harness.client().await.unwrap();
+        clients.spawn(async move {
+            tokio::join!(ask(&client, 1, "1"), ask(&client, 1, "2"), ask(&client, 1, "3"));
+            client.close().await;
+        });
+    }
+    clients.join_all().await;
+    harness.stop().await;
+    let log = log.lock().unwrap();
+    assert_eq!(log.len(), 64);
+    for (cid, entries) in &*log {
+        assert_eq!(entries, &["Connect", "1", "2", "3", "Disconnect"], "session {cid}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_sessions_keep_their_order_side_by_side() {
+    many_sessions_keep_their_order(Dispatch::PerSession).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_sessions_keep_their_order_in_a_serial_node() {
+    many_sessions_keep_their_order(Dispatch::Serial).await;
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use due::testing::Harness;
-use due::{Context, Dispatch, InvokeError, Node, NodeHandle};
+use due::{Context, Dispatch, InvokeError, Node};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::sleep;
 
@@ -13,20 +13,11 @@ use crate::{Diary, Table, ask, route};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-async fn started(harness: due::testing::HarnessBuilder) -> (Harness, NodeHandle) {
-    let (give, handle) = oneshot::channel();
-    let give = |node| async move {
-        drop(give.send(node));
-        Ok(())
-    };
-    let harness = harness.node(|node| node.on_start(give)).start().await.unwrap();
-    (harness, handle.await.unwrap())
-}
-
 #[tokio::test(start_paused = true)]
 async fn timers_run_until_they_are_canceled_or_the_node_stops() {
     let (diary, mut entries) = Diary::new();
-    let (harness, node) = started(Harness::builder()).await;
+    let harness = Harness::builder().start().await.unwrap();
+    let node = harness.node();
     let note = |word: &'static str| {
         let diary = diary.clone();
         async move { diary.note(word) }
@@ -137,7 +128,8 @@ async fn an_invoked_function_has_its_turn_in_the_session() {
 
 #[tokio::test]
 async fn too_many_functions_are_refused() {
-    let (harness, node) = started(Harness::builder()).await;
+    let harness = Harness::builder().start().await.unwrap();
+    let node = harness.node();
     let (go, wait) = oneshot::channel();
     node.invoke(async move { drop(wait.await) }).unwrap();
     let ran = Arc::new(AtomicUsize::new(0));
