@@ -102,7 +102,7 @@ impl NodeBuilder {
         self
     }
 
-    /// Puts middleware around everything that this node handles, inside of what was put there before.
+    /// Puts middleware around every message that this node handles, inside of what was put there before.
     pub fn layer(mut self, layer: impl Middleware) -> Self {
         self.layers.push(Box::new(layer));
         self

@@ -209,7 +209,8 @@ impl NodeCore {
         match end.run_until_cancelled(catch_panic(task)).await {
             Some(Ok(())) => {}
             Some(Err(_)) => tracing::error!(nid = %self.nid, "a task panicked"),
-            None => tracing::warn!(nid = %self.nid, "the node has stopped before a task has ended"),
+            // How many there are is said where they are given up.
+            None => tracing::debug!(nid = %self.nid, "the node has stopped before a task has ended"),
         }
     }
 }

@@ -34,9 +34,9 @@ impl NodeCore {
         let found = self.router.find(delivery.packet.route);
         let mut admitted = Ok(());
         if let (Some(uid), true) = (delivery.uid, found.as_ref().is_some_and(|found| found.spec.stateful)) {
-            admitted = match Box::pin(self.owner(uid)).await {
-                Ok(Owner::This) => Ok(()),
-                Ok(Owner::Other | Owner::Nobody) => match self.send_back(delivery) {
+            admitted = match unless_cancelled(&self.end.overdue, Box::pin(self.owner(uid))).await {
+                Some(Ok(Owner::This)) => Ok(()),
+                Some(Ok(Owner::Other | Owner::Nobody)) => match self.send_back(delivery) {
                     Some(kept) => {
                         delivery = kept;
                         let error = format!("the user is not bound to this node {:?}", self.name);
@@ -44,7 +44,8 @@ impl NodeCore {
                     }
                     None => return,
                 },
-                Err(error) => Err(error.into()),
+                Some(Err(error)) => Err(error.into()),
+                None => Err(stopping()),
             };
         }
         let Delivery { origin, cid, uid, packet, request: _until_answered, misses: _ } = delivery;

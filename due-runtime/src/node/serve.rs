@@ -21,7 +21,7 @@ use crate::future::BoxFuture;
 use crate::id::{Cid, Gid, Nid};
 use crate::session::WINDOW;
 
-/// How long a node that asks for an answer waits for room.
+/// How long a server that asks whether a message is taken waits for room, and for the locator.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Events that may wait in one lane: for a serial node, more than most gates have sessions. A lane that is full for
 /// requests takes events all the same.
@@ -128,6 +128,9 @@ impl NodeLink for NodeCore {
         // A session has one event at its beginning, one at its end, and one per login.
         if let Err(Job::Event(event)) = this.begin(key, Job::Event(event), EVENTS) {
             let SessionEvent { event, gid, cid, .. } = event;
+            if event == Event::Disconnect {
+                self.departures.forget(&gid, cid);
+            }
             tracing::warn!(?event, %gid, %cid, "too many events wait; one is lost");
         }
     }
@@ -164,9 +167,9 @@ impl NodeCore {
 
     /// Takes a message whose sender waits for an answer, and says whether it is the right node.
     async fn take(&self, mut delivery: Delivery) -> Result<(), LinkError> {
-        self.check_owner(&delivery).await?;
         let key = self.lane_of(&delivery.origin, delivery.cid);
         let entered = timeout(PATIENCE, async {
+            self.check_owner(&delivery).await?;
             loop {
                 delivery = match self.deliver(delivery) {
                     Ok(()) => return Ok(()),

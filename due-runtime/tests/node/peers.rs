@@ -1,7 +1,12 @@
 //! Nodes that deliver to nodes.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use due::locator::{LocateError, Locator, MemoryLocator};
 use due::testing::Harness;
-use due::{Bytes, ClusterError, Context, Nid, Node, RouteId, Sender, Target, Uid};
+use due::{Backends, BoxFuture, Bytes, ClusterError, Context, Gid, Nid, Node, RouteId, Sender, Target, Uid};
 
 use crate::{Diary, Table, ask, route, text};
 
@@ -190,4 +195,73 @@ async fn messages_of_a_node_keep_their_order_and_wait_for_room() {
         assert_eq!(entries.next().await, number.to_string());
     }
     harness.stop().await;
+}
+
+/// A locator that says once where a node is, and then nothing more.
+#[derive(Debug)]
+struct Tired(MemoryLocator, AtomicBool);
+
+impl Locator for Tired {
+    fn bind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<(), LocateError>> {
+        self.0.bind_gate(uid, gid)
+    }
+
+    fn unbind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<bool, LocateError>> {
+        self.0.unbind_gate(uid, gid)
+    }
+
+    fn locate_gate(&self, uid: Uid) -> BoxFuture<'_, Result<Option<Gid>, LocateError>> {
+        self.0.locate_gate(uid)
+    }
+
+    fn bind_node<'a>(&'a self, uid: Uid, name: &'a str, nid: &'a Nid) -> BoxFuture<'a, Result<(), LocateError>> {
+        self.0.bind_node(uid, name, nid)
+    }
+
+    fn unbind_node<'a>(&'a self, uid: Uid, name: &'a str, nid: &'a Nid) -> BoxFuture<'a, Result<bool, LocateError>> {
+        self.0.unbind_node(uid, name, nid)
+    }
+
+    fn locate_node<'a>(&'a self, uid: Uid, name: &'a str) -> BoxFuture<'a, Result<Option<Nid>, LocateError>> {
+        match self.1.swap(true, Ordering::Relaxed) {
+            false => self.0.locate_node(uid, name),
+            true => Box::pin(std::future::pending()),
+        }
+    }
+
+    fn locate_nodes(&self, uid: Uid) -> BoxFuture<'_, Result<BTreeMap<String, Nid>, LocateError>> {
+        self.0.locate_nodes(uid)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_locator_that_does_not_answer_holds_up_no_stop() {
+    let login = Table::new().on(route(1), |ctx, _| {
+        Box::pin(async move {
+            ctx.bind(Uid(7)).await?;
+            ctx.bind_node().await?;
+            Ok("welcome".to_owned())
+        })
+    });
+    let harness = Harness::builder()
+        .backends(Backends::memory().locator(Tired(MemoryLocator::new(), AtomicBool::new(false))))
+        .node(|node| node.name("lobby").drain(Duration::from_secs(2)).serve(lobby()).serve(login))
+        .start()
+        .await
+        .unwrap();
+    let client = harness.client().await.unwrap();
+    assert_eq!(ask(&client, 1, "").await, "welcome");
+    let (_, answer) = tokio::join!(
+        async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let to_itself =
+                harness.cluster().deliver_to(harness.node().nid(), RouteId(5), Some(Uid(7)), &text("")).await;
+            assert!(matches!(to_itself, Err(ClusterError::Node { .. })), "{to_itself:?}");
+            let begun = tokio::time::Instant::now();
+            harness.stop().await;
+            assert_eq!(begun.elapsed().as_secs(), 2);
+        },
+        ask(&client, 5, "")
+    );
+    assert_eq!(answer, "1 the server is stopping");
 }
