@@ -73,6 +73,7 @@ mod id;
 pub mod locator;
 #[cfg(feature = "mesh")]
 pub mod mesh;
+pub mod metrics;
 mod node;
 pub mod packet;
 pub mod registry;

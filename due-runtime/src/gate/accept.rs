@@ -4,6 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tracing::Instrument as _;
+
 use super::{GateCore, ListenError};
 use crate::future::BoxFuture;
 use crate::id::Cid;
@@ -34,18 +36,22 @@ impl GateCore {
             let (incoming, peer) = transport.accept().await;
             let gate = Arc::clone(&self);
             if self.sessions.tasks.len() < self.max_sessions {
-                self.sessions.tasks.spawn(async move {
+                let span = tracing::info_span!("session", cid = tracing::field::Empty, %peer);
+                let session = async move {
                     let Some((session, mut read, mut write)) = gate.let_in(incoming, peer).await else { return };
+                    tracing::Span::current().record("cid", session.cid().0);
                     if let Some(dialect) = dialect {
                         session.speak(dialect);
                     }
                     gate.serve(&session, &mut read, &mut write).await;
                     drop((read, write));
                     gate.clean_up(&session).await;
-                });
+                };
+                self.sessions.tasks.spawn(session.instrument(span));
                 continue;
             }
             tracing::debug!(%peer, limit = self.max_sessions, "too many sessions");
+            self.metrics.turned_away.increment(1);
             if self.turned_away.len() < TURNED_AWAY {
                 self.turned_away.spawn(async move {
                     if let Some(Opened { mut write, .. }) = gate.open(incoming, peer).await {
@@ -60,7 +66,7 @@ impl GateCore {
         let Opened { read, mut write, peer: told, mut attributes, .. } = self.open(incoming, peer).await?;
         let peer = told.unwrap_or(peer);
         if self.on_accept.as_ref().is_some_and(|lets_in| !lets_in(&peer, &mut attributes)) {
-            tracing::debug!(%peer, "not let in");
+            tracing::debug!("not let in");
             write.close(CloseReason::Policy).await;
             return None;
         }

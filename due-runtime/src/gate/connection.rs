@@ -32,6 +32,7 @@ impl GateCore {
         write: &mut impl PacketWrite,
     ) {
         self.sessions.insert(Arc::clone(session));
+        self.metrics.opened();
         self.trigger(Event::Connect, session.cid(), None);
         if self.finish.is_cancelled() {
             session.because(CloseReason::Away).finish();
@@ -48,6 +49,7 @@ impl GateCore {
     /// Cleans up after a session whose socket is closed.
     pub(super) async fn clean_up(&self, session: &Session) {
         let uid = self.sessions.remove(session);
+        self.metrics.closed(session.reason().unwrap_or(CloseReason::Normal));
         if let Some(uid) = uid {
             self.forget(uid).await;
         }
@@ -88,7 +90,8 @@ impl Connection {
         }
         self.session.cut();
         if let dropped @ 1.. = self.session.outbox().dropped() {
-            tracing::debug!(cid = %self.session.cid(), dropped, "pushes were lost, the client read too slowly");
+            tracing::debug!(dropped, "pushes were lost, the client read too slowly");
+            self.gate.metrics.dropped.increment(dropped);
         }
         write.close(self.session.reason().unwrap_or(CloseReason::Normal)).await;
     }
@@ -154,7 +157,7 @@ impl Connection {
                 Ok(None) if R::HALF_CLOSES => return End::HalfClosed,
                 Ok(None) => return End::Peer(CloseReason::Normal),
                 Err(error) => {
-                    tracing::debug!(cid = %self.session.cid(), error = &error as &dyn std::error::Error, "session lost");
+                    tracing::debug!(error = &error as &dyn std::error::Error, "session lost");
                     return End::Peer(error.close_reason());
                 }
             };
@@ -168,7 +171,7 @@ impl Connection {
                         Some(Ok(Frame::KeepAlive))
                     }
                     None => {
-                        tracing::debug!(cid = %self.session.cid(), "too many malformed messages");
+                        tracing::debug!("too many malformed messages");
                         return End::Peer(CloseReason::Protocol);
                     }
                 },
@@ -192,13 +195,14 @@ impl Connection {
                         continue;
                     }
                     Verdict::Disconnect => {
-                        tracing::debug!(cid = %self.session.cid(), "the client sends more than it may");
+                        tracing::debug!("the client sends more than it may");
                         return End::Peer(CloseReason::Policy);
                     }
                 }
             }
             match frame {
                 Some(Ok(Frame::Packet(packet))) => {
+                    self.gate.metrics.received.count(1, bytes);
                     self.held_up.store(true, Ordering::Relaxed);
                     let route = self.gate.route(&self.session, packet);
                     let routing = match &mut routing {
@@ -214,10 +218,10 @@ impl Connection {
                 Some(Ok(Frame::Heartbeat)) => self.answer_heartbeat(),
                 Some(Ok(Frame::KeepAlive)) | None => {}
                 Some(Err(error)) if error.is_fatal() => {
-                    tracing::debug!(cid = %self.session.cid(), %error, "impossible frame");
+                    tracing::debug!(%error, "impossible frame");
                     return End::Peer(CloseReason::Protocol);
                 }
-                Some(Err(error)) => tracing::debug!(cid = %self.session.cid(), %error, "malformed packet dropped"),
+                Some(Err(error)) => tracing::debug!(%error, "malformed packet dropped"),
             }
         }
     }
@@ -254,10 +258,11 @@ impl Connection {
 
     async fn write(&self, write: &mut impl PacketWrite) {
         while let Some(mut batch) = self.session.outbox().take().await {
+            self.gate.metrics.sent.count(batch.len(), batch.iter().map(Bytes::len).sum());
             let dialect = self.session.dialect().unwrap_or(Dialect::Bare);
             // Boxed, so that a session that waits has no room for it.
             if let Err(error) = Box::pin(write.write(&mut batch, dialect)).await {
-                tracing::debug!(cid = %self.session.cid(), %error, "session lost");
+                tracing::debug!(%error, "session lost");
                 break;
             }
         }

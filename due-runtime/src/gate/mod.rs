@@ -25,6 +25,7 @@ use crate::cluster::{self, Backends, Balance, Cluster, Member, Missed, Presence,
 use crate::codec::Codec;
 use crate::error::{Code, Error};
 use crate::id::{Gid, RouteId, Seq};
+use crate::metrics::GateMetrics;
 use crate::packet::Format;
 use crate::registry::{Instance, Kind, RegistryError};
 use crate::session::{OutboxLimits, OutboxRules, Overflow, SessionTable};
@@ -123,6 +124,7 @@ impl Gate {
         let format = Arc::clone(&cluster.member().format);
         let (limits, overflow) = (settings.outbox, settings.overflow);
         let (misses, missed) = mpsc::channel(MISSES);
+        let metrics = GateMetrics::new(&self.gid);
         let core = Arc::new_cyclic(|this| GateCore {
             this: this.clone(),
             gid: self.gid,
@@ -138,6 +140,7 @@ impl Gate {
             presence: Presence::new(&backends.registry),
             cluster,
             misses,
+            metrics,
             sessions: SessionTable::default(),
             turned_away: TaskTracker::new(),
             last_cid: AtomicI64::new(0),
@@ -400,6 +403,7 @@ pub(crate) struct GateCore {
     cluster: Cluster,
     /// Messages that reached the wrong node.
     misses: mpsc::Sender<Missed>,
+    metrics: GateMetrics,
     sessions: SessionTable,
     /// Clients that find no place, and hear so.
     turned_away: TaskTracker,

@@ -157,6 +157,7 @@ impl GateCore {
     /// Answers a message that no node gets.
     pub(super) fn refuse(&self, session: &Session, packet: &Packet, error: Error) {
         tracing::debug!(cid = %session.cid(), route = %packet.route, %error, "refused");
+        self.metrics.refused(error.code());
         self.tell(session, packet.route, packet.seq, &error);
     }
 

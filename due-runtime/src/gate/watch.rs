@@ -29,7 +29,7 @@ impl Connection {
                 let alive = self.heard.swap(false, Ordering::Relaxed) || self.held_up.load(Ordering::Relaxed);
                 silent = if alive { 0 } else { silent + 1 };
                 if silent == 2 {
-                    tracing::debug!(cid = %self.session.cid(), "silent for two heartbeat intervals");
+                    tracing::debug!("silent for two heartbeat intervals");
                     return;
                 }
                 if self.gate.heartbeat.mechanism == HeartbeatMechanism::Tick {
@@ -40,7 +40,7 @@ impl Connection {
             if login.is_some_and(|login| login <= now) {
                 login = self.login_due();
                 if login.is_some_and(|login| login <= now) {
-                    tracing::debug!(cid = %self.session.cid(), "nobody has logged in");
+                    tracing::debug!("nobody has logged in");
                     return;
                 }
             }

@@ -145,7 +145,9 @@ impl Node {
     pub(crate) async fn start(self, backends: &Backends) -> Result<RunningNode, StartNodeError> {
         let Settings { codec, dispatch, lane, weight, drain } = self.settings;
         let codec = codec.unwrap_or_else(|| backends.codec.clone());
-        self.router.check(&backends.format, &codec)?;
+        let mut router = self.router;
+        router.check(&backends.format, &codec)?;
+        router.measure(&self.nid);
         let member = Member::new(Kind::Node, self.nid.as_str(), &backends.format);
         let cluster = Cluster::join(backends, codec, member, Balance::default()).await?;
         let core = Arc::new_cyclic(|this| NodeCore {
@@ -156,7 +158,7 @@ impl Node {
             dispatch,
             lane,
             lanes: Lanes::new(),
-            router: self.router,
+            router,
             events: self.events,
             departures: Arc::default(),
             presence: Presence::new(&backends.registry),

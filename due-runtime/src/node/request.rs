@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::context::Subject;
 use super::router::{Found, Way};
@@ -52,13 +53,22 @@ impl NodeCore {
         let Packet { route, seq, body } = packet;
         let subject = Subject::Message(route, seq);
         let mut ctx = Context::new(Arc::clone(&self), origin, cid, uid, subject);
+        let begun = found.as_ref().and_then(|found| found.metrics?.begin());
         let outcome = match admitted.and_then(|()| admit(&ctx, found.as_ref())) {
             Ok(()) => match self.router.way(found.as_ref()) {
-                Some(way) => self.run(&mut ctx, way, body).await,
+                Some(way) => {
+                    let uid = uid.map(|uid| uid.0);
+                    let span = tracing::debug_span!("request", %cid, uid, %route, %seq);
+                    self.run(&mut ctx, way, body).instrument(span).await
+                }
                 None => Err(Error::new(Code::NOT_FOUND, format!("no handler for route {route}"))),
             },
             Err(error) => Err(error),
         };
+        if let Some(Found { spec, metrics: Some(metrics), .. }) = found {
+            let code = outcome.as_ref().map_or_else(Error::code, Reply::code);
+            metrics.answered(spec, code, begun);
+        }
         match outcome {
             Ok(reply) => self.answer(&ctx, reply).await,
             Err(error) => self.refuse(&ctx, &error),

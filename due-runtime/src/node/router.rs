@@ -9,7 +9,8 @@ use super::layered::Limits;
 use super::middleware::{End, Layer, Next};
 use super::{BuildError, Context, RouteOptions};
 use crate::codec::Codec;
-use crate::id::{BuildIdHasher, RouteId};
+use crate::id::{BuildIdHasher, Nid, RouteId};
+use crate::metrics::RouteMetrics;
 use crate::packet::Format;
 use crate::route::{HandlerFuture, RouteSpec, Routes};
 
@@ -22,9 +23,17 @@ pub(super) struct Router {
     options: RouteOptions,
     /// Some request is to end with its session.
     pub(super) asks_for_departures: bool,
-    by_id: HashMap<RouteId, (usize, usize, Option<Limits>), BuildIdHasher>,
+    by_id: HashMap<RouteId, Entry, BuildIdHasher>,
     /// (service, index) in the order of ids.
     sorted: Vec<(usize, usize)>,
+}
+
+struct Entry {
+    service: usize,
+    index: usize,
+    limits: Option<Limits>,
+    /// Once the node has started.
+    metrics: Option<RouteMetrics>,
 }
 
 /// One route of a table.
@@ -33,6 +42,7 @@ pub(super) struct Found<'a> {
     pub(super) index: usize,
     pub(super) spec: &'a RouteSpec,
     pub(super) limits: Option<Limits>,
+    pub(super) metrics: Option<&'a RouteMetrics>,
 }
 
 /// All that a message passes, from the layers of the node to its handler.
@@ -70,7 +80,7 @@ impl Router {
         fallback: Option<Box<dyn AnyFallback>>,
         options: RouteOptions,
     ) -> Result<Self, BuildError> {
-        let mut by_id: HashMap<RouteId, (usize, usize, Option<Limits>), BuildIdHasher> = HashMap::default();
+        let mut by_id: HashMap<RouteId, Entry, BuildIdHasher> = HashMap::default();
         for (service, routes) in services.iter().enumerate() {
             if let Some(&id) = routes.strangers().first() {
                 let service = routes.specs().first().map_or("a table without routes", |spec| spec.service);
@@ -78,23 +88,31 @@ impl Router {
             }
             for (index, spec) in routes.specs().iter().enumerate() {
                 let limits = routes.options(index).or(options).limits();
-                if let Some((first, first_index, _)) = by_id.insert(spec.id, (service, index, limits)) {
-                    let first = owner(&services[first].specs()[first_index]);
+                if let Some(first) = by_id.insert(spec.id, Entry { service, index, limits, metrics: None }) {
+                    let first = owner(&services[first.service].specs()[first.index]);
                     return Err(RouteConflict { id: spec.id, first, second: owner(spec) }.into());
                 }
             }
         }
-        let mut sorted: Vec<_> = by_id.values().map(|&(service, index, _)| (service, index)).collect();
+        let mut sorted: Vec<_> = by_id.values().map(|entry| (entry.service, entry.index)).collect();
         sorted.sort_by_key(|&(service, index)| services[service].specs()[index].id);
-        let limits = by_id.values().map(|&(_, _, limits)| limits).chain([options.limits()]);
+        let limits = by_id.values().map(|entry| entry.limits).chain([options.limits()]);
         let asks_for_departures = limits.flatten().any(|limits| limits.cancel_when_gone);
         Ok(Self { services, layers, fallback, options, asks_for_departures, by_id, sorted })
     }
 
     pub(super) fn find(&self, route: RouteId) -> Option<Found<'_>> {
-        let &(service, index, limits) = self.by_id.get(&route)?;
+        let &Entry { service, index, limits, ref metrics } = self.by_id.get(&route)?;
         let routes = &*self.services[service];
-        Some(Found { routes, index, spec: &routes.specs()[index], limits })
+        Some(Found { routes, index, spec: &routes.specs()[index], limits, metrics: metrics.as_ref() })
+    }
+
+    /// Counts from now on what happens on each route.
+    pub(super) fn measure(&mut self, nid: &Nid) {
+        for entry in self.by_id.values_mut() {
+            let spec = &self.services[entry.service].specs()[entry.index];
+            entry.metrics = Some(RouteMetrics::new(nid, spec));
+        }
     }
 
     /// What handles a message: the handler of its route, or the default one.

@@ -127,8 +127,12 @@ impl Connection {
 
     async fn live(&self) {
         while let Some(halves) = self.reach().await {
-            match self.converse(halves).await {
+            self.shared.metrics.connections.increment(1);
+            let end = self.converse(halves).await;
+            self.shared.metrics.connections.decrement(1);
+            match end {
                 End::Broken(reason) => {
+                    self.shared.metrics.lost.increment(1);
                     tracing::warn!(to = %self.shared.target, reason, "a connection of the link has broken");
                     let kept = self.out.cut(|queue| self.kept(queue));
                     self.settle(&reason, &kept);
@@ -209,7 +213,7 @@ impl Connection {
         let end = tokio::select! {
             biased;
             reason = self.read(&mut incoming) => End::Broken(reason),
-            written = write_all(&self.out, &mut write) => match written {
+            written = write_all(&self.out, &mut write, |bytes| self.shared.metrics.sent(bytes)) => match written {
                 Ok(()) => End::Finished,
                 Err(error) => End::Broken(error.to_string()),
             },
@@ -229,7 +233,10 @@ impl Connection {
         loop {
             tokio::task::coop::consume_budget().await;
             match incoming.next().await {
-                Ok(Some(Unit::Frame(frame))) => self.answered(&frame),
+                Ok(Some(Unit::Frame(frame))) => {
+                    self.shared.metrics.answers.increment(1);
+                    self.answered(&frame);
+                }
                 Ok(Some(Unit::Heartbeat)) => {}
                 Ok(None) => return "the other side has closed it".to_owned(),
                 Err(error) => return error.to_string(),
@@ -260,8 +267,10 @@ impl Connection {
     fn received(&self, delivery: Delivery, frame: &Frame<'_>) {
         let (Some(Err(_)), Some(misses)) = (answer::read(frame), delivery.misses.clone()) else { return };
         let Some(nid) = self.shared.target.nid() else { return };
-        if misses.try_send(Missed { nid: nid.clone(), delivery }).is_err() {
-            tracing::warn!(%nid, "too many messages have missed their node; one is dropped");
+        if let Err(full) = misses.try_send(Missed { nid: nid.clone(), delivery }) {
+            tracing::warn!(%nid, "too many messages have missed their node; one is given up");
+            let Delivery { cid, packet, .. } = full.into_inner().delivery;
+            self.lose(|other, route, seq| (other, route, seq) == (cid, packet.route, packet.seq));
         }
     }
 
@@ -289,9 +298,12 @@ impl Connection {
             let _ = call.answer.send(Err(LinkError::Unreachable(reason.to_owned())));
         }
         self.handed.lock().unwrap().retain(|seq, _| kept.calls.contains(seq));
+        self.lose(|cid, route, seq| self.carries(cid) && !kept.messages.contains(&(cid, route, seq)));
+    }
+
+    fn lose(&self, lost: impl Fn(Cid, RouteId, Seq) -> bool) {
         let losses = self.shared.member.losses.get().and_then(std::sync::Weak::upgrade);
         if let (Some(losses), Some(nid)) = (losses, self.shared.target.nid()) {
-            let lost = |cid, route, seq| self.carries(cid) && !kept.messages.contains(&(cid, route, seq));
             losses.lost(nid, &lost);
         }
     }
@@ -324,9 +336,14 @@ impl Drop for Waiting<'_> {
 }
 
 /// Writes what is queued, batch by batch, until nothing will come any more.
-pub(super) async fn write_all(out: &Outgoing, write: &mut (impl AsyncWrite + Unpin)) -> std::io::Result<()> {
+pub(super) async fn write_all(
+    out: &Outgoing,
+    write: &mut (impl AsyncWrite + Unpin),
+    count: impl Fn(usize),
+) -> std::io::Result<()> {
     let mut batch = Vec::new();
     while out.take(&mut batch).await {
+        count(batch.len());
         let mut rest = &batch[..];
         while !rest.is_empty() {
             let Ok(written) = timeout(STALL, write.write(rest)).await else {

@@ -14,6 +14,7 @@ use super::connection::Connection;
 use super::outgoing::Refused;
 use crate::cluster::link::{GateAnswer, LinkError, Member};
 use crate::id::{Gid, Nid};
+use crate::metrics::LinkMetrics;
 
 /// Who is called.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -36,6 +37,7 @@ pub(super) struct Shared {
     pub(super) target: Target,
     /// `host:port`
     pub(super) addr: String,
+    pub(super) metrics: LinkMetrics,
     seq: AtomicU64,
     users: AtomicUsize,
     pub(super) tasks: TaskTracker,
@@ -50,6 +52,7 @@ impl Pool {
     pub(super) fn new(settings: &Arc<Settings>, member: &Member, target: Target, addr: &str) -> Arc<Self> {
         let shared = Arc::new(Shared {
             settings: Arc::clone(settings),
+            metrics: LinkMetrics::new(&member.id, &target.to_string()),
             member: member.clone(),
             target,
             addr: addr.to_owned(),
@@ -102,6 +105,7 @@ impl Pool {
         let deadline = Instant::now() + self.shared.settings.call_timeout;
         let connection = key.map_or_else(|| self.next(), |key| self.keyed(key));
         let seq = self.next_seq();
+        let begun = self.shared.metrics.begin();
         let mut waiting = connection.expect(seq, opcode);
         loop {
             match self.send(|| connection.out.append(|buf| write(buf, seq))) {
@@ -113,7 +117,10 @@ impl Pool {
             }
         }
         match timeout_at(deadline, &mut waiting.answer).await {
-            Ok(Ok(answer)) => answer,
+            Ok(Ok(answer)) => {
+                self.shared.metrics.called(begun);
+                answer
+            }
             Ok(Err(_)) => Err(LinkError::Unreachable("the connection was closed".to_owned())),
             Err(_) => Err(LinkError::Timeout),
         }

@@ -97,7 +97,7 @@ impl Connection {
                 self.answers.finish();
             };
             let write = async {
-                let written = write_all(&self.answers, &mut write).await;
+                let written = write_all(&self.answers, &mut write, |_| ()).await;
                 self.answers.close();
                 written
             };
