@@ -1,6 +1,6 @@
 //! What nodes do besides answering clients, seen by real clients and other nodes of the same process.
 
-#[cfg(feature = "link")]
+#[cfg(all(feature = "link", feature = "tcp"))]
 mod apart;
 mod events;
 mod layers;
