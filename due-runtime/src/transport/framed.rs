@@ -15,7 +15,7 @@ use super::{CLOSE_WAIT, CloseReason, Inbound, PacketRead, PacketWrite, ReadError
 use crate::packet::{Dialect, Format};
 
 /// What one read takes at most unless a large packet is on its way.
-const READ_CHUNK: usize = 64 * 1024;
+pub(super) const READ_CHUNK: usize = 64 * 1024;
 /// Packets of a batch are copied together up to this many bytes per write; longer ones are written from where they are.
 const JOINED: usize = 64 * 1024;
 

@@ -6,8 +6,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What one read takes at most.
-const CHUNK: usize = 8 * 1024;
+use crate::transport::framed::READ_CHUNK;
 
 /// Reads much at a time for someone who asks for little, and holds no buffer while nothing is on its way: tungstenite's own
 /// buffer, which every connection has all the time, can then be small.
@@ -27,7 +26,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReadAhead<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.ahead.is_empty() {
-            let mut chunk = [MaybeUninit::uninit(); CHUNK];
+            let mut chunk = [MaybeUninit::uninit(); READ_CHUNK];
             let mut chunk = ReadBuf::uninit(&mut chunk);
             ready!(Pin::new(&mut this.stream).poll_read(cx, &mut chunk))?;
             let (now, later) = chunk.filled().split_at(buf.remaining().min(chunk.filled().len()));
@@ -68,7 +67,7 @@ mod tests {
     #[tokio::test]
     async fn small_reads_see_every_byte_and_nothing_is_kept_at_the_end() {
         let (near, mut far) = tokio::io::duplex(100_000);
-        let sent: Vec<u8> = (0..50_000_u32).map(|number| number as u8).collect();
+        let sent: Vec<u8> = (0..90_000_u32).map(|number| number as u8).collect();
         far.write_all(&sent).await.unwrap();
         drop(far);
         let mut read = ReadAhead::new(near);
