@@ -1,12 +1,14 @@
 //! Clients that do not read, or hardly: they delay nobody.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use due::codec::{DecodeError, EncodeError};
 use due::packet::Format;
-use due::{Audience, Body, Codec, OutboxLimits, Overflow, Push, PushExt, RouteId, RunningApp, Uid};
+use due::{Audience, Body, Close, Codec, OutboxLimits, Overflow, Push, PushExt, RouteId, RunningApp, Uid};
 use tokio::io::AsyncReadExt;
+use tokio::sync::Notify;
 
 use crate::raw::{Raw, echo_app_with, sized};
 
@@ -168,5 +170,31 @@ async fn one_who_asks_and_hardly_reads_is_not_heard_and_closed() {
     }
     assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
     answers(&mut Raw::tcp(&app).await, 1).await;
+    app.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_who_is_told_to_go_and_does_not_read_is_cut() {
+    let closed = Arc::new(Notify::new());
+    let hears = Arc::clone(&closed);
+    let app = echo_app_with(Format::new(), |gate| {
+        let gate = gate.outbox(LIMITS).overflow(Overflow::DropOldestPush).heartbeat_interval(Duration::ZERO);
+        gate.on_close(move |_, _| hears.notify_one())
+    })
+    .await;
+    let mut stuck = Raw::tcp_narrow(&app).await;
+    let login = sized(&Format::new(), 2, 1, b"1");
+    stuck.send(&login).await;
+    stuck.expect(&login).await;
+    let cluster = app.cluster().unwrap();
+    for number in 1..=1500 {
+        News(number).push(cluster, Uid(1)).await.unwrap();
+        // The gate fills the socket meanwhile.
+        tokio::task::yield_now().await;
+    }
+    let begun = tokio::time::Instant::now();
+    cluster.disconnect(Uid(1), Close::Graceful).await.unwrap();
+    closed.notified().await;
+    assert!((30..=31).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
     app.stop().await;
 }
