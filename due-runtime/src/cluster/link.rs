@@ -78,6 +78,10 @@ pub(crate) trait Door: Send + Sync {
 pub(crate) trait GateLink: Send + Sync {
     /// Queues a packet for a session and asks for no answer (8); never waits.
     fn push(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError>;
+    /// Waits while so much is queued for the gate that it would soon take no more. `None`: there is room.
+    fn room(&self) -> Option<BoxFuture<'_, ()>> {
+        None
+    }
     /// Every failure comes within the call timeout of the link.
     fn call(&self, op: GateOp) -> BoxFuture<'_, Result<GateAnswer, LinkError>>;
 }

@@ -1,10 +1,11 @@
 //! Raw nodes and meshes that call a gate.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use due::locator::Locator;
+use due::locator::{LocateError, Locator, MemoryLocator};
 use due::registry::Kind;
-use due::{Client, Gid, RouteId, RunningApp, Uid};
+use due::{App, BoxFuture, Client, Gate, Gid, Nid, RouteId, RunningApp, Uid};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
@@ -378,6 +379,63 @@ async fn who_never_reads_its_answers_is_cut() {
     let _ = node.0.read_to_end(&mut rest).await;
     other.0.write_all(&hex("00000001 80")).await.unwrap();
     gate.stop().await;
+}
+
+/// A login holds up what follows for a moment at most, also if the locator never answers.
+#[tokio::test]
+async fn a_silent_locator_holds_up_no_pushes() {
+    let world = World::tcp();
+    let backends = world.backends().locator(Silent(world.locator.clone()));
+    let gate = Gate::builder().id("g1").tcp("127.0.0.1:0").build();
+    let gate = App::new().backends(backends).gate(gate).start().await.unwrap();
+    let client = client(&gate).await;
+    let mut pushes = client.listen(RouteId(1));
+    let mut node = Peer::dial(&world, Kind::Gate, "g1").await;
+    until_there(&mut node).await;
+    node.send("0000001a 00 02 0000000000000005 0000000000000001 00000000000003e9").await;
+    // By its user: the bind itself is done in order.
+    node.asks(
+        "0000001e 00 08 0000000000000006 02 00000000000003e9 0000000700000100026869",
+        "0000000c 00 08 0000000000000006 0000",
+    )
+    .await;
+    assert_eq!(pushes.next().await.unwrap().unwrap(), "hi");
+    drop((client, node));
+    gate.stop().await;
+}
+
+/// A locator that is never done.
+#[derive(Clone, Debug)]
+struct Silent(MemoryLocator);
+
+impl Locator for Silent {
+    fn bind_gate<'a>(&'a self, _: Uid, _: &'a Gid) -> BoxFuture<'a, Result<(), LocateError>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn unbind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<bool, LocateError>> {
+        self.0.unbind_gate(uid, gid)
+    }
+
+    fn locate_gate(&self, uid: Uid) -> BoxFuture<'_, Result<Option<Gid>, LocateError>> {
+        self.0.locate_gate(uid)
+    }
+
+    fn bind_node<'a>(&'a self, uid: Uid, name: &'a str, nid: &'a Nid) -> BoxFuture<'a, Result<(), LocateError>> {
+        self.0.bind_node(uid, name, nid)
+    }
+
+    fn unbind_node<'a>(&'a self, uid: Uid, name: &'a str, nid: &'a Nid) -> BoxFuture<'a, Result<bool, LocateError>> {
+        self.0.unbind_node(uid, name, nid)
+    }
+
+    fn locate_node<'a>(&'a self, uid: Uid, name: &'a str) -> BoxFuture<'a, Result<Option<Nid>, LocateError>> {
+        self.0.locate_node(uid, name)
+    }
+
+    fn locate_nodes(&self, uid: Uid) -> BoxFuture<'_, Result<BTreeMap<String, Nid>, LocateError>> {
+        self.0.locate_nodes(uid)
+    }
 }
 
 #[tokio::test]

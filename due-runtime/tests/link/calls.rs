@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use due::registry::{Kind, Registry, State};
-use due::{App, Audience, Cid, ClusterError, Gid, Nid, Node, PushExt, RunningApp, ServerId, Target, TcpLink, Uid};
+use due::{
+    App, Audience, Cid, ClusterError, Gid, Nid, Node, PushExt, RouteId, RunningApp, ServerId, Target, TcpLink, Uid,
+};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::raw::{Fake, Peer, hex};
@@ -274,7 +277,7 @@ async fn a_gate_delivers_and_tells_of_its_sessions() {
     let gate = App::new().backends(backends).gate(gate).start().await.unwrap();
     let client = client(&gate).await;
     let call = tokio::spawn(async move {
-        let answer: Result<due::codec::RawBody, _> = client.request(due::RouteId(1), &raw("hi")).await;
+        let answer: Result<due::codec::RawBody, _> = client.request(RouteId(1), &raw("hi")).await;
         (answer, client)
     });
     let mut node = fake.greet(1, "g1").await;
@@ -295,6 +298,70 @@ async fn a_gate_delivers_and_tells_of_its_sessions() {
     node.expect("0000001b 00 0e 0000000000000000 03 0000000000000001 00000000000003e9").await;
     gate.stop().await;
     node.closed().await;
+}
+
+/// What is queued for it is bounded, and calls fail in time.
+#[tokio::test]
+async fn a_gate_that_never_reads_costs_a_bounded_queue() {
+    let world = World::tcp();
+    let fake = Fake::gate(&world, "G1").await;
+    let node = node_with(&world, |link| link.connections(1).queue_bytes(256 * 1024)).await;
+    let cluster = node.cluster().unwrap().clone();
+    let mut calls = JoinSet::new();
+    for _ in 0..5000 {
+        let cluster = cluster.clone();
+        calls.spawn(async move { note("x".repeat(4000)).push(&cluster, session(7)).await });
+    }
+    let gate = fake.greet(2, "n1").await;
+    tokio::time::pause();
+    while let Some(call) = calls.join_next().await {
+        let error = call.unwrap().unwrap_err();
+        assert!(error.to_string().ends_with("no answer in time"), "{error}");
+    }
+    tokio::time::resume();
+    drop(gate);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn nodes_deliver_to_nodes_on_one_connection() {
+    let world = World::tcp();
+    let fake = Fake::node(&world, "N1").await;
+    let node = node_with(&world, |link| link.connections(2)).await;
+    let cluster = node.cluster().unwrap().clone();
+    let calls = tokio::spawn(async move {
+        let nid = Nid::from("N1");
+        cluster.deliver_to(&nid, RouteId(1), Some(Uid(1001)), &raw("hi")).await.unwrap();
+        cluster.deliver(RouteId(1), None, &raw("hi")).await.unwrap();
+        let elsewhere = cluster.deliver_to(&nid, RouteId(2), Some(Uid(1001)), &raw("hi")).await;
+        assert!(matches!(elsewhere, Err(ClusterError::NotBound { .. })));
+        let failed = cluster.deliver_to(&nid, RouteId(2), None, &raw("hi")).await;
+        assert!(matches!(failed, Err(ClusterError::Node { .. })));
+        let wide = cluster.deliver_to(&nid, RouteId(70_000), None, &raw("hi")).await;
+        assert!(matches!(wide, Err(ClusterError::Node { .. })));
+        cluster.state(nid.clone()).await.unwrap()
+    });
+    // Which of the two was dialled for the first key is seen by what comes.
+    let (mut one, mut two) = (fake.greet(2, "n1").await, fake.greet(2, "n1").await);
+    let (first, mut node_peer, mut idle) = tokio::select! {
+        frame = one.frame() => (frame, one, two),
+        frame = two.frame() => (frame, two, one),
+    };
+    let deliver = |seq: u64, uid: u64, route: u16| {
+        format!("00000025 00 0f {seq:016x} 0000000000000000 {uid:016x} 0000000700 {route:04x} 0000 6869")
+    };
+    assert_eq!(first, hex(&deliver(1, 1001, 1)));
+    node_peer.send("0000000c 00 0f 0000000000000001 0000").await;
+    answer(&mut node_peer, &deliver(2, 0, 1), "0000000c 00 0f 0000000000000002 0000").await;
+    answer(&mut node_peer, &deliver(3, 1001, 2), "0000000c 00 0f 0000000000000003 0001").await;
+    answer(&mut node_peer, &deliver(4, 0, 2), "0000000c 00 0f 0000000000000004 0002").await;
+    let mut state = tokio::select! {
+        _ = idle.frame() => idle,
+        _ = node_peer.frame() => node_peer,
+    };
+    state.send("0000000d 00 10 0000000000000005 0000 02").await;
+    assert_eq!(calls.await.unwrap(), State::Busy);
+    node.stop().await;
 }
 
 #[tokio::test]

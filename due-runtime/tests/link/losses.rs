@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use due::codec::RawBody;
+use due::locator::Locator;
 use due::registry::{Instance, Kind, Registry};
-use due::{App, CallError, Code, Gate, RouteId, RunningApp, TcpLink};
+use due::{App, CallError, Code, Gate, Nid, RouteId, RunningApp, TcpLink, Uid};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::raw::{Fake, Peer};
 use crate::suite::echo;
-use crate::world::{World, client, raw};
+use crate::world::{World, client, client_with, raw};
 
 async fn gate(world: &World) -> RunningApp {
     let backends = world.backends_with(TcpLink::new().addr("127.0.0.1:0").connections(1));
@@ -109,6 +110,82 @@ async fn what_waits_for_the_next_connection_is_not_lost() {
     let mut back = Peer::dial(&world, Kind::Gate, "g1").await;
     back.0.write_all(&answer(&message)).await.unwrap();
     assert_eq!(second.await.unwrap(), "answered");
+    gate.stop().await;
+}
+
+/// The gate hears where the user really is.
+#[tokio::test]
+async fn a_node_that_says_no_gets_the_message_sent_on() {
+    let world = World::tcp();
+    let (wrong, right) = (Fake::node(&world, "N1").await, Fake::node(&world, "N2").await);
+    let gate = gate(&world).await;
+    let client = client(&gate).await;
+    let mut back = Peer::dial(&world, Kind::Gate, "g1").await;
+    let bind = "0000001a 00 02 0000000000000005 0000000000000001 00000000000003e9";
+    loop {
+        back.send(bind).await;
+        if back.frame().await.ends_with(&[0]) {
+            break;
+        }
+    }
+    world.locator.bind_node(Uid(1001), "node", &Nid::from("N1")).await.unwrap();
+    let call = tokio::spawn(async move { outcome(client.request(RouteId(2), &raw("hi")).await) });
+    let mut wrong = wrong.greet(1, "g1").await;
+    let asked = message(&mut wrong).await;
+    let seq = &asked[6..14];
+    assert_ne!(seq, [0; 8], "it has to say whether it is the right one");
+    world.locator.bind_node(Uid(1001), "node", &Nid::from("N2")).await.unwrap();
+    wrong.0.write_all(&[&[0, 0, 0, 12, 0, 15], seq, &[0, 1]].concat()).await.unwrap();
+    let mut right = right.greet(1, "g1").await;
+    let asked = message(&mut right).await;
+    right.0.write_all(&[&[0, 0, 0, 12, 0, 15], &asked[6..14], &[0, 0]].concat()).await.unwrap();
+    back.0.write_all(&answer(&asked)).await.unwrap();
+    assert_eq!(call.await.unwrap(), "answered");
+    gate.stop().await;
+}
+
+/// The next message, whatever is told of sessions before.
+async fn message(node: &mut Peer) -> Vec<u8> {
+    loop {
+        let frame = node.frame().await;
+        if frame[5] == 15 {
+            return frame;
+        }
+    }
+}
+
+/// It costs a bounded queue; then its clients are not read, and in the end they are told.
+#[tokio::test]
+async fn a_node_that_never_reads_is_given_up() {
+    const CLIENTS: usize = 40;
+    const REQUESTS: usize = 128;
+    const HOUR: Duration = Duration::from_secs(3600);
+    let world = World::tcp();
+    let fake = Fake::node(&world, "N1").await;
+    let link = TcpLink::new().addr("127.0.0.1:0").connections(1).queue_bytes(64 * 1024);
+    let gate = Gate::builder().id("g1").tcp("127.0.0.1:0").build();
+    let gate = App::new().backends(world.backends_with(link)).gate(gate).start().await.unwrap();
+    let mut calls = JoinSet::new();
+    for _ in 0..CLIENTS {
+        let client = client_with(&gate, |client| client.timeout(HOUR).heartbeat(HOUR)).await;
+        for _ in 0..REQUESTS {
+            let client = client.clone();
+            calls.spawn(async move { outcome(client.request(RouteId(1), &raw(vec![7; 4000])).await) });
+        }
+    }
+    let node = fake.greet(1, "g1").await;
+    drop(fake);
+    // The clock runs ahead as soon as all wait.
+    tokio::time::pause();
+    let begun = Instant::now();
+    let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
+    while let Some(outcome) = calls.join_next().await {
+        *outcomes.entry(outcome.unwrap()).or_default() += 1;
+    }
+    assert!(begun.elapsed() >= Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert_eq!(outcomes.values().sum::<usize>(), CLIENTS * REQUESTS);
+    assert!(outcomes["lost"] > 0 && outcomes["unserved"] > 0, "{outcomes:?}");
+    drop(node);
     gate.stop().await;
 }
 

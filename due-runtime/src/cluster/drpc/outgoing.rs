@@ -71,9 +71,9 @@ impl Outgoing {
         }
         let before = state.queue.len();
         write(&mut state.queue);
-        // A frame larger than the whole limit still fits an empty queue.
+        // A frame of any size fits where there is room.
         let others = before + state.taken;
-        if others > 0 && state.queue.len() + state.taken > self.limit {
+        if others > self.limit / 2 && state.queue.len() + state.taken > self.limit {
             state.queue.truncate(before);
             return Err(Refused::Full);
         }
@@ -97,7 +97,7 @@ impl Outgoing {
         loop {
             {
                 let mut state = self.state.lock().unwrap();
-                if std::mem::take(&mut state.taken) > 0 && !self.is_crowded(&state) {
+                if std::mem::take(&mut state.taken) > 0 && !self.has_much(&state) {
                     self.emptied.notify_waiters();
                 }
                 match state.phase {
@@ -120,18 +120,20 @@ impl Outgoing {
     pub(super) async fn room(&self) {
         loop {
             let emptied = self.emptied.notified();
-            {
-                let state = self.state.lock().unwrap();
-                if state.phase != Phase::Open || !self.is_crowded(&state) {
-                    return;
-                }
+            if !self.is_crowded() {
+                return;
             }
             emptied.await;
         }
     }
 
-    fn is_crowded(&self, state: &State) -> bool {
-        state.queue.len() + state.taken > self.limit / 2
+    /// Whether [`room`](Self::room) would wait.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.has_much(&self.state.lock().unwrap())
+    }
+
+    fn has_much(&self, state: &State) -> bool {
+        state.phase == Phase::Open && state.queue.len() + state.taken > self.limit / 2
     }
 
     /// The connection of the last batch has ended: what the writer had may be lost. What is still queued is shown to

@@ -126,6 +126,17 @@ impl Pool {
         }
     }
 
+    pub(super) fn is_crowded(&self) -> bool {
+        self.connections.iter().any(|connection| connection.out.is_crowded())
+    }
+
+    /// Waits until no connection is crowded.
+    pub(super) async fn room(&self) {
+        for connection in &self.connections {
+            connection.out.room().await;
+        }
+    }
+
     /// Writes what is queued, as far as the other side reads it in time, and hangs up.
     pub(super) async fn leave(&self, deadline: Duration) {
         self.connections.iter().for_each(|connection| connection.out.finish());

@@ -29,6 +29,11 @@ impl GateLink for RemoteGate {
         Ok(pool.send(|| connection.out.append(|buf| put_push(buf, cid, &packet)))?)
     }
 
+    fn room(&self) -> Option<BoxFuture<'_, ()>> {
+        let pool = &self.0.0;
+        pool.is_crowded().then(|| Box::pin(pool.room()) as _)
+    }
+
     fn call(&self, op: GateOp) -> BoxFuture<'_, Result<GateAnswer, LinkError>> {
         Box::pin(async move {
             match op {

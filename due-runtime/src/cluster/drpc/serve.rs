@@ -147,6 +147,10 @@ impl Connection {
                 Ok(false) => return,
                 Err(error) => Err(error),
             };
+            // Answers to messages of a gate that does not read would find no room.
+            if let Some(room) = caller.room() {
+                room.await;
+            }
             self.held_up.store(false, Ordering::Relaxed);
             self.heard.store(true, Ordering::Relaxed);
             if let Err(error) = taken {
@@ -296,10 +300,11 @@ impl Connection {
         }
         let Ok(permit) = Arc::clone(&self.late).acquire_owned().await else { return };
         let (answers, opcode, seq) = (Arc::clone(&self.answers), frame.op, frame.seq);
+        let cut = self.shared.cut.clone();
         let is_asked = self.is_asked(frame);
         self.shared.tasks.spawn(async move {
-            let answer = call.await;
-            if is_asked {
+            let answer = cut.run_until_cancelled(call).await;
+            if let Some(answer) = answer.filter(|_| is_asked) {
                 let _ = answers.append(|buf| answer::put(buf, opcode, seq, &answer));
             }
             drop(permit);
@@ -328,6 +333,15 @@ impl Connection {
             ticks.tick().await;
             let alive = self.heard.swap(false, Ordering::Relaxed) || self.held_up.load(Ordering::Relaxed);
             silent = if alive { 0 } else { silent + 1 };
+        }
+    }
+}
+
+impl Caller {
+    fn room(&self) -> Option<BoxFuture<'_, ()>> {
+        match self {
+            Self::Gate(_, known) => known.link.as_deref()?.room(),
+            Self::Node(..) | Self::Unknown => None,
         }
     }
 }

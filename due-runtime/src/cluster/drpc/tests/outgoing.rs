@@ -27,6 +27,17 @@ async fn a_full_queue_takes_nothing_until_half_is_written() {
     assert!(poll(pin!(out.take(&mut batch))).is_pending());
     assert!(poll(room.as_mut()).is_ready());
     append(&out, &[5; 50]).unwrap();
+    assert_eq!(append(&out, &[6; 1]), Err(Refused::Full));
+}
+
+/// Who was told to wait for room gets in when there is some.
+#[tokio::test]
+async fn room_is_enough_for_any_frame() {
+    let out = Outgoing::open(10);
+    append(&out, &[1; 5]).unwrap();
+    assert!(poll(pin!(out.room())).is_ready());
+    append(&out, &[2; 7]).unwrap();
+    assert!(poll(pin!(out.room())).is_pending());
 }
 
 #[tokio::test]
