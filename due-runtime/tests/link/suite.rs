@@ -41,7 +41,8 @@ async fn bye(ctx: &mut Context, body: RawBody) -> due::Result<RawBody> {
 }
 
 #[due::route(5)]
-async fn slow(_: &mut Context, body: RawBody) -> due::Result<RawBody> {
+async fn slow(ctx: &mut Context, body: RawBody) -> due::Result<RawBody> {
+    ctx.push(&note("begun"))?;
     tokio::time::sleep(Duration::from_millis(20)).await;
     Ok(body)
 }
@@ -347,17 +348,7 @@ async fn nodes_deliver_to_nodes(world: World) {
 
 async fn a_node_that_stops_answers_what_it_has(world: World) {
     let (node, gate) = pair(&world).await;
-    let mut calls = JoinSet::new();
-    for _ in 0..10 {
-        let client = client(&gate).await;
-        ask(&client, 1, "").await;
-        for _ in 0..5 {
-            let client = client.clone();
-            calls.spawn(async move { ask(&client, 5, "done").await });
-        }
-    }
-    // The first is answered: the others were read by then.
-    assert_eq!(calls.join_next().await.unwrap().unwrap(), "done");
+    let calls = slow_calls(&gate).await;
     node.stop().await;
     for answer in calls.join_all().await {
         assert_eq!(answer, "done");
@@ -369,18 +360,24 @@ async fn a_node_that_stops_answers_what_it_has(world: World) {
 
 async fn a_gate_that_stops_waits_for_answers(world: World) {
     let (node, gate) = pair(&world).await;
-    let mut calls = JoinSet::new();
-    for _ in 0..10 {
-        let client = client(&gate).await;
-        ask(&client, 1, "").await;
-        calls.spawn(async move { ask(&client, 5, "done").await });
-    }
-    assert_eq!(calls.join_next().await.unwrap().unwrap(), "done");
+    let calls = slow_calls(&gate).await;
     gate.stop().await;
     for answer in calls.join_all().await {
         assert_eq!(answer, "done");
     }
     node.stop().await;
+}
+
+/// Requests that are with their handlers.
+async fn slow_calls(gate: &RunningApp) -> JoinSet<String> {
+    let mut calls = JoinSet::new();
+    for _ in 0..10 {
+        let client = client(gate).await;
+        let mut notes = client.pushes::<Note>();
+        calls.spawn(async move { ask(&client, 5, "done").await });
+        assert_eq!(notes.next().await.unwrap().unwrap(), note("begun"));
+    }
+    calls
 }
 
 macro_rules! over_both {

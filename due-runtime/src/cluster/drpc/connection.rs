@@ -285,6 +285,7 @@ impl Connection {
             if unused == 2 && self.out.rest() {
                 return;
             }
+            self.out.relax();
             // A full queue proves as well that this side lives.
             let _ = self.out.append(|buf| buf.extend(HEARTBEAT));
         }

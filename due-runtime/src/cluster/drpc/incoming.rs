@@ -10,10 +10,8 @@ use tokio::time::timeout;
 use super::answer::PUBLISH_SIZE;
 use super::frame::{self, Frame, HEAD, Impossible, op};
 
-/// What one read takes at most unless a larger frame is on its way.
-const READ: usize = 32 * 1024;
-/// A buffer that has grown larger is not kept.
-const KEPT: usize = 4 * READ;
+/// What one read takes: the more, the more there was before.
+const READ: std::ops::RangeInclusive<usize> = 4 * 1024..=256 * 1024;
 /// How long the rest of an answer to a publish may take: a gate of due v2.5.8 forgets it when it is zero.
 const GRACE: Duration = Duration::from_millis(50);
 /// Head and code.
@@ -28,6 +26,8 @@ pub(super) struct Incoming<R> {
     /// Length of the frame that comes next, once it is there.
     known: Option<usize>,
     limit: usize,
+    /// Bytes of the next read.
+    chunk: usize,
     answers: Answers,
 }
 
@@ -60,7 +60,7 @@ enum Length {
 impl<R: AsyncRead + Unpin> Incoming<R> {
     /// Frames of at most `limit` bytes after the size field.
     pub(super) fn requests(read: R, limit: usize) -> Self {
-        Self { read, buf: BytesMut::new(), seen: 0, known: None, limit, answers: Answers::No }
+        Self { read, buf: BytesMut::new(), seen: 0, known: None, limit, chunk: *READ.start(), answers: Answers::No }
     }
 
     pub(super) fn answers(read: R, limit: usize) -> Self {
@@ -156,12 +156,19 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
     }
 
     async fn fill(&mut self) -> io::Result<usize> {
-        if self.buf.is_empty() && self.buf.capacity() > KEPT {
+        if self.buf.is_empty() && self.buf.capacity() > 2 * self.chunk {
             self.buf = BytesMut::new();
         }
         // A peer that announces much and sends little costs little: the buffer doubles with what has come.
-        self.buf.reserve(READ);
-        self.read.read_buf(&mut self.buf).await
+        self.buf.reserve(self.chunk);
+        let room = self.buf.capacity() - self.buf.len();
+        let read = self.read.read_buf(&mut self.buf).await?;
+        if read == room {
+            self.chunk = (2 * self.chunk).min(*READ.end());
+        } else if read < self.chunk / 8 {
+            self.chunk = (self.chunk / 2).max(*READ.start());
+        }
+        Ok(read)
     }
 }
 

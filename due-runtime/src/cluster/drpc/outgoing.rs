@@ -16,6 +16,10 @@ pub(super) struct Outgoing {
 
 struct State {
     queue: Vec<u8>,
+    /// The buffer of the last batch, while the writer waits for the next.
+    spare: Vec<u8>,
+    /// A batch was taken since [`Outgoing::relax`].
+    busy: bool,
     /// Bytes that the writer has and has not confirmed.
     taken: usize,
     phase: Phase,
@@ -43,8 +47,8 @@ pub(super) enum Refused {
     Closed,
 }
 
-/// A buffer that has grown larger is not kept.
-const KEPT: usize = 64 * 1024;
+/// A buffer that has grown larger is not kept. Smaller ones are until nothing was written for a while.
+const KEPT: usize = 1024 * 1024;
 
 impl Outgoing {
     pub(super) fn idle(limit: usize) -> Self {
@@ -56,7 +60,7 @@ impl Outgoing {
     }
 
     fn new(limit: usize, phase: Phase) -> Self {
-        let state = State { queue: Vec::new(), taken: 0, phase };
+        let state = State { queue: Vec::new(), spare: Vec::new(), busy: false, taken: 0, phase };
         Self { state: Mutex::new(state), limit, filled: Notify::new(), emptied: Notify::new() }
     }
 
@@ -97,13 +101,18 @@ impl Outgoing {
         loop {
             {
                 let mut state = self.state.lock().unwrap();
+                if batch.capacity() > 0 {
+                    state.spare = std::mem::take(batch);
+                }
                 if std::mem::take(&mut state.taken) > 0 && !self.has_much(&state) {
                     self.emptied.notify_waiters();
                 }
                 match state.phase {
                     Phase::Open | Phase::Finishing if !state.queue.is_empty() => {
-                        std::mem::swap(&mut state.queue, batch);
+                        let spare = std::mem::take(&mut state.spare);
+                        *batch = std::mem::replace(&mut state.queue, spare);
                         state.taken = batch.len();
+                        state.busy = true;
                         return true;
                     }
                     Phase::Finishing | Phase::Closed => return false,
@@ -134,6 +143,15 @@ impl Outgoing {
 
     fn has_much(&self, state: &State) -> bool {
         state.phase == Phase::Open && state.queue.len() + state.taken > self.limit / 2
+    }
+
+    /// Frees what nobody needs, if nothing was written since the last call.
+    pub(super) fn relax(&self) {
+        let mut state = self.state.lock().unwrap();
+        if !std::mem::take(&mut state.busy) {
+            state.spare = Vec::new();
+            state.queue.shrink_to_fit();
+        }
     }
 
     /// The connection of the last batch has ended: what the writer had may be lost. What is still queued is shown to
@@ -169,7 +187,7 @@ impl Outgoing {
         let mut state = self.state.lock().unwrap();
         let rests = matches!(state.phase, Phase::Open | Phase::Down) && state.queue.is_empty() && state.taken == 0;
         if rests {
-            *state = State { queue: Vec::new(), taken: 0, phase: Phase::Idle };
+            *state = State { queue: Vec::new(), spare: Vec::new(), busy: false, taken: 0, phase: Phase::Idle };
         }
         rests
     }
@@ -199,6 +217,7 @@ impl Outgoing {
         state.phase = phase;
         if matches!(phase, Phase::Down | Phase::Closed) {
             state.queue = Vec::new();
+            state.spare = Vec::new();
             state.taken = 0;
         }
         drop(state);

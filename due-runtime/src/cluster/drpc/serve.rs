@@ -38,8 +38,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a request may hold up those behind it. A login waits for the locator; by then its session has its user, so
 /// that what follows finds it.
 const IN_ORDER: Duration = Duration::from_millis(50);
-/// Requests of one connection that take longer.
-const LATE: u32 = 256;
+/// Requests of one connection that may take longer; further ones fail.
+const LATE: u32 = 1024;
+/// How long they may take. Whoever asked has long gone by then.
+const GIVEN_UP: Duration = Duration::from_secs(30);
 /// How long the other side may take to close as well.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Time to ask the registry who calls.
@@ -298,13 +300,15 @@ impl Connection {
         if let Ok(answer) = timeout(IN_ORDER, &mut call).await {
             return self.answer(frame, &answer);
         }
-        let Ok(permit) = Arc::clone(&self.late).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&self.late).try_acquire_owned() else {
+            return self.answer(frame, &Err(LinkError::Failed("too many requests wait".to_owned())));
+        };
         let (answers, opcode, seq) = (Arc::clone(&self.answers), frame.op, frame.seq);
         let cut = self.shared.cut.clone();
         let is_asked = self.is_asked(frame);
         self.shared.tasks.spawn(async move {
-            let answer = cut.run_until_cancelled(call).await;
-            if let Some(answer) = answer.filter(|_| is_asked) {
+            let answer = cut.run_until_cancelled(timeout(GIVEN_UP, call)).await;
+            if let Some(Ok(answer)) = answer.filter(|_| is_asked) {
                 let _ = answers.append(|buf| answer::put(buf, opcode, seq, &answer));
             }
             drop(permit);
@@ -331,6 +335,7 @@ impl Connection {
         let mut silent = 0;
         while silent < 2 {
             ticks.tick().await;
+            self.answers.relax();
             let alive = self.heard.swap(false, Ordering::Relaxed) || self.held_up.load(Ordering::Relaxed);
             silent = if alive { 0 } else { silent + 1 };
         }
@@ -355,9 +360,9 @@ impl<L: ?Sized> Known<L> {
         if self.link.is_none() && self.asked.elapsed() >= LOOK_UP {
             self.link = known(cluster, look).await;
             self.asked = Instant::now();
-        }
-        if self.link.is_none() {
-            tracing::warn!("a message comes from a server that is not in the registry; it is dropped");
+            if self.link.is_none() {
+                tracing::warn!("messages come from a server that is not in the registry; they are dropped");
+            }
         }
         self.link.clone()
     }

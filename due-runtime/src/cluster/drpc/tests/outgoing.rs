@@ -70,13 +70,20 @@ async fn what_waits_survives_a_broken_connection_and_not_a_dead_one() {
 }
 
 #[tokio::test]
-async fn an_idle_queue_holds_no_large_buffer() {
-    let out = Outgoing::open(1 << 20);
+async fn an_idle_queue_holds_no_buffer() {
+    let out = Outgoing::open(10 << 20);
     let mut batch = Vec::new();
-    for len in [500_000, 10, 10] {
+    for len in [500_000, 2_000_000, 10, 10] {
         append(&out, &vec![1; len]).unwrap();
         assert!(out.take(&mut batch).await);
         assert_eq!(batch.len(), len);
     }
-    assert!(batch.capacity() < 100_000);
+    assert!(batch.capacity() < 1_000_000);
+    assert!(poll(pin!(out.take(&mut batch))).is_pending());
+    assert_eq!(batch.capacity(), 0, "it lies in the queue, for the next batch or to be freed");
+    out.relax();
+    out.relax();
+    append(&out, &[1]).unwrap();
+    assert!(out.take(&mut batch).await);
+    assert!(batch.capacity() < 100);
 }
