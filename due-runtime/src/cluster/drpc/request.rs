@@ -84,16 +84,16 @@ pub(super) fn gate_op(frame: &Frame<'_>) -> Result<GateOp, Bad> {
         }
         op::PUBLISH => {
             let len = fields.u8()?.into();
-            let channel = text(fields.take(len)?);
+            let channel = channel(fields.take(len)?)?;
             Ok(GateOp::Publish { channel, packet: fields.packet(), then })
         }
         op::SUBSCRIBE => {
             let targets = fields.targets()?;
-            Ok(GateOp::Subscribe { targets: targets?, channel: text(fields.0) })
+            Ok(GateOp::Subscribe { targets: targets?, channel: channel(fields.0)? })
         }
         op::UNSUBSCRIBE => {
             let targets = fields.targets()?;
-            Ok(GateOp::Unsubscribe { targets: targets?, channel: text(fields.0) })
+            Ok(GateOp::Unsubscribe { targets: targets?, channel: channel(fields.0)? })
         }
         op::STATE => fields.end_with(|_| Ok(GateOp::State)),
         op::SET_STATE => set_state(frame).map(GateOp::SetState),
@@ -165,7 +165,8 @@ pub(super) fn handshake(frame: &Frame<'_>) -> Result<Handshake, Bad> {
         3 => Some(Kind::Mesh),
         _ => None,
     };
-    Ok(Handshake { kind, id: text(fields.0) })
+    // It is compared, never shown to clients: bytes that are no UTF-8 need no error.
+    Ok(Handshake { kind, id: String::from_utf8_lossy(fields.0).into() })
 }
 
 pub(super) fn put_handshake(buf: &mut Vec<u8>, seq: u64, kind: Kind, id: &str) {
@@ -246,9 +247,14 @@ fn user(uid: i64) -> Result<Option<Uid>, Bad> {
     }
 }
 
-/// Ids and channels of other servers are compared, never shown to clients: bytes that are no UTF-8 need no error.
-fn text(bytes: &[u8]) -> Arc<str> {
-    String::from_utf8_lossy(bytes).into()
+/// No publish can name a longer one.
+const CHANNEL: usize = u8::MAX as usize;
+
+fn channel(bytes: &[u8]) -> Result<Arc<str>, Bad> {
+    match std::str::from_utf8(bytes) {
+        Ok(name) if name.len() <= CHANNEL => Ok(name.into()),
+        _ => Err(Bad::Value),
+    }
 }
 
 fn target(kind: u8, target: i64) -> Result<SessionTarget, Bad> {
