@@ -1,6 +1,5 @@
 //! From a listener to a session: who is let in.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -86,12 +85,12 @@ impl GateCore {
 impl<F, B, T> Listen for F
 where
     F: FnOnce() -> B + Send + 'static,
-    B: Future<Output = io::Result<T>> + Send + 'static,
+    B: Future<Output = Result<T, ListenError>> + Send + 'static,
     T: Transport,
 {
     fn bind(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Door>, ListenError>> {
         Box::pin(async move {
-            let transport = self().await.map_err(ListenError)?;
+            let transport = self().await?;
             Ok(Box::new(transport) as Box<dyn Door>)
         })
     }

@@ -189,7 +189,9 @@ impl GateBuilder {
     #[cfg(feature = "tcp")]
     pub fn tcp(mut self, addr: impl Into<String>) -> Self {
         let addr = addr.into();
-        self.listeners.push(Box::new(move || async move { Tcp::bind(addr).await }));
+        self.listeners.push(Box::new(move || async move {
+            Tcp::bind(&addr).await.map_err(|source| ListenError { addr, source })
+        }));
         self
     }
 
@@ -198,13 +200,15 @@ impl GateBuilder {
     #[cfg(feature = "ws")]
     pub fn ws(mut self, addr: impl Into<String>) -> Self {
         let addr = addr.into();
-        self.listeners.push(Box::new(move || async move { Ws::bind(addr).await }));
+        self.listeners.push(Box::new(move || async move {
+            Ws::bind(&addr).await.map_err(|source| ListenError { addr, source })
+        }));
         self
     }
 
     /// Accepts the clients of a transport that is listening already.
     pub fn transport(mut self, transport: impl Transport) -> Self {
-        self.listeners.push(Box::new(move || async move { Ok(transport) }));
+        self.listeners.push(Box::new(move || async move { Ok::<_, ListenError>(transport) }));
         self
     }
 
@@ -308,8 +312,11 @@ pub(crate) enum StartGateError {
 
 /// A listener could not be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen for clients")]
-pub struct ListenError(#[source] io::Error);
+#[error("cannot listen for clients on {addr}")]
+pub struct ListenError {
+    addr: String,
+    source: io::Error,
+}
 
 /// A gate whose listeners are bound.
 pub(crate) struct RunningGate {
