@@ -97,6 +97,8 @@ pub(crate) trait NodeLink: Send + Sync {
     fn crowd_out(&self, delivery: Delivery) -> Option<Delivery> {
         Some(delivery)
     }
+    /// A message of another process reached the node after it has closed: its client is told so.
+    fn too_late(&self, _delivery: Delivery) {}
     /// Tells of a session (14), in order with its messages. Never waits; lost if the node cannot be reached.
     fn trigger(&self, event: SessionEvent);
     /// Every failure comes within the call timeout of the link.

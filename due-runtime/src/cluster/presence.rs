@@ -1,6 +1,7 @@
 //! What the registry says of one server of this process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 
@@ -44,6 +45,11 @@ impl Presence {
         if let Err(error) = self.set_state(State::Hang).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the registry was not told of the stop");
         }
+    }
+
+    /// See [`Registry::latency`].
+    pub(crate) fn latency(&self) -> Duration {
+        self.registry.latency()
     }
 
     pub(crate) async fn deregister(&self) {

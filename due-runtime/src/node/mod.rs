@@ -18,6 +18,7 @@ mod serve;
 
 use std::fmt;
 use std::io;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -165,6 +166,7 @@ impl Node {
             cluster,
             tasks: TaskTracker::new(),
             end: End::default(),
+            heard: AtomicBool::new(false),
         });
         let home: Weak<NodeCore> = Arc::downgrade(&core);
         core.cluster.settle(home);

@@ -55,13 +55,19 @@ impl RunningNode {
         self.core.end.leaving.cancel();
     }
 
-    /// Runs the stop hooks, finishes the requests at hand, and takes no more. What is not finished in time is dropped,
-    /// and answered like what still waits. Timers that wait are canceled.
+    /// Runs the stop hooks, goes on until gates of other processes have heard that it leaves and send nothing more,
+    /// finishes the requests at hand, and takes no more. What is not finished in time is dropped, and answered like what
+    /// still waits. Timers that wait are canceled.
     pub(crate) fn drain(&self) -> impl Future<Output = ()> + Send + use<> {
         let (core, hooks, deadline) = (Arc::clone(&self.core), Arc::clone(&self.hooks), self.drain);
+        // Gates of this process know at once.
+        let until_known = self.link.as_ref().map_or(Duration::ZERO, |_| core.presence.latency());
         async move {
             let drained = async {
                 hooks.stop.all(&NodeHandle::new(&core)).await;
+                if !until_known.is_zero() {
+                    core.unheard_for(until_known).await;
+                }
                 core.lanes.idle().await;
             };
             if timeout(deadline, drained).await.is_err() {

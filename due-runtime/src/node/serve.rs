@@ -1,10 +1,11 @@
 //! A running node: every message, event and task finds its lane here.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -45,6 +46,8 @@ pub(crate) struct NodeCore {
     /// Lanes at work, and what handlers spawn.
     pub(super) tasks: TaskTracker,
     pub(super) end: End,
+    /// A message has come since the last look.
+    pub(super) heard: AtomicBool,
 }
 
 /// The steps to the end of a node.
@@ -72,6 +75,10 @@ impl NodeLink for NodeCore {
         let Some(this) = self.this.upgrade().filter(|_| !self.end.closed.is_cancelled()) else {
             return Err(Undelivered::Gone(delivery));
         };
+        // Looked at first, so that readers on other threads are not in each other's way.
+        if !self.heard.load(Ordering::Relaxed) {
+            self.heard.store(true, Ordering::Relaxed);
+        }
         let key = self.lane_of(&delivery.origin, delivery.cid);
         // Gates of other processes cannot be kept waiting: they count what they have sent.
         let room = if delivery.request.is_some() { self.lane } else { self.lane.max(WINDOW) };
@@ -114,6 +121,12 @@ impl NodeLink for NodeCore {
         let this = self.this.upgrade()?;
         this.turn_away(delivery, &Error::new(Code::TOO_MANY_REQUESTS, "too many requests wait"));
         None
+    }
+
+    fn too_late(&self, delivery: Delivery) {
+        if let Some(this) = self.this.upgrade() {
+            this.turn_away(delivery, &Error::new(Code::CANCELED, "the server is stopping"));
+        }
     }
 
     fn trigger(&self, event: SessionEvent) {
@@ -218,6 +231,17 @@ impl NodeCore {
     /// Whether gates are to tell of such events.
     pub(super) fn hears(&self, event: Event) -> bool {
         self.events.has(event) || (event == Event::Disconnect && self.router.asks_for_departures)
+    }
+
+    /// Waits until no message has come for a while.
+    pub(super) async fn unheard_for(&self, while_long: Duration) {
+        loop {
+            self.heard.store(false, Ordering::Relaxed);
+            sleep(while_long).await;
+            if !self.heard.load(Ordering::Relaxed) {
+                return;
+            }
+        }
     }
 
     /// What ends a job that is not a request.

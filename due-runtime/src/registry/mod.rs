@@ -9,6 +9,7 @@ mod memory;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -34,6 +35,12 @@ pub trait Registry: Send + Sync + fmt::Debug + 'static {
 
     /// The instances of one kind, now and after every change. Returns when the first list is known.
     fn watch(&self, kind: Kind) -> BoxFuture<'_, Result<Watch, RegistryError>>;
+
+    /// How long it takes, as a rule, until watches of other processes show a change. A node that leaves goes on to serve
+    /// for at least so long after it has said so. Default: zero.
+    fn latency(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// Lists of instances, one after every change: always full lists, never deltas.

@@ -397,8 +397,7 @@ async fn deliver(node: &dyn NodeLink, mut delivery: Delivery) {
                 Some(delivery) => delivery,
                 None => return,
             },
-            // The connection ends as well, from which the gate knows.
-            Err(Undelivered::Gone(_)) => return,
+            Err(Undelivered::Gone(delivery)) => return node.too_late(delivery),
         };
         match &delivery.origin {
             Origin::Gate { gid, .. } => node.room(gid, delivery.cid).await,

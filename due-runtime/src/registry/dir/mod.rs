@@ -129,6 +129,11 @@ impl Registry for DirRegistry {
             Ok(watch)
         }))
     }
+
+    fn latency(&self) -> Duration {
+        // One look may just have missed the change, and the next one may be late.
+        self.interval * 3
+    }
 }
 
 /// Reads one kind until nobody watches it or the registry is dropped.
