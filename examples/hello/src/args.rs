@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args as Flags, Parser, Subcommand};
 use due::{App, Backends, Codec};
 
@@ -61,7 +62,7 @@ pub(crate) struct Doors {
 #[derive(Flags)]
 pub(crate) struct Member {
     /// Its name among the others [default: what it is, and its process id]
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     id: Option<String>,
     #[command(flatten)]
     shared: Shared,
@@ -94,7 +95,7 @@ impl Member {
 impl Shared {
     pub(crate) fn backends(self) -> Backends {
         let dir = self.dir.unwrap_or_else(|| std::env::temp_dir().join("due-hello"));
-        crate::say(&format!("the others are in {} ({})", dir.display(), self.codec.name()));
+        crate::say(&format!("meeting the others in {} ({})", dir.display(), self.codec.name()));
         Backends::dir(dir).codec(self.codec)
     }
 }

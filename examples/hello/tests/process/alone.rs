@@ -38,7 +38,7 @@ fn a_taken_port_is_an_error_that_names_the_cause() {
     let output = Command::new(HELLO).args(["serve", "--ws", "127.0.0.1:0", "--tcp", &addr]).output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("cannot listen for clients"), "{text}");
+    assert!(text.contains(&format!("cannot listen for clients on {addr}")), "{text}");
     assert!(text.contains("in use"), "{text}");
 }
 

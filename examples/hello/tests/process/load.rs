@@ -7,7 +7,7 @@ use hello::v1::GreetResponse;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -20,7 +20,7 @@ const STATUS: i16 = -1;
 
 pub(crate) struct Load {
     clients: JoinSet<Ledger>,
-    answers: mpsc::UnboundedReceiver<Answer>,
+    progress: watch::Receiver<Progress>,
     goes_on: watch::Sender<bool>,
 }
 
@@ -36,15 +36,17 @@ pub(crate) struct Ledger {
     pub(crate) farewells: Vec<String>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Answer {
-    Greeted,
-    Refused,
+/// Of all clients together.
+#[derive(Clone, Copy, Default)]
+struct Progress {
+    answers: u64,
+    /// What `answers` was when the last request was refused.
+    last_refused: u64,
 }
 
 impl Load {
     pub(crate) async fn start(addr: &str, clients: usize) -> Self {
-        let (say, answers) = mpsc::unbounded_channel();
+        let (say, progress) = watch::channel(Progress::default());
         let (goes_on, follow) = watch::channel(true);
         let mut tasks = JoinSet::new();
         for _ in 0..clients {
@@ -59,24 +61,24 @@ impl Load {
             };
             tasks.spawn(client.run());
         }
-        Self { clients: tasks, answers, goes_on }
+        Self { clients: tasks, progress, goes_on }
     }
 
-    /// Waits for so many more answers, and gives the last.
-    pub(crate) async fn answers(&mut self, more: usize) -> Answer {
-        let mut last = Answer::Refused;
-        for _ in 0..more {
-            last = timeout(DEADLINE, self.answers.recv()).await.expect("answers come").expect("clients are there");
-        }
-        last
+    /// Waits for so many more answers.
+    pub(crate) async fn answers(&mut self, more: u64) {
+        let now = self.progress.borrow().answers;
+        self.until(|progress| progress.answers >= now + more).await;
     }
 
-    /// Waits until so many in a row are greeted.
-    pub(crate) async fn greeted_in_a_row(&mut self, many: usize) {
-        let mut row = 0;
-        while row < many {
-            row = if self.answers(1).await == Answer::Greeted { row + 1 } else { 0 };
-        }
+    /// Waits until so many more are greeted, and nobody is refused between them.
+    pub(crate) async fn greeted_in_a_row(&mut self, many: u64) {
+        let now = self.progress.borrow().answers;
+        self.until(|progress| progress.answers >= progress.last_refused.max(now) + many).await;
+    }
+
+    async fn until(&mut self, reached: impl Fn(&Progress) -> bool) {
+        let progress = timeout(DEADLINE, self.progress.wait_for(reached)).await;
+        progress.expect("answers come").expect("clients are there");
     }
 
     /// Sends nothing more, and waits until everything is answered and the connections are closed.
@@ -97,7 +99,7 @@ struct Client {
     /// By seq, the number of the request.
     open: BTreeMap<i16, u64>,
     ledger: Ledger,
-    say: mpsc::UnboundedSender<Answer>,
+    say: watch::Sender<Progress>,
     goes_on: watch::Receiver<bool>,
 }
 
@@ -158,13 +160,13 @@ impl Client {
     }
 
     fn note(&mut self, route: i16, seq: i16, body: Vec<u8>) {
-        let answer = match route {
+        let refused = match route {
             GREET => {
                 let response = GreetResponse::decode_body(&Codec::Json, &body.into()).unwrap();
                 let number = self.open.remove(&seq).expect("each request is answered once");
                 assert_eq!((response.code, response.message), (0, format!("hello {number}~~")));
                 self.ledger.greeted += 1;
-                Answer::Greeted
+                false
             }
             STATUS => {
                 let status = Status::decode_body(&Codec::Json, &body.into()).unwrap();
@@ -174,11 +176,15 @@ impl Client {
                 assert_eq!((status.route, status.seq), (GREET.into(), seq.into()));
                 self.open.remove(&seq).expect("each request is answered once");
                 *self.ledger.refused.entry(status.message).or_default() += 1;
-                Answer::Refused
+                true
             }
             route => panic!("a packet on route {route}"),
         };
-        // The test may have seen enough.
-        let _ = self.say.send(answer);
+        self.say.send_modify(|progress| {
+            progress.answers += 1;
+            if refused {
+                progress.last_refused = progress.answers;
+            }
+        });
     }
 }
