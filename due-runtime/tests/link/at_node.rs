@@ -3,7 +3,7 @@
 use due::codec::RawBody;
 use due::registry::{Instance, Kind, Registry};
 use due::{Context, Dispatch, Node, NodeBuilder, RunningApp, TcpLink};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::raw::{Fake, PACKET, Peer, hex};
 use crate::suite::echo;
@@ -188,6 +188,33 @@ async fn a_session_that_sends_too_much_is_told_so() {
 }
 
 /// Under due's own dispatch there is one queue, and whoever sends waits.
+#[tokio::test]
+async fn what_comes_after_the_last_request_is_told_so() {
+    let world = World::tcp();
+    let (closed, is_closed) = oneshot::channel();
+    let (go_on, may_go_on) = oneshot::channel::<()>();
+    let last = |_| async {
+        let _ = closed.send(());
+        Ok(may_go_on.await?)
+    };
+    let node = node(&world, Node::builder().on_destroyed(last)).await;
+    let fake = Fake::gate(&world, "G1").await;
+    let mut gate = Peer::dial(&world, Kind::Node, "n1").await;
+    gate.asks(HELLO, WELCOME).await;
+    gate.send(&deliver(1, 2)).await;
+    let mut back = fake.greet(2, "n1").await;
+    back.expect("0000001e 00 08 0000000000000000 01 0000000000000007 0000000700000100026869").await;
+
+    let stopped = tokio::spawn(node.stop());
+    is_closed.await.unwrap();
+    gate.send(&deliver(1, 3)).await;
+    let status = back.frame().await;
+    assert_eq!(status[27..32], hex("00 ffff 0003"));
+    assert!(status.ends_with(br#""the server is stopping"}"#), "{}", status.escape_ascii());
+    go_on.send(()).unwrap();
+    stopped.await.unwrap();
+}
+
 #[tokio::test]
 async fn a_serial_node_refuses_nothing() {
     let world = World::tcp();
