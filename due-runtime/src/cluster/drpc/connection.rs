@@ -31,6 +31,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How long the other side may take to close as well.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 const CLOSED: &str = "the connection was closed";
+const HUNG_UP: &str = "the other side has closed the connection";
 const UNUSED: &str = "the server has left the cluster";
 /// Stateful messages whose node may still turn out to be the wrong one.
 const HANDED: usize = 64 * 1024;
@@ -59,6 +60,8 @@ pub(super) struct Waiting<'a> {
 /// Why a connection ended.
 enum End {
     Broken(String),
+    /// The other side stops, or is gone.
+    HungUp,
     /// Nobody refers to the pool any more.
     Unused,
     /// What was queued is written.
@@ -130,19 +133,26 @@ impl Connection {
             self.shared.metrics.connections.increment(1);
             let end = self.converse(halves).await;
             self.shared.metrics.connections.decrement(1);
-            match end {
+            let reason = match end {
                 End::Broken(reason) => {
-                    self.shared.metrics.lost.increment(1);
-                    tracing::warn!(to = %self.shared.target, reason, "a connection of the link has broken");
-                    let kept = self.out.cut(|queue| self.kept(queue));
-                    self.settle(&reason, &kept);
+                    if self.shared.complaints.broken() {
+                        tracing::warn!(to = %self.shared.target, reason, "a connection of the link has broken");
+                    }
+                    reason
+                }
+                End::HungUp => {
+                    tracing::debug!(to = %self.shared.target, "the other side has closed a connection of the link");
+                    HUNG_UP.to_owned()
                 }
                 End::Unused => return,
                 End::Finished => {
                     self.out.close();
                     return self.settle(CLOSED, &Kept::default());
                 }
-            }
+            };
+            self.shared.metrics.lost.increment(1);
+            let kept = self.out.cut(|queue| self.kept(queue));
+            self.settle(&reason, &kept);
         }
     }
 
@@ -157,15 +167,17 @@ impl Connection {
             }
             match self.dial().await {
                 Ok(halves) => {
-                    if attempt > ATTEMPTS {
+                    if self.shared.complaints.settle() {
                         tracing::info!(to = %self.shared.target, "reached again");
                     }
                     self.out.up();
                     return Some(halves);
                 }
                 Err(error) if attempt == ATTEMPTS => {
-                    let addr = &self.shared.addr;
-                    tracing::warn!(to = %self.shared.target, addr, %error, "not reached; dialling goes on");
+                    if self.shared.complaints.unreached() {
+                        let addr = &self.shared.addr;
+                        tracing::warn!(to = %self.shared.target, addr, %error, "not reached; dialling goes on");
+                    }
                     self.out.down();
                     self.settle(&error.to_string(), &Kept::default());
                 }
@@ -212,7 +224,7 @@ impl Connection {
     async fn converse(&self, Halves { mut incoming, mut write }: Halves) -> End {
         let end = tokio::select! {
             biased;
-            reason = self.read(&mut incoming) => End::Broken(reason),
+            end = self.read(&mut incoming) => end,
             written = write_all(&self.out, &mut write, |bytes| self.shared.metrics.sent(bytes)) => match written {
                 Ok(()) => End::Finished,
                 Err(error) => End::Broken(error.to_string()),
@@ -229,7 +241,7 @@ impl Connection {
         end
     }
 
-    async fn read(&self, incoming: &mut Incoming<OwnedReadHalf>) -> String {
+    async fn read(&self, incoming: &mut Incoming<OwnedReadHalf>) -> End {
         loop {
             tokio::task::coop::consume_budget().await;
             match incoming.next().await {
@@ -238,8 +250,8 @@ impl Connection {
                     self.answered(&frame);
                 }
                 Ok(Some(Unit::Heartbeat)) => {}
-                Ok(None) => return "the other side has closed it".to_owned(),
-                Err(error) => return error.to_string(),
+                Ok(None) => return End::HungUp,
+                Err(error) => return End::Broken(error.to_string()),
             }
         }
     }

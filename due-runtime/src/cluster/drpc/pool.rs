@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
@@ -40,9 +40,17 @@ pub(super) struct Shared {
     pub(super) metrics: LinkMetrics,
     seq: AtomicU64,
     users: AtomicUsize,
+    pub(super) complaints: Complaints,
     pub(super) tasks: TaskTracker,
     /// Ends every connection at once.
     pub(super) stop: CancellationToken,
+}
+
+/// The connections of a pool mostly fail together: one of them says so, until one succeeds again.
+#[derive(Default)]
+pub(super) struct Complaints {
+    broken: AtomicBool,
+    unreached: AtomicBool,
 }
 
 /// Whoever may send holds one: a pool without users hangs up.
@@ -58,6 +66,7 @@ impl Pool {
             addr: addr.to_owned(),
             seq: AtomicU64::new(0),
             users: AtomicUsize::new(0),
+            complaints: Complaints::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
@@ -164,6 +173,23 @@ impl Shared {
 
     pub(super) fn is_used(&self) -> bool {
         self.users.load(Ordering::Acquire) > 0
+    }
+}
+
+impl Complaints {
+    /// Whether this is news.
+    pub(super) fn broken(&self) -> bool {
+        !self.broken.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether this is news.
+    pub(super) fn unreached(&self) -> bool {
+        !self.unreached.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether there were any.
+    pub(super) fn settle(&self) -> bool {
+        self.broken.swap(false, Ordering::Relaxed) | self.unreached.swap(false, Ordering::Relaxed)
     }
 }
 
