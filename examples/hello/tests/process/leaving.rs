@@ -49,21 +49,39 @@ async fn a_node_that_is_killed_leaves_no_request_without_an_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_is_told_to_stop_fails_no_request() {
+async fn nodes_that_are_told_to_stop_fail_no_request() {
     let dir = tempfile::tempdir().unwrap();
-    let [first, _left, gate] = two_nodes_and_a_gate(dir.path());
+    let [first, mut left, gate] = two_nodes_and_a_gate(dir.path());
     let mut load = Load::start(gate.address("tcp://"), CLIENTS).await;
     load.answers(A_WHILE).await;
-    first.signal("TERM");
-    let ended = tokio::task::spawn_blocking(|| first.ended_well());
-    while !ended.is_finished() {
-        load.answers(1).await;
+    stop_under(&mut load, first).await;
+    // An update: the new one comes, then the old one goes.
+    for id in ["c", "d"] {
+        let old = std::mem::replace(&mut left, Process::member("node", id, dir.path()));
+        stop_under(&mut load, old).await;
+        load.answers(A_WHILE).await;
     }
-    ended.await.unwrap();
-    load.answers(A_WHILE).await;
     for ledger in load.finish().await {
         ledger.is_balanced();
         assert_eq!(ledger.greeted, ledger.sent, "{ledger:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_dies_again_and_again_serves_under_its_old_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let [mut node, gate] = [("node", "a"), ("gate", "g")].map(|(kind, id)| Process::member(kind, id, dir.path()));
+    let mut load = Load::start(gate.address("tcp://"), CLIENTS).await;
+    for _ in 0..5 {
+        load.greeted_in_a_row(A_WHILE).await;
+        node.kill();
+        load.answers(A_WHILE).await;
+        node = Process::member("node", "a", dir.path());
+    }
+    load.greeted_in_a_row(10 * A_WHILE).await;
+    for ledger in load.finish().await {
+        ledger.is_balanced();
+        assert!(ledger.open.is_empty(), "{ledger:?}");
     }
 }
 
@@ -92,6 +110,15 @@ async fn a_gate_that_is_told_to_stop_answers_what_it_has_read() {
 /// A gate that comes last knows the nodes from its first request on.
 fn two_nodes_and_a_gate(dir: &Path) -> [Process; 3] {
     [("node", "a"), ("node", "b"), ("gate", "g")].map(|(kind, id)| Process::member(kind, id, dir))
+}
+
+async fn stop_under(load: &mut Load, process: Process) {
+    process.signal("TERM");
+    let ended = tokio::task::spawn_blocking(|| process.ended_well());
+    while !ended.is_finished() {
+        load.answers(1).await;
+    }
+    ended.await.unwrap();
 }
 
 impl Ledger {
