@@ -158,9 +158,10 @@ impl Outbox {
             Phase::Finishing => Poll::Ready(None),
             Phase::Open => Poll::Pending,
         };
-        if relieved {
-            wake(state);
-            state = self.state.lock().unwrap();
+        // Still under the lock: a push in between would find nobody to wake, and then wait for the next one. The woken
+        // task is this one, which wants the lock later.
+        if relieved && let Some(waker) = state.waker.take() {
+            waker.wake();
         }
         if taken.is_pending() {
             state.wait(cx);
