@@ -110,7 +110,10 @@ impl Requests {
     fn receive(&self, route: RouteId, seq: Seq) -> Received {
         let mut state = self.state.lock().unwrap();
         let answers = |away: &Away| away.seq == seq && (away.route == route || route == RouteId::STATUS);
-        let Some(index) = state.away.iter().position(answers) else { return Received::Push };
+        let waits = |away: &Away| away.fate != Fate::Failed && answers(away);
+        // A client that uses a seq again waits for the new request, and has heard of the old one.
+        let index = state.away.iter().position(waits).or_else(|| state.away.iter().position(answers));
+        let Some(index) = index else { return Received::Push };
         let late = state.away.remove(index).is_some_and(|away| away.fate == Fate::Failed);
         if late {
             return Received::Late;
@@ -235,6 +238,20 @@ mod tests {
         assert_eq!(requests.receive(RouteId(1), Seq(2)), Received::Push, "of the game's own");
         assert_eq!(requests.receive(RouteId(1), Seq(3)), Received::Answer);
         assert_eq!(requests.state.lock().unwrap().open, 0);
+    }
+
+    #[test]
+    fn a_seq_that_is_used_again_is_answered_again() {
+        let requests = Requests::default();
+        requests.send(RouteId(1), Seq(1), &nid());
+        requests.doom(&nid(), |_, _| true);
+        requests.fail_doomed();
+        requests.send(RouteId(1), Seq(1), &nid());
+        requests.send(RouteId(2), Seq(1), &nid());
+        assert_eq!(requests.receive(RouteId(1), Seq(1)), Received::Answer);
+        assert_eq!(requests.receive(RouteId::STATUS, Seq(1)), Received::Answer);
+        assert_eq!(requests.receive(RouteId(1), Seq(1)), Received::Late);
+        assert!(!requests.is_idle(), "two answers are on their way to the outbox");
     }
 
     #[tokio::test]
