@@ -159,6 +159,9 @@ impl Outgoing {
     pub(super) fn cut<T>(&self, keep: impl FnOnce(&[u8]) -> T) -> T {
         let mut state = self.state.lock().unwrap();
         state.taken = 0;
+        if !self.has_much(&state) {
+            self.emptied.notify_waiters();
+        }
         keep(&state.queue)
     }
 
@@ -174,12 +177,12 @@ impl Outgoing {
 
     /// Takes frames again.
     pub(super) fn up(&self) {
-        self.enter(Phase::Open, |phase| phase == Phase::Down);
+        self.enter(|phase| (phase == Phase::Down).then_some(Phase::Open));
     }
 
     /// Forgets what is queued and refuses more.
     pub(super) fn down(&self) {
-        self.enter(Phase::Down, |phase| phase == Phase::Open);
+        self.enter(|phase| (phase == Phase::Open).then_some(Phase::Down));
     }
 
     /// Back to the beginning, unless something waits.
@@ -194,13 +197,16 @@ impl Outgoing {
 
     /// Takes nothing more; the writer sends what is queued and ends.
     pub(super) fn finish(&self) {
-        self.enter(Phase::Finishing, |phase| phase == Phase::Open);
-        self.enter(Phase::Closed, |phase| matches!(phase, Phase::Idle | Phase::Down));
+        self.enter(|phase| match phase {
+            Phase::Open => Some(Phase::Finishing),
+            Phase::Idle | Phase::Down => Some(Phase::Closed),
+            Phase::Finishing | Phase::Closed => None,
+        });
     }
 
     /// Takes nothing more and forgets what is queued.
     pub(super) fn close(&self) {
-        self.enter(Phase::Closed, |phase| phase != Phase::Closed);
+        self.enter(|phase| (phase != Phase::Closed).then_some(Phase::Closed));
     }
 
     /// Nothing is left to write, and nothing will come.
@@ -209,11 +215,9 @@ impl Outgoing {
         state.phase == Phase::Closed || (state.phase == Phase::Finishing && state.queue.is_empty())
     }
 
-    fn enter(&self, phase: Phase, from: impl Fn(Phase) -> bool) {
+    fn enter(&self, next: impl FnOnce(Phase) -> Option<Phase>) {
         let mut state = self.state.lock().unwrap();
-        if !from(state.phase) {
-            return;
-        }
+        let Some(phase) = next(state.phase) else { return };
         state.phase = phase;
         if matches!(phase, Phase::Down | Phase::Closed) {
             state.queue = Vec::new();

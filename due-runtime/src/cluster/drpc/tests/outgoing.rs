@@ -70,6 +70,17 @@ async fn what_waits_survives_a_broken_connection_and_not_a_dead_one() {
 }
 
 #[tokio::test]
+async fn what_is_lost_with_a_connection_makes_room() {
+    let out = Outgoing::open(10);
+    append(&out, &[1; 10]).unwrap();
+    assert!(out.take(&mut Vec::new()).await);
+    let mut room = pin!(out.room());
+    assert!(poll(room.as_mut()).is_pending());
+    out.cut(|queue| assert!(queue.is_empty()));
+    assert!(poll(room.as_mut()).is_ready());
+}
+
+#[tokio::test]
 async fn an_idle_queue_holds_no_buffer() {
     let out = Outgoing::open(10 << 20);
     let mut batch = Vec::new();
