@@ -151,6 +151,8 @@ impl Gate {
         let corrections = CancellationToken::new();
         let (corrector, until) = (Arc::clone(&core), corrections.clone());
         tokio::spawn(async move { until.run_until_cancelled(corrector.correct(missed)).await });
+        // Also if the start fails.
+        let corrections = corrections.drop_guard();
         let server = Server::Gate(core.clone());
         let attached = backends.link.attach(core.cluster.member(), server).await.map_err(StartGateError::Attach)?;
         let mut instance = Instance::new(Kind::Gate, core.gid.as_str());
@@ -160,15 +162,7 @@ impl Gate {
         let addresses = doors.iter().map(|door| door.address()).collect();
         tracing::info!(gid = %core.gid, ?addresses, "gate registered");
         let (accept, tasks) = (CancellationToken::new(), TaskTracker::new());
-        Ok(RunningGate {
-            core,
-            addresses,
-            doors,
-            link: attached.door,
-            accept,
-            tasks,
-            _corrections: corrections.drop_guard(),
-        })
+        Ok(RunningGate { core, addresses, doors, link: attached.door, accept, tasks, _corrections: corrections })
     }
 }
 
