@@ -90,7 +90,8 @@ impl GateCore {
             self.forget(left).await;
         }
         if let Err(error) = self.locate(uid).await {
-            self.sessions.unbind(uid);
+            // Not another session, which may have taken the user meanwhile.
+            self.sessions.part(&session, uid);
             return Err(LinkError::Failed(error.to_string()));
         }
         // The session may also have ended while the locator wrote.

@@ -20,6 +20,8 @@ pub(crate) enum SessionTarget {
 pub(crate) struct SessionTable {
     by_cid: DashMap<Cid, Arc<Session>, BuildIdHasher>,
     by_uid: DashMap<Uid, Arc<Session>>,
+    /// Held while a user comes or goes: he and his session know each other, or neither does.
+    logins: Mutex<()>,
     /// Members of a channel; a channel without members does not exist.
     channels: Mutex<Channels>,
     /// One task per session; "finished" for the drain.
@@ -56,8 +58,9 @@ impl SessionTable {
             }
         }
         drop(channels);
+        let _logins = self.logins.lock().unwrap();
         let uid = session.set_uid(None)?;
-        self.by_uid.remove_if(&uid, |_, other| other.cid() == session.cid());
+        self.leave(session, uid);
         Some(uid)
     }
 
@@ -70,10 +73,11 @@ impl SessionTable {
 
     /// Binds a user to a session. The newest wins: a session that had the user keeps its connection and loses the user.
     pub(crate) fn bind(&self, session: &Arc<Session>, uid: Uid) -> Bound {
+        let _logins = self.logins.lock().unwrap();
         let before = session.set_uid(Some(uid));
         let left = before.filter(|before| *before != uid);
         if let Some(left) = left {
-            self.by_uid.remove_if(&left, |_, other| other.cid() == session.cid());
+            self.leave(session, left);
         }
         if let Some(older) = self.by_uid.insert(uid, Arc::clone(session))
             && older.cid() != session.cid()
@@ -81,16 +85,28 @@ impl SessionTable {
             older.clear_uid(uid);
         }
         // `remove` takes the session out of `by_cid` first: either it sees our user, or we see that it is gone.
-        if !self.by_cid.contains_key(&session.cid()) {
+        let ended = !self.by_cid.contains_key(&session.cid());
+        if ended {
             session.clear_uid(uid);
-            self.by_uid.remove_if(&uid, |_, other| other.cid() == session.cid());
-            return Bound { left, ended: true };
+            self.leave(session, uid);
         }
-        Bound { left, ended: false }
+        Bound { left, ended }
+    }
+
+    /// Takes the user off this session, if it has him.
+    pub(crate) fn part(&self, session: &Session, uid: Uid) {
+        let _logins = self.logins.lock().unwrap();
+        session.clear_uid(uid);
+        self.leave(session, uid);
+    }
+
+    fn leave(&self, session: &Session, uid: Uid) {
+        self.by_uid.remove_if(&uid, |_, other| other.cid() == session.cid());
     }
 
     /// Takes the user off its session; `None` when no session has it.
     pub(crate) fn unbind(&self, uid: Uid) -> Option<Arc<Session>> {
+        let _logins = self.logins.lock().unwrap();
         let (_, session) = self.by_uid.remove(&uid)?;
         session.clear_uid(uid);
         Some(session)
@@ -197,6 +213,34 @@ mod tests {
         assert_eq!(table.bind(&session, Uid(8)), Bound { left: Some(Uid(7)), ended: false });
         assert!(table.get(SessionTarget::User(Uid(7))).is_none());
         assert_eq!(session.uid(), Some(Uid(8)));
+    }
+
+    #[test]
+    fn a_session_parts_with_its_own_user_only() {
+        let table = SessionTable::default();
+        let (first, second) = (session(&table, 1), session(&table, 2));
+        table.bind(&first, Uid(7));
+        table.bind(&second, Uid(7));
+        table.part(&first, Uid(7));
+        assert_eq!(table.get(SessionTarget::User(Uid(7))).unwrap().cid(), Cid(2));
+        table.part(&second, Uid(7));
+        assert_eq!((table.user_count(), second.uid()), (0, None));
+    }
+
+    #[test]
+    fn two_binds_of_one_session_at_a_time_leave_one_user() {
+        let table = SessionTable::default();
+        let session = session(&table, 1);
+        for _ in 0..1000 {
+            std::thread::scope(|scope| {
+                for uid in [7, 8] {
+                    let (table, session) = (&table, &session);
+                    scope.spawn(move || table.bind(session, Uid(uid)));
+                }
+            });
+            assert_eq!(table.user_count(), 1);
+            assert!(table.get(SessionTarget::User(session.uid().unwrap())).is_some());
+        }
     }
 
     #[test]
