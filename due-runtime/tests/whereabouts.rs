@@ -1,8 +1,8 @@
 //! Servers that remember where users are, and what happens when they are wrong.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use due::codec::RawBody;
 use due::locator::{Change, Changes, LocateError, Locator, MemoryLocator};
@@ -18,7 +18,7 @@ use tokio::sync::broadcast;
 struct Rumours {
     truth: MemoryLocator,
     asked: Arc<AtomicUsize>,
-    changes: broadcast::Sender<Change>,
+    changes: Arc<Mutex<broadcast::Sender<Change>>>,
     /// So many servers are not told of changes, and ask every time. Nodes start before gates.
     deaf: Arc<AtomicUsize>,
 }
@@ -26,7 +26,16 @@ struct Rumours {
 impl Rumours {
     fn new(deaf: usize) -> Self {
         let (asked, deaf) = (Arc::default(), Arc::new(AtomicUsize::new(deaf)));
-        Self { truth: MemoryLocator::new(), asked, changes: broadcast::channel(16).0, deaf }
+        Self { truth: MemoryLocator::new(), asked, changes: Arc::new(Mutex::new(broadcast::channel(16).0)), deaf }
+    }
+
+    fn tell(&self, change: Change) {
+        self.changes.lock().unwrap().send(change).unwrap();
+    }
+
+    /// Nothing is told any more to those who listen.
+    fn fall_silent(&self) {
+        *self.changes.lock().unwrap() = broadcast::channel(16).0;
     }
 
     fn asked(&self) -> usize {
@@ -67,7 +76,7 @@ impl Locator for Rumours {
 
     fn changes(&self) -> Option<Changes> {
         let told = self.deaf.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |deaf| deaf.checked_sub(1)).is_err();
-        told.then(|| Changes::new(self.changes.subscribe()))
+        told.then(|| Changes::new(self.changes.lock().unwrap().subscribe()))
     }
 }
 
@@ -179,7 +188,7 @@ async fn changes_are_heard() {
     assert_eq!(world.locator.asked(), 1);
     let (uid, gid) = (Uid(7), Gid::from("g2"));
     for change in [Change::GateBound { uid, gid }, Change::Unknown] {
-        world.locator.changes.send(change).unwrap();
+        world.locator.tell(change);
         world.locator.asked();
         // Believed as soon as it is heard; then the gate that was named says no.
         while world.locator.asked() == 0 {
@@ -187,6 +196,30 @@ async fn changes_are_heard() {
             tokio::task::yield_now().await;
         }
     }
+    client.close().await;
+    world.app.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_is_remembered_when_nobody_corrects_it() {
+    let world = World::start(0).await;
+    let client = world.client(0, 7).await;
+    world.locator.fall_silent();
+    // Heard when two questions in a row reach the locator.
+    loop {
+        world.locator.asked();
+        for _ in 0..2 {
+            world.cluster.push(Uid(7), &Ping).await.unwrap();
+        }
+        if world.locator.asked() == 2 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..3 {
+        world.cluster.push(Uid(7), &Ping).await.unwrap();
+    }
+    assert_eq!(world.locator.asked(), 3);
     client.close().await;
     world.app.stop().await;
 }

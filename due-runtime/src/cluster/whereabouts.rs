@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,8 @@ const REMEMBERED: usize = 200_000;
 pub(crate) struct Whereabouts {
     locator: Arc<dyn Locator>,
     memory: Option<Memory>,
+    /// Nobody says any more what is wrong with the memory.
+    is_deaf: AtomicBool,
 }
 
 #[derive(Default)]
@@ -30,7 +33,7 @@ impl Whereabouts {
     pub(crate) fn follow(locator: &Arc<dyn Locator>, stop: &CancellationToken) -> Arc<Self> {
         let changes = locator.changes();
         let memory = changes.is_some().then(Memory::default);
-        let this = Arc::new(Self { locator: Arc::clone(locator), memory });
+        let this = Arc::new(Self { locator: Arc::clone(locator), memory, is_deaf: AtomicBool::new(false) });
         if let Some(changes) = changes {
             let (follower, stop) = (Arc::clone(&this), stop.clone());
             tokio::spawn(async move { stop.run_until_cancelled(follower.hear(changes)).await });
@@ -43,7 +46,7 @@ impl Whereabouts {
     }
 
     pub(crate) async fn gate(&self, uid: Uid) -> Result<Option<Gid>, LocateError> {
-        let Some(Memory { gates, .. }) = &self.memory else { return self.locator.locate_gate(uid).await };
+        let Some(Memory { gates, .. }) = self.memory() else { return self.locator.locate_gate(uid).await };
         let moment = match gates.lock().unwrap().recall(&uid) {
             Ok(gid) => return Ok(Some(gid)),
             Err(moment) => moment,
@@ -54,7 +57,7 @@ impl Whereabouts {
     }
 
     pub(crate) async fn node(&self, uid: Uid, name: &str) -> Result<Option<Nid>, LocateError> {
-        let Some(Memory { nodes, .. }) = &self.memory else { return self.locator.locate_node(uid, name).await };
+        let Some(Memory { nodes, .. }) = self.memory() else { return self.locator.locate_node(uid, name).await };
         let key = (uid, Arc::from(name));
         let moment = match nodes.lock().unwrap().recall(&key) {
             Ok(nid) => return Ok(Some(nid)),
@@ -79,6 +82,10 @@ impl Whereabouts {
         }
     }
 
+    fn memory(&self) -> Option<&Memory> {
+        self.memory.as_ref().filter(|_| !self.is_deaf.load(Ordering::Acquire))
+    }
+
     async fn hear(&self, mut changes: Changes) {
         let Some(Memory { gates, nodes }) = &self.memory else { return };
         while let Some(change) = changes.next().await {
@@ -90,8 +97,8 @@ impl Whereabouts {
                 Change::Unknown => self.forget_all(),
             }
         }
-        // Nobody will say any more what is wrong.
-        tracing::warn!("the locator reports no changes any more");
+        tracing::warn!("the locator reports no changes any more; it is asked every time");
+        self.is_deaf.store(true, Ordering::Release);
         self.forget_all();
     }
 
