@@ -1,19 +1,20 @@
 //! The handle of one server on all the others.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock, Weak};
 
-use arc_swap::ArcSwap;
 use bytes::{Bytes, BytesMut};
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::error::{Close, ClusterError, ServerId, Tally, Target};
 use super::link::{
-    Audience, Delivery, GateAnswer, GateLink, GateOp, LinkError, Member, NodeAnswer, NodeLink, NodeOp, Origin, Then,
+    Audience, Delivery, GateAnswer, GateLink, GateOp, LinkError, MAX_TARGETS, Member, NodeAnswer, NodeLink, NodeOp,
+    Origin, Then,
 };
+use super::picture::Picture;
 use super::whereabouts::Whereabouts;
 use super::{Backends, Balance, DispatchTable, Push, RouteMismatch};
 use crate::codec::{Body, Codec, EncodeError};
@@ -25,8 +26,6 @@ use crate::registry::{Instance, Kind, RegistryError, State};
 use crate::session::SessionTarget;
 use crate::status::Status;
 
-/// Targets of one multicast frame: gates of due v2.5.8 misread 8190 and more.
-const MULTICAST: usize = 8189;
 /// Longest channel name: gates of due v2.5.8 misread longer ones.
 const CHANNEL: usize = 240;
 
@@ -41,9 +40,7 @@ struct Inner {
     /// Of the server this handle belongs to; pushes are written with it.
     codec: Codec,
     member: Member,
-    balance: Balance,
-    gates: ArcSwap<HashMap<Gid, Arc<dyn GateLink>>>,
-    nodes: ArcSwap<DispatchTable>,
+    picture: Arc<Picture>,
     whereabouts: Arc<Whereabouts>,
     /// The server itself, if it is a node: other nodes answer to it.
     home: OnceLock<Weak<dyn NodeLink>>,
@@ -66,46 +63,30 @@ impl Cluster {
         balance: Balance,
     ) -> Result<Self, RegistryError> {
         let stop = CancellationToken::new();
+        let watches = stop.clone().drop_guard();
+        let picture = Picture::follow(backends, &member, balance, &stop).await?;
         let inner = Arc::new(Inner {
             backends: backends.clone(),
             codec,
             member,
-            balance,
-            gates: ArcSwap::default(),
-            nodes: ArcSwap::default(),
+            picture,
             whereabouts: Whereabouts::follow(&backends.locator, &stop),
             home: OnceLock::new(),
-            _watches: stop.clone().drop_guard(),
+            _watches: watches,
         });
-        for kind in [Kind::Gate, Kind::Node] {
-            let mut watch = backends.registry.watch(kind).await?;
-            inner.learn(kind, &watch.latest());
-            let (inner, stop) = (Arc::downgrade(&inner), stop.clone());
-            tokio::spawn(async move {
-                while let Some(Some(instances)) = stop.run_until_cancelled(watch.next()).await {
-                    let Some(inner) = inner.upgrade() else { return };
-                    inner.learn(kind, &instances);
-                }
-            });
-        }
         Ok(Self { inner })
     }
 
     /// Asks the registry for gates and nodes now, rather than waiting to be told.
     pub(crate) async fn refresh(&self) -> Result<(), RegistryError> {
-        for kind in [Kind::Gate, Kind::Node] {
-            let instances = self.inner.backends.registry.list(kind).await?;
-            self.inner.learn(kind, &instances);
-        }
-        Ok(())
+        self.inner.picture.refresh().await
     }
 
-    /// Writes what is queued for others and forgets them. Gates and nodes of one process know each other: neither would
-    /// ever be dropped.
+    /// Writes what is queued for others, and forgets them.
     pub(crate) async fn leave(&self) {
+        self.inner.picture.leave();
         self.inner.backends.link.leave(&self.inner.member).await;
-        self.inner.gates.store(Arc::default());
-        self.inner.nodes.store(Arc::default());
+        self.inner.picture.forget();
     }
 
     /// Says that other nodes may answer to this one.
@@ -118,7 +99,7 @@ impl Cluster {
     }
 
     pub(crate) fn nodes(&self) -> arc_swap::Guard<Arc<DispatchTable>> {
-        self.inner.nodes.load()
+        self.inner.picture.nodes()
     }
 
     pub(crate) fn backends(&self) -> &Backends {
@@ -200,7 +181,7 @@ impl Cluster {
             // One after another, so that two messages to one user keep their order.
             calls.spawn(async move {
                 let mut tally = Tally::default();
-                for targets in targets.chunks(MULTICAST) {
+                for targets in targets.chunks(MAX_TARGETS) {
                     let op = GateOp::Multicast { targets: targets.into(), packet: packet.clone(), then: Then::Stay };
                     tally.count(&gid, targets.len() as u64, gate.call(op).await);
                 }
@@ -428,7 +409,7 @@ impl Cluster {
     /// All gates at once, so that one that does not answer holds up no other.
     async fn ask_all(&self, op: GateOp) -> Tally {
         let mut calls = JoinSet::new();
-        for (gid, gate) in self.inner.gates.load_full().iter() {
+        for (gid, gate) in self.inner.picture.gates().iter() {
             let (gid, gate, op) = (gid.clone(), Arc::clone(gate), op.clone());
             calls.spawn(async move {
                 let mut tally = Tally::default();
@@ -441,7 +422,7 @@ impl Cluster {
     }
 
     pub(crate) fn gate(&self, gid: &Gid) -> Result<Arc<dyn GateLink>, ClusterError> {
-        let gates = self.inner.gates.load();
+        let gates = self.inner.picture.gates();
         gates.get(gid).cloned().ok_or_else(|| ClusterError::NoGate(gid.clone()))
     }
 
@@ -457,22 +438,6 @@ impl Cluster {
     /// The node says that the user is not bound to it.
     pub(crate) fn forget_node(&self, uid: Uid, name: &str, nid: &Nid) {
         self.inner.whereabouts.forget_node(uid, name, nid);
-    }
-}
-
-impl Inner {
-    fn learn(&self, kind: Kind, instances: &[Instance]) {
-        let link = &self.backends.link;
-        if kind == Kind::Node {
-            let nodes = DispatchTable::build(instances, &**link, &self.member, self.balance, &self.nodes.load());
-            return self.nodes.store(Arc::new(nodes));
-        }
-        let gates = instances.iter().filter_map(|instance| {
-            let gid = Gid::from(instance.id.as_str());
-            let gate = link.gate(&self.member, &gid, &instance.endpoint)?;
-            Some((gid, gate))
-        });
-        self.gates.store(Arc::new(gates.collect()));
     }
 }
 

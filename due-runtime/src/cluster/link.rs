@@ -167,6 +167,9 @@ pub enum Event {
     Disconnect = 3,
 }
 
+/// Targets of one call: gates of due v2.5.8 misread more in one frame.
+pub(crate) const MAX_TARGETS: usize = 8189;
+
 /// What nodes and meshes ask of a gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum GateOp {
@@ -184,7 +187,7 @@ pub(crate) enum GateOp {
     Disconnect { target: SessionTarget, force: bool },
     /// 8, answered
     Push { target: SessionTarget, packet: Bytes, then: Then },
-    /// 9. All targets are of one kind.
+    /// 9. All targets are of one kind, and at most [`MAX_TARGETS`].
     Multicast { targets: Vec<SessionTarget>, packet: Bytes, then: Then },
     /// 10
     Broadcast { audience: Audience, packet: Bytes, then: Then },

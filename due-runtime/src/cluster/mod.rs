@@ -8,6 +8,7 @@ mod error;
 mod handle;
 mod link;
 mod memory;
+mod picture;
 mod presence;
 mod push;
 mod whereabouts;

@@ -7,14 +7,13 @@ use super::outgoing::Refused;
 use super::pool::{Lease, Pool};
 use super::request::{Trigger, put_deliver, put_gate_op, put_push, put_set_state, put_state_op, put_trigger};
 use crate::cluster::link::{
-    Delivery, GateAnswer, GateLink, GateOp, LinkError, NodeAnswer, NodeLink, NodeOp, Origin, SessionEvent, Undelivered,
+    Delivery, GateAnswer, GateLink, GateOp, LinkError, MAX_TARGETS, NodeAnswer, NodeLink, NodeOp, Origin, SessionEvent,
+    Undelivered,
 };
 use crate::future::BoxFuture;
 use crate::id::{Cid, Gid};
 use crate::session::SessionTarget;
 
-/// Gates of due v2.5.8 misread more targets in one frame.
-const TARGETS: usize = 8189;
 /// What is sent between nodes is of no session.
 const BETWEEN_NODES: i64 = 0;
 
@@ -46,16 +45,6 @@ impl GateLink for RemoteGate {
                     let (answer, online) = tokio::join!(self.ask(&op), self.is_online(only));
                     if online? { answer } else { answer.and(Err(LinkError::NoSession)) }
                 }
-                GateOp::Multicast { targets, packet, then } if targets.len() > TARGETS => {
-                    let mut sum = 0;
-                    for targets in targets.chunks(TARGETS) {
-                        let op = GateOp::Multicast { targets: targets.into(), packet: packet.clone(), then };
-                        if let GateAnswer::Total(total) = self.ask(&op).await? {
-                            sum += total;
-                        }
-                    }
-                    Ok(GateAnswer::Total(sum))
-                }
                 op => self.ask(&op).await,
             }
         })
@@ -64,8 +53,10 @@ impl GateLink for RemoteGate {
 
 impl RemoteGate {
     async fn ask(&self, op: &GateOp) -> Result<GateAnswer, LinkError> {
-        if let GateOp::Subscribe { targets, .. } | GateOp::Unsubscribe { targets, .. } = op
-            && targets.len() > TARGETS
+        if let GateOp::Multicast { targets, .. }
+        | GateOp::Subscribe { targets, .. }
+        | GateOp::Unsubscribe { targets, .. } = op
+            && targets.len() > MAX_TARGETS
         {
             return Err(LinkError::Failed(format!("{} targets in one request", targets.len())));
         }

@@ -1,0 +1,202 @@
+//! Which gates and nodes there are, as one server knows it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use arc_swap::{ArcSwap, Guard};
+use tokio_util::sync::CancellationToken;
+
+use super::link::{GateLink, Link, Member};
+use super::{Backends, Balance, DispatchTable};
+use crate::id::Gid;
+use crate::registry::{Instance, Kind, Registry, RegistryError};
+
+pub(super) struct Picture {
+    registry: Arc<dyn Registry>,
+    link: Arc<dyn Link>,
+    member: Member,
+    balance: Balance,
+    gates: ArcSwap<Gates>,
+    nodes: ArcSwap<DispatchTable>,
+    news: Mutex<News>,
+}
+
+pub(super) type Gates = HashMap<Gid, Arc<dyn GateLink>>;
+
+/// Locked while a part of the picture is replaced.
+#[derive(Default)]
+struct News {
+    /// Lists that watches have brought.
+    told: u64,
+    has_left: bool,
+}
+
+impl Picture {
+    /// Knows gates and nodes when it returns, and follows the registry until `stop`.
+    pub(super) async fn follow(
+        backends: &Backends,
+        member: &Member,
+        balance: Balance,
+        stop: &CancellationToken,
+    ) -> Result<Arc<Self>, RegistryError> {
+        let this = Arc::new(Self {
+            registry: Arc::clone(&backends.registry),
+            link: Arc::clone(&backends.link),
+            member: member.clone(),
+            balance,
+            gates: ArcSwap::default(),
+            nodes: ArcSwap::default(),
+            news: Mutex::default(),
+        });
+        for kind in [Kind::Gate, Kind::Node] {
+            let mut watch = this.registry.watch(kind).await?;
+            this.hear(kind, &watch.latest());
+            let (this, stop) = (Arc::downgrade(&this), stop.clone());
+            tokio::spawn(async move {
+                while let Some(Some(instances)) = stop.run_until_cancelled(watch.next()).await {
+                    let Some(this) = this.upgrade() else { return };
+                    this.hear(kind, &instances);
+                }
+            });
+        }
+        Ok(this)
+    }
+
+    pub(super) fn gates(&self) -> Guard<Arc<Gates>> {
+        self.gates.load()
+    }
+
+    pub(super) fn nodes(&self) -> Guard<Arc<DispatchTable>> {
+        self.nodes.load()
+    }
+
+    /// Asks the registry now, rather than waiting to be told.
+    pub(super) async fn refresh(&self) -> Result<(), RegistryError> {
+        for kind in [Kind::Gate, Kind::Node] {
+            loop {
+                let told = self.news.lock().unwrap().told;
+                let instances = self.registry.list(kind).await?;
+                let news = self.news.lock().unwrap();
+                // What a watch has brought meanwhile may be newer than this list, and is not brought again.
+                if news.told == told {
+                    self.learn(kind, &instances, &news);
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Learns nothing more. What is known stays until [`forget`](Self::forget).
+    pub(super) fn leave(&self) {
+        self.news.lock().unwrap().has_left = true;
+    }
+
+    /// Gates and nodes of one process know each other: neither would ever be dropped.
+    pub(super) fn forget(&self) {
+        self.gates.store(Arc::default());
+        self.nodes.store(Arc::default());
+    }
+
+    fn hear(&self, kind: Kind, instances: &[Instance]) {
+        let mut news = self.news.lock().unwrap();
+        news.told += 1;
+        self.learn(kind, instances, &news);
+    }
+
+    fn learn(&self, kind: Kind, instances: &[Instance], news: &News) {
+        let Self { link, member, balance, .. } = self;
+        match kind {
+            _ if news.has_left => {}
+            Kind::Node => {
+                let nodes = DispatchTable::build(instances, &**link, member, *balance, &self.nodes.load());
+                self.nodes.store(Arc::new(nodes));
+            }
+            _ => {
+                let gates = instances.iter().filter_map(|instance| {
+                    let gid = Gid::from(instance.id.as_str());
+                    let gate = link.gate(member, &gid, &instance.endpoint)?;
+                    Some((gid, gate))
+                });
+                self.gates.store(Arc::new(gates.collect()));
+            }
+        }
+    }
+}
+
+#[cfg(all(test, feature = "link"))]
+mod tests {
+    use std::pin::pin;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::cluster::TcpLink;
+    use crate::future::BoxFuture;
+    use crate::packet::Format;
+    use crate::registry::{Instances, MemoryRegistry, Watch};
+
+    /// Its lists are as old as the question.
+    #[derive(Clone, Debug)]
+    struct Slow {
+        truth: MemoryRegistry,
+        answers: Arc<Semaphore>,
+    }
+
+    impl Registry for Slow {
+        fn register(&self, instance: Instance) -> BoxFuture<'_, Result<(), RegistryError>> {
+            self.truth.register(instance)
+        }
+
+        fn deregister<'a>(&'a self, kind: Kind, id: &'a str) -> BoxFuture<'a, Result<(), RegistryError>> {
+            self.truth.deregister(kind, id)
+        }
+
+        fn list(&self, kind: Kind) -> BoxFuture<'_, Result<Instances, RegistryError>> {
+            Box::pin(async move {
+                let list = self.truth.list(kind).await;
+                self.answers.acquire().await.unwrap().forget();
+                list
+            })
+        }
+
+        fn watch(&self, kind: Kind) -> BoxFuture<'_, Result<Watch, RegistryError>> {
+            self.truth.watch(kind)
+        }
+    }
+
+    fn gate(id: &str) -> Instance {
+        let mut gate = Instance::new(Kind::Gate, id);
+        gate.endpoint = "drpc://127.0.0.1:1?is_secure=false".to_owned();
+        gate
+    }
+
+    #[tokio::test]
+    async fn an_old_list_replaces_no_newer_one_and_who_leaves_learns_nothing() {
+        let registry = Slow { truth: MemoryRegistry::new(), answers: Arc::new(Semaphore::new(0)) };
+        let backends = Backends::memory().registry(registry.clone()).link(TcpLink::new());
+        let member = Member::new(Kind::Mesh, "m1", &Format::new());
+        let stop = CancellationToken::new();
+        let picture = Picture::follow(&backends, &member, Balance::default(), &stop).await.unwrap();
+
+        let mut refresh = pin!(picture.refresh());
+        assert!(futures_util::poll!(refresh.as_mut()).is_pending());
+        registry.register(gate("g1")).await.unwrap();
+        while picture.gates().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        // Gates twice, then nodes.
+        registry.answers.add_permits(3);
+        refresh.await.unwrap();
+        assert_eq!(picture.gates().len(), 1);
+
+        picture.leave();
+        registry.register(gate("g2")).await.unwrap();
+        registry.answers.add_permits(2);
+        picture.refresh().await.unwrap();
+        assert_eq!(picture.gates().len(), 1);
+        picture.forget();
+        assert!(picture.gates().is_empty());
+        stop.cancel();
+    }
+}
