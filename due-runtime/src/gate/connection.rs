@@ -85,7 +85,8 @@ impl Connection {
         tokio::select! {
             biased;
             () = self.watch() => drop(self.session.because(CloseReason::Policy)),
-            _ = async { tokio::join!(self.read(read), self.write(write)) } => {}
+            // Reading always comes first: if the writer had its turn before, the answers of all sessions would pile up.
+            _ = async { tokio::join!(biased; self.read(read), self.write(write)) } => {}
             () = self.session.until_cut() => {}
         }
         self.session.cut();
