@@ -209,7 +209,10 @@ impl Format {
             return Err(DecodeError::TooLarge { size, limit });
         }
         if let Some(missing @ 1..) = (SIZE + size).checked_sub(buf.len()) {
-            buf.reserve(missing.min(RESERVE_STEP.max(buf.len())));
+            // Whoever reads has room for a short rest anyway.
+            if missing > RESERVE_STEP {
+                buf.reserve(missing.min(RESERVE_STEP.max(buf.len())));
+            }
             return Ok(None);
         }
         buf.advance(SIZE);

@@ -1,11 +1,12 @@
 //! Sized packets over any byte stream.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::ready;
+use std::task::{Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -18,6 +19,17 @@ use crate::packet::{Dialect, Format};
 pub(super) const READ_CHUNK: usize = 64 * 1024;
 /// Packets of a batch are copied together up to this many bytes per write; longer ones are written from where they are.
 const JOINED: usize = 64 * 1024;
+/// Longest beginning of a packet that is copied to where its rest is read.
+const BEGINNING: usize = 4 * 1024;
+
+thread_local! {
+    /// Where packets are joined. What the stream does not take at once is copied, so that all connections of a thread
+    /// share it.
+    static JOINT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// Where packets are read to, if those of the read before are gone by then: a buffer that is freed and allocated once
+    /// per read costs page faults.
+    static READ_TO: RefCell<BytesMut> = RefCell::new(BytesMut::new());
+}
 
 /// Reads packets from a byte stream. Holds no buffer while nothing is on its way.
 #[derive(Debug)]
@@ -45,10 +57,30 @@ impl<R: AsyncRead + Unpin> FramedRead<R> {
             let mut chunk = [MaybeUninit::uninit(); READ_CHUNK];
             let mut chunk = ReadBuf::uninit(&mut chunk);
             ready!(Pin::new(&mut self.read).poll_read(cx, &mut chunk))?;
-            self.buf.extend_from_slice(chunk.filled());
+            self.keep(chunk.filled());
             Ok(chunk.filled().len()).into()
         })
         .await
+    }
+
+    /// Appends what was read.
+    fn keep(&mut self, read: &[u8]) {
+        let beginning = self.buf.len();
+        if read.len() < READ_CHUNK / 4 || beginning > BEGINNING {
+            return self.buf.extend_from_slice(read);
+        }
+        let mut small = [0; BEGINNING];
+        small[..beginning].copy_from_slice(&self.buf);
+        // Its own hold on the buffer would keep it from being used again.
+        self.buf = BytesMut::new();
+        READ_TO.with_borrow_mut(|to| {
+            if !to.try_reclaim(beginning + read.len()) {
+                *to = BytesMut::with_capacity(BEGINNING + READ_CHUNK);
+            }
+            to.extend_from_slice(&small[..beginning]);
+            to.extend_from_slice(read);
+            self.buf = to.split();
+        });
     }
 }
 
@@ -92,25 +124,44 @@ impl<W> FramedWrite<W> {
     }
 }
 
+impl<W: AsyncWrite + Unpin> FramedWrite<W> {
+    async fn write_joined(&mut self, packets: &[Bytes]) -> io::Result<()> {
+        let rest = poll_fn(|cx| {
+            JOINT.with_borrow_mut(|joint| {
+                joint.clear();
+                packets.iter().for_each(|packet| joint.extend_from_slice(packet));
+                let written = match Pin::new(&mut self.write).poll_write(cx, joint) {
+                    Poll::Ready(written) => written?,
+                    Poll::Pending => 0,
+                };
+                Poll::Ready(Ok::<_, io::Error>(joint[written..].to_vec()))
+            })
+        });
+        let rest = rest.await?;
+        self.write.write_all(&rest).await
+    }
+}
+
 impl<W: AsyncWrite + Unpin + Send + 'static> PacketWrite for FramedWrite<W> {
     async fn write(&mut self, batch: &mut Vec<Bytes>, dialect: Dialect) -> io::Result<()> {
-        let mut joined = BytesMut::new();
-        let mut left: usize = batch.iter().map(Bytes::len).sum();
-        for packet in batch.drain(..) {
-            left -= packet.len();
-            let packet = self.format.in_dialect(dialect, packet);
-            if joined.len() + packet.len() > JOINED {
-                self.write.write_all(&joined).await?;
-                joined.clear();
-            }
-            if packet.len() > JOINED || (joined.is_empty() && left == 0) {
-                self.write.write_all(&packet).await?;
-            } else {
-                joined.reserve((packet.len() + left).min(JOINED - joined.len()));
-                joined.extend_from_slice(&packet);
+        for packet in batch.iter_mut() {
+            *packet = self.format.in_dialect(dialect, std::mem::take(packet));
+        }
+        let mut packets = &batch[..];
+        while let Some(first) = packets.first() {
+            let mut bytes = first.len();
+            let fit = packets[1..].iter().take_while(|packet| {
+                bytes += packet.len();
+                bytes <= JOINED
+            });
+            let (together, later) = packets.split_at(1 + fit.count());
+            packets = later;
+            match together {
+                [only] => self.write.write_all(only).await?,
+                _ => self.write_joined(together).await?,
             }
         }
-        self.write.write_all(&joined).await?;
+        batch.clear();
         self.write.flush().await
     }
 
