@@ -15,8 +15,10 @@ use crate::session::{Refused, Session, SessionTarget};
 impl GateLink for GateCore {
     fn push(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError> {
         let session = self.sessions.get(SessionTarget::Session(cid)).ok_or(LinkError::NoSession)?;
-        let Ok(_until_queued) = self.answered(&session, &packet) else { return Ok(()) };
-        Ok(session.push(packet)?)
+        match self.format.peek(&packet) {
+            Some((route, seq)) => Ok(session.push_answer(route, seq, packet)?),
+            None => Ok(session.push(packet)?),
+        }
     }
 
     fn call(&self, op: GateOp) -> BoxFuture<'_, Result<GateAnswer, LinkError>> {

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -12,7 +11,7 @@ use crate::cluster::{Delivery, Event, GateLink, Losses, Missed, NodeLink, Origin
 use crate::error::{Code, Error};
 use crate::id::{Cid, Nid, RouteId, Seq, Uid};
 use crate::packet::Packet;
-use crate::session::{Late, Request, Session, SessionTarget};
+use crate::session::{Session, SessionTarget};
 use crate::status::Status;
 
 /// How long answers may still arrive after the connection has broken that carried their requests: they come by another.
@@ -129,9 +128,8 @@ impl GateCore {
         let away = node.is_remote() && !oneway;
         let request = delivery.request.take_if(|_| node.is_remote());
         let outcome = loop {
-            if away {
+            while away && !session.send_away(route, seq, nid) {
                 session.room_for_requests().await;
-                session.send_away(route, seq, nid);
             }
             delivery = match node.deliver(delivery) {
                 Ok(()) => break Ok(()),
@@ -177,14 +175,6 @@ impl GateCore {
         let Some(gate) = self.this.upgrade() else { return };
         for node in self.cluster.nodes().listeners(event) {
             node.trigger(SessionEvent { event, gid: self.gid.clone(), gate: gate.clone(), cid, uid });
-        }
-    }
-
-    /// See [`Session::answered`].
-    pub(super) fn answered(&self, session: &Arc<Session>, packet: &Bytes) -> Result<Option<Request>, Late> {
-        match self.format.peek(packet) {
-            Some((route, seq)) => session.answered(route, seq),
-            None => Ok(None),
         }
     }
 

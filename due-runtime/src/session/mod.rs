@@ -15,8 +15,8 @@ use tokio::time::{Instant, timeout};
 use ending::Ending;
 pub(crate) use outbox::{Outbox, OutboxRules, Refused};
 pub use outbox::{OutboxLimits, Overflow};
-use requests::Requests;
-pub(crate) use requests::{Late, Request, WINDOW};
+use requests::{Received, Requests};
+pub(crate) use requests::{Request, WINDOW};
 pub(crate) use table::{SessionTable, SessionTarget};
 
 use crate::id::{Cid, Nid, RouteId, Seq, Uid};
@@ -123,29 +123,38 @@ impl Session {
         Request::new(Arc::clone(self))
     }
 
-    /// A request leaves for a node of another process.
-    pub(crate) fn send_away(&self, route: RouteId, seq: Seq, nid: &Nid) {
-        self.requests.send(route, seq, nid);
+    /// A request leaves for a node of another process. `false`: it has to wait until there is
+    /// [room](Self::room_for_requests).
+    pub(crate) fn send_away(&self, route: RouteId, seq: Seq, nid: &Nid) -> bool {
+        self.requests.send(route, seq, nid)
     }
 
     /// A request did not leave after all, and is to be held here.
     pub(crate) fn take_back(self: &Arc<Self>, route: RouteId, seq: Seq) -> Option<Request> {
-        self.answered(route, seq).ok().flatten()
+        Request::take_back(self, route, seq)
     }
 
     /// Waits while so many requests are away that a further one might be refused.
     pub(crate) async fn room_for_requests(&self) {
-        while !self.requests.has_room() {
-            if timeout(PATIENCE, self.requests.room()).await.is_err() {
-                self.requests.presume_oneway();
-            }
+        while timeout(PATIENCE, self.requests.room()).await.is_err() {
+            self.requests.presume_oneway();
         }
     }
 
-    /// A packet comes from another process. If it is an answer, its request is to be held until it is in the outbox;
-    /// `Err`: it comes too late and must not get there.
-    pub(crate) fn answered(self: &Arc<Self>, route: RouteId, seq: Seq) -> Result<Option<Request>, Late> {
-        Request::answered(self, route, seq)
+    /// Queues a packet of another process, as [`push`](Self::push) does. If it is an answer, its request ends with that;
+    /// one that comes too late is dropped.
+    pub(crate) fn push_answer(&self, route: RouteId, seq: Seq, packet: Bytes) -> Result<(), Refused> {
+        match self.requests.receive(route, seq) {
+            Received::Push => self.push(packet),
+            Received::Late => Ok(()),
+            Received::Answer => {
+                let pushed = self.push(packet);
+                if self.requests.end(1) {
+                    self.leave_if_answered();
+                }
+                pushed
+            }
+        }
     }
 
     /// Marks the lost ones of the requests that are with this node now, and says whether there are any.

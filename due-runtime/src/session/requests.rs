@@ -1,7 +1,8 @@
 //! Requests of one session that were read and are not answered yet.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
@@ -14,19 +15,21 @@ pub(crate) const WINDOW: usize = 128;
 
 #[derive(Default)]
 pub(super) struct Requests {
+    /// Without an answer: with this gate, with nodes of this process, or away and open.
+    unanswered: AtomicUsize,
     state: Mutex<State>,
-    /// Something was answered.
-    answered: Notify,
+    /// There is room again.
+    relieved: Notify,
 }
 
 #[derive(Default)]
 struct State {
-    /// With this gate, or with nodes of this process.
-    here: usize,
     /// With nodes of other processes, in the order they were sent. Their answers are recognised by route and seq.
     away: VecDeque<Away>,
     /// Those of `away` that have no answer yet.
     open: usize,
+    /// Somebody waits for room.
+    awaited: bool,
 }
 
 struct Away {
@@ -46,7 +49,7 @@ enum Fate {
 }
 
 #[derive(PartialEq, Eq, Debug)]
-enum Received {
+pub(super) enum Received {
     /// It answers nothing.
     Push,
     Answer,
@@ -61,53 +64,54 @@ pub(crate) struct Request {
 
 impl Request {
     pub(super) fn new(session: Arc<Session>) -> Self {
-        session.requests.state.lock().unwrap().here += 1;
+        session.requests.begin();
         Self { session }
     }
 
-    /// A packet comes from another process. If it is an answer, its request is to be held until it is in the outbox;
-    /// `Err`: it comes too late and must not get there.
-    pub(super) fn answered(session: &Arc<Session>, route: RouteId, seq: Seq) -> Result<Option<Self>, Late> {
-        match session.requests.receive(route, seq) {
-            Received::Push => Ok(None),
-            Received::Answer => Ok(Some(Self { session: Arc::clone(session) })),
-            Received::Late => Err(Late),
-        }
+    /// Holds a request that was away; `None` if it was not, or is answered.
+    pub(super) fn take_back(session: &Arc<Session>, route: RouteId, seq: Seq) -> Option<Self> {
+        let back = session.requests.receive(route, seq) == Received::Answer;
+        back.then(|| Self { session: Arc::clone(session) })
     }
 }
 
-/// The request was answered before.
-#[derive(Debug)]
-pub(crate) struct Late;
-
 impl Drop for Request {
     fn drop(&mut self) {
-        let mut state = self.session.requests.state.lock().unwrap();
-        state.here -= 1;
-        let idle = state.is_idle();
-        drop(state);
-        if idle {
-            self.session.requests.answered.notify_waiters();
+        if self.session.requests.end(1) {
             self.session.leave_if_answered();
         }
     }
 }
 
 impl Requests {
-    /// A request leaves this process.
-    pub(super) fn send(&self, route: RouteId, seq: Seq, nid: &Nid) {
+    fn begin(&self) {
+        self.unanswered.fetch_add(1, SeqCst);
+    }
+
+    /// Whether none is left.
+    pub(super) fn end(&self, answered: usize) -> bool {
+        self.unanswered.fetch_sub(answered, SeqCst) == answered
+    }
+
+    /// A request leaves this process. `false`: it may not, as [`room`](Self::room) has to come first.
+    pub(super) fn send(&self, route: RouteId, seq: Seq, nid: &Nid) -> bool {
         let mut state = self.state.lock().unwrap();
+        if state.open >= WINDOW {
+            return false;
+        }
         // Without a seq there is no telling one request of a route from the next.
         let known = seq == Seq::NONE && state.away.iter().any(|away| (away.route, away.seq) == (route, seq));
         if !known {
             state.away.push_back(Away { route, seq, nid: nid.clone(), fate: Fate::Open });
             state.open += 1;
+            self.begin();
         }
+        true
     }
 
     /// A packet for the client comes from another process: what is it to the requests? The request that it answers is
     /// with this gate from now on.
-    fn receive(&self, route: RouteId, seq: Seq) -> Received {
+    pub(super) fn receive(&self, route: RouteId, seq: Seq) -> Received {
         let mut state = self.state.lock().unwrap();
         let answers = |away: &Away| away.seq == seq && (away.route == route || route == RouteId::STATUS);
         let waits = |away: &Away| away.fate != Fate::Failed && answers(away);
@@ -119,9 +123,7 @@ impl Requests {
             return Received::Late;
         }
         state.open -= 1;
-        state.here += 1;
-        drop(state);
-        self.answered.notify_waiters();
+        self.relieve(state);
         Received::Answer
     }
 
@@ -153,25 +155,22 @@ impl Requests {
         // A node that died answers nothing: what it might still answer is remembered for a while only.
         let excess = state.away.len().saturating_sub(WINDOW);
         state.away.drain(..excess);
-        state.count();
-        drop(state);
-        self.answered.notify_waiters();
+        self.count(state);
         failed
     }
 
-    /// Whether a further request may leave.
-    pub(super) fn has_room(&self) -> bool {
-        self.state.lock().unwrap().open < WINDOW
-    }
-
-    /// Waits until [`has_room`](Self::has_room).
+    /// Waits until a further request may leave.
     pub(super) async fn room(&self) {
         loop {
-            let answered = self.answered.notified();
-            if self.has_room() {
-                return;
+            let relieved = self.relieved.notified();
+            {
+                let mut state = self.state.lock().unwrap();
+                if state.open < WINDOW {
+                    return;
+                }
+                state.awaited = true;
             }
-            answered.await;
+            relieved.await;
         }
     }
 
@@ -180,23 +179,27 @@ impl Requests {
         let mut state = self.state.lock().unwrap();
         let half = state.away.len() / 2;
         state.away.drain(..half);
-        state.count();
-        drop(state);
-        self.answered.notify_waiters();
+        self.count(state);
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.state.lock().unwrap().is_idle()
-    }
-}
-
-impl State {
-    fn count(&mut self) {
-        self.open = self.away.iter().filter(|away| away.fate != Fate::Failed).count();
+        self.unanswered.load(SeqCst) == 0
     }
 
-    fn is_idle(&self) -> bool {
-        self.here == 0 && self.open == 0
+    /// Some of those that are away are so no longer.
+    fn count(&self, mut state: MutexGuard<'_, State>) {
+        let open = state.away.iter().filter(|away| away.fate != Fate::Failed).count();
+        self.end(state.open - open);
+        state.open = open;
+        self.relieve(state);
+    }
+
+    fn relieve(&self, mut state: MutexGuard<'_, State>) {
+        let awaited = std::mem::take(&mut state.awaited);
+        drop(state);
+        if awaited {
+            self.relieved.notify_waiters();
+        }
     }
 }
 
@@ -219,8 +222,8 @@ mod tests {
         assert_eq!(requests.receive(RouteId(9), Seq(0)), Received::Push);
         assert_eq!(requests.receive(RouteId::STATUS, Seq(1)), Received::Answer);
         assert_eq!(requests.receive(RouteId(2), Seq(0)), Received::Answer);
-        let state = requests.state.lock().unwrap();
-        assert_eq!((state.here, state.open), (3, 0));
+        assert_eq!(requests.state.lock().unwrap().open, 0);
+        assert!(!requests.is_idle() && requests.end(3), "the answers are still to be queued");
     }
 
     #[test]
@@ -258,8 +261,9 @@ mod tests {
     async fn room_comes_back_with_answers() {
         let requests = Requests::default();
         for seq in 1..=WINDOW {
-            requests.send(RouteId(1), Seq(seq as i32), &nid());
+            assert!(requests.send(RouteId(1), Seq(seq as i32), &nid()));
         }
+        assert!(!requests.send(RouteId(1), Seq(0), &nid()));
         let waits = tokio::time::timeout(std::time::Duration::ZERO, requests.room()).await;
         assert!(waits.is_err());
         assert_eq!(requests.receive(RouteId(1), Seq(7)), Received::Answer);
