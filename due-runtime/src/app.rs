@@ -85,7 +85,7 @@ impl App {
     }
 
     /// Starts everything and serves until SIGINT or SIGTERM (Ctrl-C elsewhere), then [stops](RunningApp::stop). A second
-    /// signal ends the process at once.
+    /// signal ends the process at once. One that comes during the start ends that too: what has started is stopped.
     pub async fn run(self) -> Result<(), StartError> {
         self.run_with(|_| {}).await
     }
@@ -93,27 +93,26 @@ impl App {
     /// Like [`run`](Self::run), and calls `started` once clients are accepted and signals are heard.
     pub async fn run_with(self, started: impl FnOnce(&RunningApp)) -> Result<(), StartError> {
         let mut signals = Signals::listen().map_err(StartError::Signals)?;
-        let app = self.start().await?;
-        started(&app);
-        signals.next().await;
+        let mut app = RunningApp::new(self.backends.clone());
+        let start = tokio::select! {
+            start = app.start_all(self) => Some(start),
+            () = signals.next() => None,
+        };
+        if let Some(Ok(())) = start {
+            started(&app);
+            signals.next().await;
+        }
         tracing::info!("stopping; a second signal ends the process at once");
         tokio::select! {
             () = app.stop() => {}
             () = signals.next() => std::process::exit(130),
         }
-        Ok(())
+        start.unwrap_or(Ok(()))
     }
 
     /// Starts meshes, nodes, then gates; clients are accepted when all know each other.
     pub async fn start(self) -> Result<RunningApp, StartError> {
-        let backends = self.backends.clone();
-        let mut app = RunningApp {
-            backends: backends.clone(),
-            gates: Vec::new(),
-            nodes: Vec::new(),
-            #[cfg(feature = "mesh")]
-            meshes: Vec::new(),
-        };
+        let mut app = RunningApp::new(self.backends.clone());
         match app.start_all(self).await {
             Ok(()) => Ok(app),
             Err(error) => {
@@ -134,6 +133,16 @@ pub struct RunningApp {
 }
 
 impl RunningApp {
+    fn new(backends: Backends) -> Self {
+        Self {
+            backends,
+            gates: Vec::new(),
+            nodes: Vec::new(),
+            #[cfg(feature = "mesh")]
+            meshes: Vec::new(),
+        }
+    }
+
     async fn start_all(&mut self, app: App) -> Result<(), StartError> {
         #[cfg(feature = "mesh")]
         for mesh in app.meshes {
