@@ -56,7 +56,7 @@ pub(crate) struct RouteEntry {
     pub(crate) authorized: bool,
     /// The name of the nodes that serve it, the locator's field for stateful routes.
     pub(crate) group: Arc<str>,
-    /// Nodes say that nothing is ever answered.
+    /// All nodes say that nothing is ever answered.
     pub(crate) oneway: bool,
     /// In any state.
     servers: Vec<Nid>,
@@ -68,6 +68,8 @@ pub(crate) struct RouteEntry {
 pub(crate) struct Candidate {
     pub(crate) nid: Nid,
     pub(crate) node: Arc<dyn NodeLink>,
+    /// It says that it answers nothing on this route.
+    pub(crate) oneway: bool,
     weight: i64,
 }
 
@@ -99,11 +101,11 @@ impl DispatchTable {
             for event in instance.events.iter().filter_map(|&event| Event::from_wire(event)) {
                 table.listeners.entry(event).or_default().push(Arc::clone(&node));
             }
-            let candidate = Candidate { nid, node, weight: i64::from(instance.weight.max(1)) };
+            let mut candidate = Candidate { nid, node, oneway: false, weight: i64::from(instance.weight.max(1)) };
             let (group, oneway) = (Arc::from(instance.alias.as_str()), instance.oneway_routes());
             for route in &instance.routes {
-                let oneway = oneway.contains(&route.id);
-                table.add(route, &group, oneway, instance.state, &candidate, balance);
+                candidate.oneway = oneway.contains(&route.id);
+                table.add(route, &group, instance.state, &candidate, balance);
             }
         }
         for RouteMismatch { route, nid, declared, in_force } in table.mismatches.difference(&before.mismatches) {
@@ -112,21 +114,13 @@ impl DispatchTable {
         table
     }
 
-    fn add(
-        &mut self,
-        route: &InstanceRoute,
-        group: &Arc<str>,
-        oneway: bool,
-        state: State,
-        candidate: &Candidate,
-        balance: Balance,
-    ) {
+    fn add(&mut self, route: &InstanceRoute, group: &Arc<str>, state: State, candidate: &Candidate, balance: Balance) {
         let entry = self.routes.entry(route.route()).or_insert_with(|| RouteEntry {
             internal: route.internal,
             stateful: route.stateful,
             authorized: route.authorized,
             group: Arc::clone(group),
-            oneway,
+            oneway: true,
             servers: Vec::new(),
             work: Choice::new(balance),
             busy: Choice::new(balance),
@@ -141,6 +135,8 @@ impl DispatchTable {
                 in_force: declaration(&entry.group, in_force),
             });
         }
+        // Go nodes do not say, and other nodes may run another version: who does answer is waited for.
+        entry.oneway &= candidate.oneway;
         entry.servers.push(candidate.nid.clone());
         match state {
             State::Work => entry.work.add(candidate.clone()),
@@ -357,7 +353,13 @@ mod tests {
         talker.routes.push(InstanceRoute { id: 2, ..InstanceRoute::default() });
         talker.set_oneway_routes([RouteId(2)].into_iter());
         assert_eq!(talker.metadata["due.oneway"], "2");
-        let table = table(&[talker], Balance::RoundRobin);
-        assert!(table.route(RouteId(2)).unwrap().oneway && !table.route(RouteId(1)).unwrap().oneway);
+        let mut silent = node("n2", State::Work, 1);
+        silent.routes = talker.routes[1..].to_vec();
+        let alone = table(std::slice::from_ref(&talker), Balance::RoundRobin);
+        assert!(alone.route(RouteId(2)).unwrap().oneway && !alone.route(RouteId(1)).unwrap().oneway);
+        let both = table(&[talker, silent], Balance::RoundRobin);
+        let entry = both.route(RouteId(2)).unwrap();
+        assert!(!entry.oneway, "one of them answers");
+        assert_eq!([0, 1].map(|_| entry.pick().unwrap().oneway), [true, false]);
     }
 }

@@ -37,12 +37,11 @@ impl GateCore {
         if uid.is_none() && (entry.authorized || entry.stateful) {
             return self.refuse(session, &packet, Error::new(Code::UNAUTHORIZED, "log in first"));
         }
-        let oneway = entry.oneway;
         let gate: Arc<dyn GateLink> = self.clone();
         let origin = Origin::Gate { gid: self.gid.clone(), gate };
         let delivery = Delivery { origin, cid: session.cid(), uid, packet, request: Some(request), misses: None };
         if let Some(uid) = uid.filter(|_| entry.stateful) {
-            let group = Arc::clone(&entry.group);
+            let (group, oneway) = (Arc::clone(&entry.group), entry.oneway);
             drop(nodes);
             return self.route_by_user(session, uid, &group, delivery, oneway).await;
         }
@@ -50,7 +49,7 @@ impl GateCore {
             return self.refuse(session, &delivery.packet, unserved(route));
         };
         drop(nodes);
-        let Err(mut delivery) = self.hand_over(session, &first.nid, &*first.node, delivery, oneway).await else {
+        let Err(mut delivery) = self.hand_over(session, &first.nid, &*first.node, delivery, first.oneway).await else {
             return;
         };
         // It took nothing: any other may.
@@ -58,7 +57,7 @@ impl GateCore {
         let others = nodes.route(route).map_or(&[][..], |entry| entry.candidates()).to_vec();
         drop(nodes);
         for other in others.iter().filter(|other| other.nid != first.nid) {
-            match self.hand_over(session, &other.nid, &*other.node, delivery, oneway).await {
+            match self.hand_over(session, &other.nid, &*other.node, delivery, other.oneway).await {
                 Ok(()) => return,
                 Err(back) => delivery = back,
             }
