@@ -1,5 +1,7 @@
 //! Whom an operation means, what became of it, and why it failed.
 
+use std::fmt;
+
 use super::link::LinkError;
 use crate::id::{Cid, Gid, Nid, RouteId, Uid};
 use crate::locator::LocateError;
@@ -13,6 +15,15 @@ pub enum Target {
     Session(Gid, Cid),
     /// A user, wherever the locator finds him.
     User(Uid),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Session(gid, cid) => write!(f, "session {cid} of gate {gid}"),
+            Self::User(uid) => write!(f, "user {uid}"),
+        }
+    }
 }
 
 impl From<Uid> for Target {
@@ -47,7 +58,7 @@ impl From<Nid> for ServerId {
 pub struct Tally {
     /// Sessions that have it in their queue.
     pub delivered: u64,
-    /// Targets without a session.
+    /// Targets without a session, and those that read too slowly to take it: gates count who has it.
     pub absent: u64,
     /// Targets or gates that could not be asked.
     pub failed: u64,
@@ -67,11 +78,12 @@ pub enum Close {
 #[non_exhaustive]
 pub enum ClusterError {
     /// The target has no session (any more).
-    #[error("no session for {0:?}")]
+    #[error("{0} is not connected")]
     NoSession(Target),
     /// The client reads too slowly: its session was closed, or the push dropped if the gate is told to
-    /// [`DropOldestPush`](crate::Overflow::DropOldestPush).
-    #[error("the client of {0:?} reads too slowly")]
+    /// [`DropOldestPush`](crate::Overflow::DropOldestPush). A gate of another process only says that it failed:
+    /// [`Gate`](Self::Gate).
+    #[error("the client of {0} reads too slowly")]
     Backlogged(Target),
     /// No gate with this id is registered.
     #[error("no gate {0} in the registry")]
@@ -83,11 +95,11 @@ pub enum ClusterError {
     #[error("no node serves route {0} at the moment")]
     NoRoute(RouteId),
     /// The route is stateful, and the user is bound to no node of this name; or to another one than was named.
-    #[error("user {uid:?} is bound to no node {name:?} that could be reached")]
+    #[error("{}", not_bound(*uid, name))]
     NotBound {
         /// Who, if the message named anyone.
         uid: Option<Uid>,
-        /// The name of the nodes that serve the route.
+        /// The name of the nodes that serve the route, or the id of the one that was asked.
         name: String,
     },
     /// Nodes deliver messages to nodes; gates and meshes do not.
@@ -129,6 +141,13 @@ pub enum ClusterError {
     },
 }
 
+fn not_bound(uid: Option<Uid>, name: &str) -> String {
+    match uid {
+        Some(uid) => format!("user {uid} is not bound to node {name:?}"),
+        None => format!("a stateful route of node {name:?} needs a user"),
+    }
+}
+
 impl LinkError {
     pub(crate) fn at(self, gid: &Gid, target: Target) -> ClusterError {
         match self {
@@ -144,5 +163,24 @@ impl LinkError {
 
     pub(crate) fn at_node(self, nid: &Nid) -> ClusterError {
         ClusterError::Node { nid: nid.clone(), reason: self.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_whom_they_are_about_in_words() {
+        let not_bound = |uid| ClusterError::NotBound { uid, name: "lobby".to_owned() };
+        for (error, text) in [
+            (ClusterError::NoSession(Target::User(Uid(7))), "user 7 is not connected"),
+            (ClusterError::NoSession(Target::Session("g1".into(), Cid(3))), "session 3 of gate g1 is not connected"),
+            (ClusterError::Backlogged(Uid(7).into()), "the client of user 7 reads too slowly"),
+            (not_bound(Some(Uid(7))), "user 7 is not bound to node \"lobby\""),
+            (not_bound(None), "a stateful route of node \"lobby\" needs a user"),
+        ] {
+            assert_eq!(error.to_string(), text);
+        }
     }
 }
