@@ -46,6 +46,10 @@
 //! | [`Client`], [`Caller`] | the other end: tools, bots, tests |
 //! | [`registry`], [`locator`], [`codec`] | backends behind traits, and how bodies are written |
 //! | [`testing`] | gate, node and client in one test, without a socket |
+//! | [`metrics`] | what servers count |
+//!
+//! Servers log through `tracing` and install no subscriber. What a gate does for a connection is in the span
+//! `session{cid peer}` (level info), what a node does for a message in `request{cid uid route seq}` (level debug).
 //!
 //! | feature | default | gives |
 //! |---|---|---|
