@@ -155,7 +155,8 @@ impl Cluster {
         self.ask(target, |target| GateOp::Push { target, packet: packet.clone(), then }).await.map(drop)
     }
 
-    /// Pushes one message to many users: located one by one, then one call per gate and 8189 users.
+    /// Pushes one message to many users: located one by one, then one call per gate and 8189 users. A user who is named
+    /// twice gets it twice; an id that is no user's counts as `failed`.
     pub async fn multicast<P: Push>(&self, users: &[Uid], message: &P) -> Result<Tally, ClusterError> {
         let packet = self.packet(P::ROUTE, Seq::NONE, message)?;
         let mut tally = Tally::default();
@@ -197,7 +198,8 @@ impl Cluster {
         Ok(self.ask_all(GateOp::Broadcast { audience, packet, then: Then::Stay }).await)
     }
 
-    /// Pushes one message to the members of a channel on every gate. `failed` counts gates.
+    /// Pushes one message to the members of a channel on every gate. `failed` counts gates. A channel without members
+    /// is none: nothing is delivered, and nobody is absent.
     pub async fn publish<P: Push>(&self, channel: &str, message: &P) -> Result<Tally, ClusterError> {
         let channel = channel_name(channel)?;
         let packet = self.packet(P::ROUTE, Seq::NONE, message)?;
@@ -232,7 +234,8 @@ impl Cluster {
         self.push_packet(target.into(), packet, Then::Disconnect).await
     }
 
-    /// Binds a user to a connection; the newest wins, an older session of the user stays open without a user.
+    /// Binds a user to a connection; the newest wins. See [`Context::bind`](crate::Context::bind) for what becomes of an
+    /// older one.
     pub async fn bind(&self, gid: &Gid, cid: Cid, uid: Uid) -> Result<(), ClusterError> {
         let uid = positive(uid)?;
         let answer = self.gate(gid)?.call(GateOp::Bind { cid, uid }).await;
@@ -240,6 +243,9 @@ impl Cluster {
     }
 
     /// Takes the user off his connection, which stays open.
+    ///
+    /// # Errors
+    /// [`ClusterError::NoSession`] if he has none (any more).
     pub async fn unbind(&self, uid: Uid) -> Result<(), ClusterError> {
         self.ask(Target::User(uid), |_| GateOp::Unbind { uid }).await.map(drop)
     }
@@ -354,6 +360,10 @@ impl Cluster {
     }
 
     /// Changes the state of a server; it registers with the new one. (A gate of due v2.5.8 only remembers it.)
+    ///
+    /// Gates send messages of stateless routes to nodes at work, else to busy ones, never to those that hang or are shut
+    /// ([`Balance`]); users who are bound to a node reach it in every state. A gate's own state is for those who read the
+    /// registry, such as balancers: it goes on accepting.
     pub async fn set_state(&self, server: impl Into<ServerId>, state: State) -> Result<(), ClusterError> {
         match server.into() {
             ServerId::Gate(gid) => {

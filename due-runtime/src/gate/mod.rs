@@ -42,6 +42,7 @@ const MISSES: usize = 4096;
 
 /// How heartbeats are spent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub enum HeartbeatMechanism {
     /// Every heartbeat of a client is answered with one.
     #[default]

@@ -22,6 +22,7 @@ pub struct RateLimits {
 
 /// What happens to a message beyond the [`RateLimits`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub enum Excess {
     /// It waits, and nothing more is read from its connection meanwhile: the client is slowed down, nothing is lost.
     #[default]

@@ -178,7 +178,10 @@ impl Context {
         gate.push(self.cid, packet).map_err(|error| error.at(gid, self.session()))
     }
 
-    /// Binds the user to the session: the login. The newest wins; an older session of the user stays open without one.
+    /// Binds the user to the session: the login. The newest wins: this session is where the user is found from now on. An
+    /// older one on the same gate stays open and has no user any more. One on another gate, as in due v2.5.8, does not
+    /// hear of it and still counts as his until it closes; whoever allows one session per user locates the user first, and
+    /// disconnects what is found.
     ///
     /// # Errors
     /// [`ClusterError::NoSession`] for a message that a node sent.

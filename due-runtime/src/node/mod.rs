@@ -61,6 +61,7 @@ pub enum Dispatch {
 }
 
 /// A node that is configured but not started; [`App`](crate::App) runs it.
+#[must_use]
 pub struct Node {
     nid: Nid,
     name: String,

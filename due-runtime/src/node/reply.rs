@@ -16,7 +16,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// No answer, as of `oneway` routes.
+    /// No answer, as of `oneway` routes. On any other route the client waits in vain.
     pub fn none() -> Self {
         Self { packet: None, code: Code::OK }
     }

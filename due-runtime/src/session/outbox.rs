@@ -27,6 +27,7 @@ impl Default for OutboxLimits {
 
 /// What happens to a client that reads too slowly, when its [`OutboxLimits`] are reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Overflow {
     /// It is disconnected; what is queued is lost.
     #[default]

@@ -124,8 +124,9 @@ impl Ws {
         self
     }
 
-    /// Takes the client's address from `X-Forwarded-For` or `X-Real-IP`. A request without an address where these proxies
-    /// must have written one gets 400. Default: the headers are not looked at.
+    /// Takes the client's address from `X-Forwarded-For` or `X-Real-IP`. A request that has something else than an address
+    /// where these proxies write one gets 400; one without these headers counts as the connection's own. Default:
+    /// the headers are not looked at.
     #[must_use]
     pub fn forwarded(mut self, proxies: TrustedProxies) -> Self {
         self.terms_mut().forwarded = Some(proxies);
