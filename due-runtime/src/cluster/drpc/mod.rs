@@ -33,6 +33,8 @@ use crate::registry::Kind;
 
 /// How long a server that leaves waits for others to read what it still has for them.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// As long as that, and clocks can still be added to it.
+const NO_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The largest multicast has 8189 targets, and a packet.
 const SMALLEST_MAX_FRAME: usize = 128 * 1024;
 
@@ -114,8 +116,9 @@ impl TcpLink {
         self.set(|settings| settings.connections = connections.max(1))
     }
 
-    /// How long a call waits for its answer. Default: 3 s.
+    /// How long a call waits for its answer. Default: 3 s; zero: for as long as its connection lasts.
     pub fn call_timeout(self, deadline: Duration) -> Self {
+        let deadline = if deadline.is_zero() { NO_TIMEOUT } else { deadline.min(NO_TIMEOUT) };
         self.set(|settings| settings.call_timeout = deadline)
     }
 
