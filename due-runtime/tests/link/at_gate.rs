@@ -134,6 +134,7 @@ async fn every_request_is_answered_as_due_answers() {
     }
     assert_eq!(pushed, 5);
     client.closed().await;
+    drop(node);
     gate.stop().await;
 }
 
@@ -163,6 +164,7 @@ async fn without_a_seq_nothing_is_answered() {
     for _ in 0..3 {
         assert_eq!(pushes.next().await.unwrap().unwrap(), "hi");
     }
+    drop(node);
     gate.stop().await;
 }
 
@@ -205,6 +207,7 @@ async fn what_cannot_be_read_is_ignored_and_the_connection_stays() {
         node.send(request).await;
         node.is_alive().await;
     }
+    drop(node);
     gate.stop().await;
 }
 
@@ -231,6 +234,7 @@ async fn sizes_that_cannot_be_end_the_connection() {
     // The others do not notice.
     let mut node = Peer::dial(&world, Kind::Gate, "g1").await;
     node.is_alive().await;
+    drop(node);
     gate.stop().await;
 }
 
@@ -280,6 +284,7 @@ async fn wide_counts_and_long_channels_are_read() {
     )
     .await;
     assert_eq!(pushes.next().await.unwrap().unwrap(), "hi");
+    drop(node);
     gate.stop().await;
 }
 
@@ -297,6 +302,7 @@ async fn bit_6_ends_a_session_after_the_push() {
     .await;
     assert_eq!(pushes.next().await.unwrap().unwrap(), "hi");
     client.closed().await;
+    drop(node);
     gate.stop().await;
 }
 
@@ -312,6 +318,7 @@ async fn a_user_who_is_not_here_is_taken_off_the_locator() {
     )
     .await;
     assert_eq!(world.locator.locate_gate(Uid(1001)).await.unwrap(), None);
+    drop(node);
     gate.stop().await;
 }
 
@@ -320,7 +327,7 @@ async fn who_is_silent_for_20_seconds_is_closed() {
     let world = World::tcp();
     let gate = world.gate("g1").await;
     let begun = Instant::now();
-    let mut silent = Peer::dial(&world, Kind::Gate, "g1").await;
+    let silent = Peer::dial(&world, Kind::Gate, "g1").await;
     silent.closed().await;
     assert_eq!(begun.elapsed().as_secs(), 20);
 
@@ -469,6 +476,7 @@ async fn garbage_of_every_kind_kills_nothing() {
     drop(client);
     let mut node = Peer::dial(&world, Kind::Gate, "g1").await;
     node.is_alive().await;
+    drop(node);
     gate.stop().await;
 }
 

@@ -63,16 +63,14 @@ async fn messages_are_answered_by_pushes() {
     )
     .await;
     gate.asks("00000013 00 0e 0000000000000005 09 0000000000000007", "0000000c 00 0e 0000000000000005 0002").await;
-    node.stop().await;
-    gate.closed().await;
-    back.closed().await;
+    tokio::join!(node.stop(), gate.closed(), back.closed());
 }
 
 #[tokio::test]
 async fn only_gates_and_nodes_bring_messages() {
     let world = World::tcp();
     let node = node(&world, Node::builder()).await;
-    let _fake = Fake::gate(&world, "G1").await;
+    let fake = Fake::gate(&world, "G1").await;
     let asked = "00000025 00 0f 0000000000000005 0000000000000007 00000000000003e9 0000000700000100026869";
     let event = "00000013 00 0e 0000000000000005 01 0000000000000007";
     // Nobody, a mesh, a master, a kind that does not exist.
@@ -99,6 +97,7 @@ async fn only_gates_and_nodes_bring_messages() {
     stranger.asks("0000000d 00 01 0000000000000001 01 5858", WELCOME).await;
     stranger.send(asked).await;
     stranger.is_alive().await;
+    drop((other, stranger, fake));
     node.stop().await;
 }
 
@@ -106,7 +105,7 @@ async fn only_gates_and_nodes_bring_messages() {
 async fn what_cannot_be_read_is_ignored_and_the_connection_stays() {
     let world = World::tcp();
     let node = node(&world, Node::builder()).await;
-    let _fake = Fake::gate(&world, "G1").await;
+    let fake = Fake::gate(&world, "G1").await;
     let mut gate = Peer::dial(&world, Kind::Node, "n1").await;
     gate.asks(HELLO, WELCOME).await;
     for request in [
@@ -144,6 +143,7 @@ async fn what_cannot_be_read_is_ignored_and_the_connection_stays() {
         gate.send(size).await;
         gate.closed().await;
     }
+    drop((gate, fake));
     node.stop().await;
 }
 
@@ -158,6 +158,7 @@ async fn states_are_told_even_without_a_seq() {
     assert_eq!(state(&world.registry.list(Kind::Node).await.unwrap()), "busy");
     peer.asks("0000000a 00 10 0000000000000007", "0000000d 00 10 0000000000000007 0000 02").await;
     peer.asks("0000000b 00 11 0000000000000005 04", "0000000c 00 11 0000000000000005 0002").await;
+    drop(peer);
     node.stop().await;
 }
 
@@ -184,6 +185,7 @@ async fn a_session_that_sends_too_much_is_told_so() {
         let answer = back.frame().await;
         assert_eq!(answer[27..], [&[0, 0, 9][..], &seq.to_be_bytes(), b"went"].concat());
     }
+    drop((gate, back, fake));
     node.stop().await;
 }
 
@@ -211,6 +213,7 @@ async fn what_comes_after_the_last_request_is_told_so() {
     let status = back.frame().await;
     assert_eq!(status[27..32], hex("00 ffff 0003"));
     assert!(status.ends_with(br#""the server is stopping"}"#), "{}", status.escape_ascii());
+    drop((gate, back, fake));
     go_on.send(()).unwrap();
     stopped.await.unwrap();
 }
@@ -229,5 +232,6 @@ async fn a_serial_node_refuses_nothing() {
     for seq in 1..=1000_u16 {
         assert_eq!(back.frame().await[27..], [&[0, 0, 1][..], &seq.to_be_bytes(), b"hi"].concat());
     }
+    drop((gate, back, fake));
     node.stop().await;
 }

@@ -97,6 +97,7 @@ async fn calls_are_those_of_due() {
     answer(&mut gate, &publish(20), "00000014 00 0b 0000000000000014 0000 0000000000000002").await;
     answer(&mut gate, &ip(21, 9), "0000000c 00 04 0000000000000015 0001").await;
     assert!(matches!(calls.await.unwrap(), ClusterError::NoSession(_)));
+    drop(gate);
     node.stop().await;
 }
 
@@ -169,6 +170,7 @@ async fn answers_that_come_too_late_disturb_nobody() {
     gate.send("00000010 00 04 0000000000000003 0000 0a000001").await;
     gate.send("00000010 00 04 0000000000000003 0000 01010101").await;
     assert_eq!(quick.await.unwrap().unwrap().to_string(), "10.0.0.1");
+    drop(gate);
     node.stop().await;
 }
 
@@ -231,6 +233,7 @@ async fn who_cannot_be_reached_fails_fast_until_he_can() {
     let seq: String = request[6..14].iter().map(|byte| format!("{byte:02x}")).collect();
     gate.send(&format!("00000010 00 04 {seq} 0000 0a000001")).await;
     assert_eq!(call.await.unwrap().unwrap().to_string(), "10.0.0.1");
+    drop(gate);
     node.stop().await;
 }
 
@@ -265,6 +268,7 @@ async fn a_handshake_that_is_not_answered_is_a_failed_dial() {
     }
     second.send("00000010 00 04 0000000000000002 0000 0a000001").await;
     assert_eq!(call.await.unwrap().unwrap().to_string(), "10.0.0.1");
+    drop(second);
     node.stop().await;
 }
 
@@ -296,8 +300,8 @@ async fn a_gate_delivers_and_tells_of_its_sessions() {
     assert_eq!(answer.unwrap().0, "hi");
     client.close().await;
     node.expect("0000001b 00 0e 0000000000000000 03 0000000000000001 00000000000003e9").await;
-    gate.stop().await;
-    node.closed().await;
+    drop(back);
+    tokio::join!(gate.stop(), node.closed());
 }
 
 /// What is queued for it is bounded, and calls fail in time.

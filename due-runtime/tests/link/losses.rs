@@ -77,6 +77,7 @@ async fn requests_of_a_node_that_dies_are_answered_with_a_status() {
     // Answers that come now are too late: nobody hears them twice.
     back.0.write_all(&answer(&messages[10])).await.unwrap();
     back.is_alive().await;
+    drop(back);
     gate.stop().await;
 }
 
@@ -110,6 +111,7 @@ async fn what_waits_for_the_next_connection_is_not_lost() {
     let mut back = Peer::dial(&world, Kind::Gate, "g1").await;
     back.0.write_all(&answer(&message)).await.unwrap();
     assert_eq!(second.await.unwrap(), "answered");
+    drop((again, back));
     gate.stop().await;
 }
 
@@ -141,6 +143,7 @@ async fn a_node_that_says_no_gets_the_message_sent_on() {
     right.0.write_all(&[&[0, 0, 0, 12, 0, 15], &asked[6..14], &[0, 0]].concat()).await.unwrap();
     back.0.write_all(&answer(&asked)).await.unwrap();
     assert_eq!(call.await.unwrap(), "answered");
+    drop((wrong, right, back));
     gate.stop().await;
 }
 

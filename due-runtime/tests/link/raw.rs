@@ -72,8 +72,8 @@ impl Peer {
         frame
     }
 
-    /// The server closes, with nothing more to say.
-    pub(crate) async fn closed(&mut self) {
+    /// The server closes, with nothing more to say; then this side does.
+    pub(crate) async fn closed(mut self) {
         let mut rest = Vec::new();
         // A reset is an end as well.
         let _ = self.0.read_to_end(&mut rest).await;
