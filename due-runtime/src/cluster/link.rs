@@ -90,6 +90,10 @@ pub(crate) trait GateLink: Send + Sync {
 pub(crate) trait NodeLink: Send + Sync {
     /// Hands a client message over (15), with no answer unless `misses` is set. `Ok`: it is queued or already handled.
     fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered>;
+    /// [`deliver`](Self::deliver) for a client of the caller, where messages leave this process. `false`: not now.
+    fn forward(&self, _: Cid, _: Option<Uid>, _: &Packet) -> bool {
+        false
+    }
     /// Waits until [`deliver`](Self::deliver) may find room for this session again.
     fn room(&self, gid: &Gid, cid: Cid) -> BoxFuture<'_, ()>;
     /// A message of another process found the session full. `None`: its client was told so. Else it may wait for

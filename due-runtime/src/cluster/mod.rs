@@ -14,7 +14,7 @@ mod push;
 mod whereabouts;
 
 pub use backends::Backends;
-pub(crate) use dispatch::DispatchTable;
+pub(crate) use dispatch::{Candidate, DispatchTable};
 pub use dispatch::{Balance, RouteMismatch};
 #[cfg(feature = "link")]
 pub use drpc::{TcpLink, fuzzing};

@@ -132,8 +132,8 @@ impl Connection {
     async fn read_all<R: PacketRead>(&self, read: &mut R) -> End {
         let mut meter = self.gate.rate_limits.as_ref().map(|limits| Box::new(Meter::new(limits, Instant::now())));
         let mut strays = 0;
-        // Large, and of no use to a session that waits: one allocation per burst of messages.
-        let mut routing: Option<ReusableBoxFuture<'_, ()>> = None;
+        // Large, and of no use to a session that waits: one allocation per burst of messages that have to wait.
+        let mut waiting: Option<ReusableBoxFuture<'_, ()>> = None;
         loop {
             self.session.outbox().room().await;
             // Frames out of the buffer cost no socket call: give other sessions of this thread their turn.
@@ -145,7 +145,7 @@ impl Connection {
             let inbound = match read.buffered() {
                 Some(inbound) => inbound.map(Some),
                 None => {
-                    routing = None;
+                    waiting = None;
                     tokio::select! {
                         biased;
                         () = self.session.until_finish() => return End::Finish,
@@ -204,17 +204,19 @@ impl Connection {
             match frame {
                 Some(Ok(Frame::Packet(packet))) => {
                     self.gate.metrics.received.count(1, bytes);
-                    self.held_up.store(true, Ordering::Relaxed);
-                    let route = self.gate.route(&self.session, packet);
-                    let routing = match &mut routing {
-                        Some(routing) => {
-                            routing.set(route);
-                            routing
-                        }
-                        None => routing.insert(ReusableBoxFuture::new(route)),
-                    };
-                    routing.await;
-                    self.held_up.store(false, Ordering::Relaxed);
+                    if let Some(unrouted) = self.gate.route(&self.session, packet) {
+                        self.held_up.store(true, Ordering::Relaxed);
+                        let wait = self.gate.wait(&self.session, unrouted);
+                        let waiting = match &mut waiting {
+                            Some(waiting) => {
+                                waiting.set(wait);
+                                waiting
+                            }
+                            None => waiting.insert(ReusableBoxFuture::new(wait)),
+                        };
+                        waiting.await;
+                        self.held_up.store(false, Ordering::Relaxed);
+                    }
                 }
                 Some(Ok(Frame::Heartbeat)) => self.answer_heartbeat(),
                 Some(Ok(Frame::KeepAlive)) | None => {}

@@ -14,11 +14,11 @@ use crate::session::{Refused, Session, SessionTarget};
 
 impl GateLink for GateCore {
     fn push(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError> {
-        let session = self.sessions.get(SessionTarget::Session(cid)).ok_or(LinkError::NoSession)?;
-        match self.format.peek(&packet) {
-            Some((route, seq)) => Ok(session.push_answer(route, seq, packet)?),
-            None => Ok(session.push(packet)?),
-        }
+        let pushed = self.sessions.with(cid, |session| match self.format.peek(&packet) {
+            Some((route, seq)) => session.push_answer(route, seq, packet),
+            None => session.push(packet),
+        });
+        Ok(pushed.ok_or(LinkError::NoSession)??)
     }
 
     fn call(&self, op: GateOp) -> BoxFuture<'_, Result<GateAnswer, LinkError>> {

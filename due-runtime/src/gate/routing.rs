@@ -7,7 +7,9 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::GateCore;
-use crate::cluster::{Delivery, Event, GateLink, Losses, Missed, NodeLink, Origin, SessionEvent, Undelivered};
+use crate::cluster::{
+    Candidate, Delivery, Event, GateLink, Losses, Missed, NodeLink, Origin, SessionEvent, Undelivered,
+};
 use crate::error::{Code, Error};
 use crate::id::{Cid, Nid, RouteId, Seq, Uid};
 use crate::packet::Packet;
@@ -17,38 +19,90 @@ use crate::status::Status;
 /// How long answers may still arrive after the connection has broken that carried their requests: they come by another.
 const STRAGGLERS: Duration = Duration::from_millis(200);
 
+/// A message that no node has taken at once.
+pub(super) struct Unrouted {
+    to: To,
+    delivery: Delivery,
+}
+
+enum To {
+    /// The node that the user is bound to, of those with this name.
+    User { uid: Uid, group: Arc<str>, oneway: bool },
+    /// This one, or any other that serves the route.
+    Any(Candidate),
+}
+
 impl GateCore {
     pub(super) fn knows(&self, route: RouteId) -> bool {
         self.cluster.nodes().route(route).is_some()
     }
 
-    /// Hands a client message to its node, or refuses it. Waits while the node has no room for this session.
-    pub(super) async fn route(self: &Arc<Self>, session: &Arc<Session>, packet: Packet) {
-        let request = session.request();
+    /// Hands a client message to its node, or refuses it. What cannot be done at once is left to [`wait`](Self::wait).
+    pub(super) fn route(self: &Arc<Self>, session: &Arc<Session>, packet: Packet) -> Option<Unrouted> {
         let route = packet.route;
         let nodes = self.cluster.nodes();
-        let Some(entry) = nodes.route(route) else {
-            return self.refuse(session, &packet, Error::new(Code::NOT_FOUND, format!("no route {route}")));
+        let refused = match nodes.route(route) {
+            None => Error::new(Code::NOT_FOUND, format!("no route {route}")),
+            Some(entry) if entry.internal => Error::new(Code::ILLEGAL_REQUEST, "this route is not for clients"),
+            Some(entry) => match session.uid() {
+                None if entry.authorized || entry.stateful => Error::new(Code::UNAUTHORIZED, "log in first"),
+                Some(uid) if entry.stateful => {
+                    let delivery = self.delivery(session, Some(uid), packet);
+                    let to = To::User { uid, group: Arc::clone(&entry.group), oneway: entry.oneway };
+                    return Some(Unrouted { to, delivery });
+                }
+                uid => match entry.pick() {
+                    None => unserved(route),
+                    Some(first) => return self.hand_to(session, first, uid, packet),
+                },
+            },
         };
-        if entry.internal {
-            return self.refuse(session, &packet, Error::new(Code::ILLEGAL_REQUEST, "this route is not for clients"));
+        self.refuse(session, &packet, refused);
+        None
+    }
+
+    /// Hands over without waiting.
+    fn hand_to(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        first: &Candidate,
+        uid: Option<Uid>,
+        packet: Packet,
+    ) -> Option<Unrouted> {
+        let Candidate { nid, node, oneway, .. } = first;
+        let (route, seq) = (packet.route, packet.seq);
+        let later = |delivery| Some(Unrouted { to: To::Any(first.clone()), delivery });
+        if node.is_remote() {
+            if !*oneway && !session.send_away(route, seq, nid) {
+                return later(self.delivery(session, uid, packet));
+            }
+            if node.forward(session.cid(), uid, &packet) {
+                return None;
+            }
+            let held = if *oneway { None } else { session.take_back(route, seq) };
+            let mut delivery = self.delivery(session, uid, packet);
+            delivery.request = held.or(delivery.request);
+            return later(delivery);
         }
-        let uid = session.uid();
-        if uid.is_none() && (entry.authorized || entry.stateful) {
-            return self.refuse(session, &packet, Error::new(Code::UNAUTHORIZED, "log in first"));
+        match node.deliver(self.delivery(session, uid, packet)) {
+            Ok(()) => None,
+            Err(Undelivered::Full(delivery) | Undelivered::Gone(delivery)) => later(delivery),
         }
+    }
+
+    fn delivery(self: &Arc<Self>, session: &Arc<Session>, uid: Option<Uid>, packet: Packet) -> Delivery {
         let gate: Arc<dyn GateLink> = self.clone();
         let origin = Origin::Gate { gid: self.gid.clone(), gate };
-        let delivery = Delivery { origin, cid: session.cid(), uid, packet, request: Some(request), misses: None };
-        if let Some(uid) = uid.filter(|_| entry.stateful) {
-            let (group, oneway) = (Arc::clone(&entry.group), entry.oneway);
-            drop(nodes);
-            return self.route_by_user(session, uid, &group, delivery, oneway).await;
-        }
-        let Some(first) = entry.pick().cloned() else {
-            return self.refuse(session, &delivery.packet, unserved(route));
+        Delivery { origin, cid: session.cid(), uid, packet, request: Some(session.request()), misses: None }
+    }
+
+    /// Hands over what [`route`](Self::route) could not, or refuses it. Waits while the node has no room for this session.
+    pub(super) async fn wait(&self, session: &Arc<Session>, Unrouted { to, delivery }: Unrouted) {
+        let first = match to {
+            To::User { uid, group, oneway } => return self.route_by_user(session, uid, &group, delivery, oneway).await,
+            To::Any(first) => first,
         };
-        drop(nodes);
+        let route = delivery.packet.route;
         let Err(mut delivery) = self.hand_over(session, &first.nid, &*first.node, delivery, first.oneway).await else {
             return;
         };

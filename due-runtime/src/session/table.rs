@@ -64,6 +64,11 @@ impl SessionTable {
         Some(uid)
     }
 
+    /// Does something with a session, if it is there, which must not wait for the table.
+    pub(crate) fn with<T>(&self, cid: Cid, act: impl FnOnce(&Session) -> T) -> Option<T> {
+        self.by_cid.get(&cid).map(|entry| act(&entry))
+    }
+
     pub(crate) fn get(&self, target: SessionTarget) -> Option<Arc<Session>> {
         match target {
             SessionTarget::Session(cid) => self.by_cid.get(&cid).map(|entry| Arc::clone(&entry)),

@@ -63,7 +63,7 @@ impl<R: AsyncRead + Unpin> FramedRead<R> {
         .await
     }
 
-    /// Appends what was read.
+    /// Appends what was read: much of it to the shared buffer, a little to one of its own.
     fn keep(&mut self, read: &[u8]) {
         let beginning = self.buf.len();
         if read.len() < READ_CHUNK / 4 || beginning > BEGINNING {
@@ -73,14 +73,14 @@ impl<R: AsyncRead + Unpin> FramedRead<R> {
         small[..beginning].copy_from_slice(&self.buf);
         // Its own hold on the buffer would keep it from being used again.
         self.buf = BytesMut::new();
-        READ_TO.with_borrow_mut(|to| {
-            if !to.try_reclaim(beginning + read.len()) {
-                *to = BytesMut::with_capacity(BEGINNING + READ_CHUNK);
-            }
-            to.extend_from_slice(&small[..beginning]);
-            to.extend_from_slice(read);
-            self.buf = to.split();
-        });
+        let mut to = READ_TO.take();
+        if !to.try_reclaim(beginning + read.len()) {
+            to = BytesMut::with_capacity(BEGINNING + READ_CHUNK);
+        }
+        to.extend_from_slice(&small[..beginning]);
+        to.extend_from_slice(read);
+        self.buf = to.split();
+        READ_TO.set(to);
     }
 }
 
@@ -127,15 +127,16 @@ impl<W> FramedWrite<W> {
 impl<W: AsyncWrite + Unpin> FramedWrite<W> {
     async fn write_joined(&mut self, packets: &[Bytes]) -> io::Result<()> {
         let rest = poll_fn(|cx| {
-            JOINT.with_borrow_mut(|joint| {
-                joint.clear();
-                packets.iter().for_each(|packet| joint.extend_from_slice(packet));
-                let written = match Pin::new(&mut self.write).poll_write(cx, joint) {
-                    Poll::Ready(written) => written?,
-                    Poll::Pending => 0,
-                };
-                Poll::Ready(Ok::<_, io::Error>(joint[written..].to_vec()))
-            })
+            let mut joint = JOINT.take();
+            packets.iter().for_each(|packet| joint.extend_from_slice(packet));
+            let written = match Pin::new(&mut self.write).poll_write(cx, &joint) {
+                Poll::Ready(written) => written?,
+                Poll::Pending => 0,
+            };
+            let rest = joint[written..].to_vec();
+            joint.clear();
+            JOINT.set(joint);
+            Poll::Ready(Ok::<_, io::Error>(rest))
         });
         let rest = rest.await?;
         self.write.write_all(&rest).await

@@ -11,7 +11,8 @@ use crate::cluster::link::{
     Undelivered,
 };
 use crate::future::BoxFuture;
-use crate::id::{Cid, Gid};
+use crate::id::{Cid, Gid, Uid};
+use crate::packet::Packet;
 use crate::session::SessionTarget;
 
 /// What is sent between nodes is of no session.
@@ -95,6 +96,12 @@ impl NodeLink for RemoteNode {
             Refused::Full => Undelivered::Full(delivery),
             Refused::Idle | Refused::Down | Refused::Closed => Undelivered::Gone(delivery),
         })
+    }
+
+    fn forward(&self, cid: Cid, uid: Option<Uid>, packet: &Packet) -> bool {
+        let pool: &Pool = &self.0.0;
+        let (out, format) = (&pool.keyed(cid.0).out, &pool.shared.member.format);
+        pool.send(|| out.append(|buf| put_deliver(buf, 0, cid, uid, format, packet))).is_ok()
     }
 
     fn room(&self, _: &Gid, cid: Cid) -> BoxFuture<'_, ()> {
