@@ -214,10 +214,10 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// The peer's address without the port, if it has one.
+    /// The peer's address without the port, if it has one. An IPv4 client of a listener for both has its IPv4 address.
     pub fn ip(&self) -> Option<IpAddr> {
         match self {
-            Self::Addr(addr) => Some(addr.ip()),
+            Self::Addr(addr) => Some(addr.ip().to_canonical()),
             Self::Memory => None,
         }
     }

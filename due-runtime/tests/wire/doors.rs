@@ -78,6 +78,9 @@ async fn a_balancer_says_who_the_client_is() {
     client.write_all(b"PROXY TCP6 2001:db8::7 ::1 54321 3553\r\n").await.unwrap();
     assert_eq!(ip(&app, &mut Raw::Tcp(client)).await, "2001:db8::7");
     let mut client = socket(&app).await;
+    client.write_all(b"PROXY TCP6 ::ffff:203.0.113.7 ::1 54321 3553\r\n").await.unwrap();
+    assert_eq!(ip(&app, &mut Raw::Tcp(client)).await, "203.0.113.7", "as a socket for both families says it");
+    let mut client = socket(&app).await;
     client.write_all(&hex("0d0a0d0a000d0a515549540a 20 00 0000")).await.unwrap();
     assert_eq!(ip(&app, &mut Raw::Tcp(client)).await, "127.0.0.1", "it speaks for itself");
     app.stop().await;
