@@ -16,8 +16,10 @@
 //! | `due_link_connections` | gauge | `id`, `peer` | connections to another server that are up |
 //! | `due_link_sent_bytes_total`, `due_link_sent_batches_total` | counter | `id`, `peer` | bytes written to it, and writes |
 //! | `due_link_answers_total` | counter | `id`, `peer` | frames it answered with |
-//! | `due_link_lost_total` | counter | `id`, `peer` | connections that broke |
+//! | `due_link_lost_total` | counter | `id`, `peer` | connections that broke, or that the other side has closed |
 //! | `due_link_call_seconds` | histogram | `id`, `peer` | from a call to its answer |
+//!
+//! `id` is this server, `peer` kind and id of the other one, as `node n1`; `method` is `package.Service.Method`.
 //!
 //! Handles are made when a server starts; a count costs one atomic addition. Clocks are read only if the recorder has any
 //! state, as every one that keeps histograms has.

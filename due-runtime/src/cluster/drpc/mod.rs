@@ -174,7 +174,9 @@ impl TcpLink {
 impl Link for TcpLink {
     fn attach<'a>(&'a self, member: &'a Member, server: Server) -> BoxFuture<'a, io::Result<Attached>> {
         Box::pin(async move {
-            let listener = TcpListener::bind(address::listen_on(&self.addr)).await?;
+            let addr = address::listen_on(&self.addr);
+            let bound = TcpListener::bind(&addr).await;
+            let listener = bound.map_err(|error| io::Error::new(error.kind(), format!("{addr}: {error}")))?;
             let local = listener.local_addr()?;
             let host = self.host.clone().unwrap_or_else(|| address::host_of(local).to_string());
             if let Some(process) = &self.process {
