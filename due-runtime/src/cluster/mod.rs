@@ -14,8 +14,8 @@ mod push;
 mod whereabouts;
 
 pub use backends::Backends;
-pub(crate) use dispatch::{Candidate, DispatchTable};
 pub use dispatch::{Balance, RouteMismatch};
+pub(crate) use dispatch::{Candidate, DispatchTable};
 #[cfg(feature = "link")]
 pub use drpc::{TcpLink, fuzzing};
 pub use error::{Close, ClusterError, ServerId, Tally, Target};
