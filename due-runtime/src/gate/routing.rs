@@ -247,7 +247,7 @@ impl Losses for GateCore {
             sleep(STRAGGLERS).await;
             let error = Error::new(Code::UNKNOWN, "the node was lost; it may have handled the request");
             for session in doomed {
-                for (route, seq) in session.fail_doomed() {
+                for (route, seq, _until_told) in session.fail_doomed() {
                     tracing::debug!(cid = %session.cid(), %route, %seq, %nid, "the node was lost before it answered");
                     this.tell(&session, route, seq, &error);
                 }

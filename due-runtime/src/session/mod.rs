@@ -162,9 +162,9 @@ impl Session {
         self.requests.doom(nid, is_lost)
     }
 
-    /// The marked requests that no answer came for; the caller answers them.
-    pub(crate) fn fail_doomed(&self) -> Vec<(RouteId, Seq)> {
-        self.requests.fail_doomed()
+    /// The marked requests that no answer came for; the caller answers them, and holds each until then.
+    pub(crate) fn fail_doomed(self: &Arc<Self>) -> Vec<(RouteId, Seq, Request)> {
+        Request::fail_doomed(self)
     }
 
     /// What the peer is told at the end. The first reason counts.

@@ -64,7 +64,7 @@ pub(crate) struct Request {
 
 impl Request {
     pub(super) fn new(session: Arc<Session>) -> Self {
-        session.requests.begin();
+        session.requests.begin(1);
         Self { session }
     }
 
@@ -72,6 +72,12 @@ impl Request {
     pub(super) fn take_back(session: &Arc<Session>, route: RouteId, seq: Seq) -> Option<Self> {
         let back = session.requests.receive(route, seq) == Received::Answer;
         back.then(|| Self { session: Arc::clone(session) })
+    }
+
+    /// See [`Session::fail_doomed`].
+    pub(super) fn fail_doomed(session: &Arc<Session>) -> Vec<(RouteId, Seq, Self)> {
+        let failed = session.requests.fail_doomed().into_iter();
+        failed.map(|(route, seq)| (route, seq, Self { session: Arc::clone(session) })).collect()
     }
 }
 
@@ -84,8 +90,8 @@ impl Drop for Request {
 }
 
 impl Requests {
-    fn begin(&self) {
-        self.unanswered.fetch_add(1, SeqCst);
+    fn begin(&self, asked: usize) {
+        self.unanswered.fetch_add(asked, SeqCst);
     }
 
     /// Whether none is left.
@@ -104,7 +110,7 @@ impl Requests {
         if !known {
             state.away.push_back(Away { route, seq, nid: nid.clone(), fate: Fate::Open });
             state.open += 1;
-            self.begin();
+            self.begin(1);
         }
         true
     }
@@ -139,7 +145,7 @@ impl Requests {
         any
     }
 
-    /// Gives up what was marked: the caller answers it.
+    /// Gives up what was marked: it is with the caller now, who answers it.
     pub(super) fn fail_doomed(&self) -> Vec<(RouteId, Seq)> {
         let mut state = self.state.lock().unwrap();
         let mut failed = Vec::new();
@@ -153,8 +159,13 @@ impl Requests {
             away.seq != Seq::NONE
         });
         // A node that died answers nothing: what it might still answer is remembered for a while only.
-        let excess = state.away.len().saturating_sub(WINDOW);
-        state.away.drain(..excess);
+        let mut excess = state.away.len().saturating_sub(WINDOW);
+        state.away.retain(|away| {
+            let goes = excess > 0 && away.fate == Fate::Failed;
+            excess -= usize::from(goes);
+            !goes
+        });
+        self.begin(failed.len());
         self.count(state);
         failed
     }
@@ -237,6 +248,7 @@ mod tests {
         requests.send(RouteId(1), Seq(3), &nid());
         assert_eq!(requests.receive(RouteId(1), Seq(1)), Received::Answer, "it was on its way");
         assert_eq!(requests.fail_doomed(), [(RouteId(1), Seq(2)), (RouteId(1), Seq(0))]);
+        assert_eq!(requests.unanswered.load(SeqCst), 4, "one is open, one answered, two are still to be told");
         assert_eq!(requests.receive(RouteId(1), Seq(2)), Received::Late);
         assert_eq!(requests.receive(RouteId(1), Seq(2)), Received::Push, "of the game's own");
         assert_eq!(requests.receive(RouteId(1), Seq(3)), Received::Answer);
