@@ -4,8 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use crate::registry::{Instance, Registry, RegistryError, State};
+
+/// How long a server that stops waits for the registry, as due does.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// One entry of the registry, kept by the server that it describes.
 pub(crate) struct Presence {
@@ -42,8 +46,12 @@ impl Presence {
 
     /// Takes no new traffic. A registry that does not answer is no reason not to stop.
     pub(crate) async fn hang(&self) {
-        if let Err(error) = self.set_state(State::Hang).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the registry was not told of the stop");
+        match timeout(PATIENCE, self.set_state(State::Hang)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the registry was not told of the stop");
+            }
+            Err(_) => tracing::warn!("the registry does not answer, and was not told of the stop"),
         }
     }
 
@@ -54,9 +62,11 @@ impl Presence {
 
     pub(crate) async fn deregister(&self) {
         let Some(instance) = self.instance.lock().await.take() else { return };
-        if let Err(error) = self.registry.deregister(instance.kind, &instance.id).await {
-            let id = instance.id;
-            tracing::warn!(id, error = &error as &dyn std::error::Error, "not deregistered");
+        let id = &instance.id;
+        match timeout(PATIENCE, self.registry.deregister(instance.kind, id)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(id, error = &error as &dyn std::error::Error, "not deregistered"),
+            Err(_) => tracing::warn!(id, "not deregistered: the registry does not answer"),
         }
     }
 }

@@ -268,6 +268,10 @@ impl Connection {
                 tracing::debug!(%error, "session lost");
                 break;
             }
+            // Who takes what was written lives, though he cannot be heard: slowly is not silently.
+            if self.session.outbox().is_crowded() {
+                self.heard.store(true, Ordering::Relaxed);
+            }
         }
         // Nothing will be written any more: whoever still reads may stop.
         self.session.outbox().close();

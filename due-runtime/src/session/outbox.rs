@@ -196,6 +196,11 @@ impl Outbox {
         self.until(move |state| state.phase != Phase::Open || !self.crowded(state))
     }
 
+    /// Whether [`room`](Self::room) would wait: the client is not read at the moment.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowded(&self.state.lock().unwrap())
+    }
+
     /// Waits until nothing more is taken.
     pub(crate) fn until_complete(&self) -> impl Future<Output = ()> {
         self.until(|state| state.phase != Phase::Open)

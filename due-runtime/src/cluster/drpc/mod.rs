@@ -35,6 +35,8 @@ use crate::registry::Kind;
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// As long as that, and clocks can still be added to it.
 const NO_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// What a frame has around a packet for one session, rounded up.
+const FRAME_ROOM: usize = 64;
 /// The largest multicast has 8189 targets, and a packet.
 const SMALLEST_MAX_FRAME: usize = 128 * 1024;
 
@@ -174,6 +176,11 @@ impl TcpLink {
 impl Link for TcpLink {
     fn attach<'a>(&'a self, member: &'a Member, server: Server) -> BoxFuture<'a, io::Result<Attached>> {
         Box::pin(async move {
+            let (largest, limit) = (member.format.max_frame_bytes() + FRAME_ROOM, self.settings.max_frame);
+            if largest > limit {
+                let text = format!("packets of {largest} bytes do not fit TcpLink::max_frame({limit})");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            }
             let addr = address::listen_on(&self.addr);
             let bound = TcpListener::bind(&addr).await;
             let listener = bound.map_err(|error| io::Error::new(error.kind(), format!("{addr}: {error}")))?;

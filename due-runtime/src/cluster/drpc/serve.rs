@@ -296,8 +296,10 @@ impl Connection {
     }
 
     /// Waits a little for the answer, so that requests are carried out in order; then it is somebody else's to wait.
+    /// Messages are waited for: nothing of their session may overtake them.
     async fn answer_when_done(&self, frame: &Frame<'_>, mut call: BoxFuture<'static, Answer>) {
-        if let Ok(answer) = timeout(IN_ORDER, &mut call).await {
+        let patience = if frame.op == op::DELIVER { GIVEN_UP } else { IN_ORDER };
+        if let Ok(answer) = timeout(patience, &mut call).await {
             return self.answer(frame, &answer);
         }
         let Ok(permit) = Arc::clone(&self.late).try_acquire_owned() else {
