@@ -253,6 +253,27 @@ async fn requests_before_an_impossible_frame_are_answered() {
 }
 
 /// The largest set that fits the frame; gates of due read 8189.
+/// The buffer of a large frame is no reason to answer all that comes behind it at once.
+#[tokio::test]
+async fn requests_behind_a_large_frame_are_answered_as_far_as_they_are_read() {
+    const REQUESTS: usize = 100_000;
+    let world = World::tcp();
+    let gate = world.gate("g1").await;
+    let (mut read, mut write) = Peer::dial(&world, Kind::Gate, "g1").await.0.into_split();
+    let mut stream = hex("00800000 00 63 0000000000000005");
+    stream.resize(4 + 0x80_0000, 0);
+    stream.extend(hex("0000000a 00 10 0000000000000005").repeat(REQUESTS));
+    let written = tokio::spawn(async move {
+        write.write_all(&stream).await.unwrap();
+        write
+    });
+    let mut answers = vec![0; 17 * REQUESTS];
+    read.read_exact(&mut answers).await.unwrap();
+    assert!(answers == hex("0000000d 00 10 0000000000000005 0000 01").repeat(REQUESTS));
+    drop(written.await.unwrap());
+    gate.stop().await;
+}
+
 #[tokio::test]
 async fn wide_counts_and_long_channels_are_read() {
     let world = World::tcp();

@@ -72,6 +72,11 @@ pub(super) fn measure(stream: &[u8], limit: usize) -> Result<Option<usize>, Impo
     }
 }
 
+/// Bytes that the first frame of a stream claims to have; 0 if it does not say yet.
+pub(super) fn announced(stream: &[u8]) -> usize {
+    stream.first_chunk().map_or(0, |size| SIZE + u32::from_be_bytes(*size) as usize)
+}
+
 /// What [`measure`] has measured; `None` is a heartbeat.
 pub(super) fn parse(frame: &[u8]) -> Option<Frame<'_>> {
     let (head, payload) = frame.split_at_checked(HEAD)?;

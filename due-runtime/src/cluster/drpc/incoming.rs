@@ -161,8 +161,10 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         }
         // A peer that announces much and sends little costs little: the buffer doubles with what has come.
         self.buf.reserve(self.chunk);
-        let room = self.buf.capacity() - self.buf.len();
-        let read = self.read.read_buf(&mut self.buf).await?;
+        // What comes behind a large frame has to wait, or all of it would be answered at once.
+        let missing = frame::announced(&self.buf).saturating_sub(self.buf.len());
+        let room = (self.buf.capacity() - self.buf.len()).min(missing.max(self.chunk));
+        let read = (&mut self.read).take(room as u64).read_buf(&mut self.buf).await?;
         if read == room {
             self.chunk = (2 * self.chunk).min(*READ.end());
         } else if read < self.chunk / 8 {
