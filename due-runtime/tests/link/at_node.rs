@@ -81,6 +81,9 @@ async fn only_gates_and_nodes_bring_messages() {
         }
         peer.send(asked).await;
         peer.send(event).await;
+        // Nor do they hear what would be wrong with it: no such event, a negative user.
+        peer.send("00000013 00 0e 0000000000000005 09 0000000000000007").await;
+        peer.send("0000001a 00 0f 0000000000000005 0000000000000007 ffffffffffffffff").await;
         peer.is_alive().await;
         // A later handshake counts.
         peer.asks(HELLO, WELCOME).await;

@@ -237,6 +237,25 @@ async fn who_cannot_be_reached_fails_fast_until_he_can() {
     node.stop().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_always_hangs_up_is_dialled_once_a_second() {
+    let world = World::tcp();
+    let fake = Fake::gate(&world, "G1").await;
+    let node = node(&world).await;
+    let cluster = node.cluster().unwrap().clone();
+    let call = tokio::spawn(async move { cluster.ip(session(7)).await });
+    let begun = Instant::now();
+    let mut dials = 0;
+    while begun.elapsed() < Duration::from_secs(30) {
+        drop(fake.greet(2, "n1").await);
+        dials += 1;
+        assert!(dials < 100, "in {:?}", begun.elapsed());
+    }
+    assert!(dials > 20, "{dials}");
+    call.await.unwrap().unwrap_err();
+    node.stop().await;
+}
+
 /// A host that swallows packets, or a server that never answers the handshake.
 #[tokio::test(start_paused = true)]
 async fn a_handshake_that_is_not_answered_is_a_failed_dial() {

@@ -151,7 +151,7 @@ async fn a_node_that_says_no_gets_the_message_sent_on() {
 async fn message(node: &mut Peer) -> Vec<u8> {
     loop {
         let frame = node.frame().await;
-        if frame[5] == 15 {
+        if frame.get(5) == Some(&15) {
             return frame;
         }
     }
@@ -293,4 +293,38 @@ async fn every_request_is_counted_when_a_node_dies_under_load() {
     }
     gate.stop().await;
     node.stop().await;
+}
+
+/// It is there, and takes what it is sent: only that nothing comes from it any more tells that it hangs.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_falls_silent_is_given_up_until_it_shakes_hands() {
+    let world = World::tcp();
+    let fake = Fake::node(&world, "N1").await;
+    let gate = gate(&world).await;
+    let client = client_with(&gate, |client| client.timeout(Duration::from_secs(60))).await;
+    let request = |body: &'static str| {
+        let client = client.clone();
+        tokio::spawn(async move { outcome(client.request(RouteId(1), &raw(body)).await) })
+    };
+    let first = request("one");
+    let mut node = fake.greet(1, "g1").await;
+    let one = message(&mut node).await;
+    let mut back = Peer::dial(&world, Kind::Gate, "g1").await;
+    back.asks("0000000d 00 01 0000000000000001 02 4e31", "0000000c 00 01 0000000000000001 0000").await;
+    back.0.write_all(&answer(&one)).await.unwrap();
+    assert_eq!(first.await.unwrap(), "answered");
+
+    let begun = Instant::now();
+    let lost = request("two");
+    message(&mut node).await;
+    assert_eq!(lost.await.unwrap(), "lost");
+    assert!((10..=31).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+
+    let again = request("three");
+    let mut node = fake.greet(1, "g1").await;
+    let three = message(&mut node).await;
+    let mut back = Peer::dial(&world, Kind::Gate, "g1").await;
+    back.0.write_all(&answer(&three)).await.unwrap();
+    assert_eq!(again.await.unwrap(), "answered");
+    gate.stop().await;
 }

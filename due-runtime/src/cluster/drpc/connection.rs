@@ -1,6 +1,6 @@
 //! One of the connections to another server: dials, writes what is queued, matches answers, dials again.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::answer;
 use super::frame::{self, Frame, HEARTBEAT, op};
+use super::handed::Handed;
 use super::incoming::{Incoming, ReadError, Unit};
 use super::outgoing::{Outgoing, Refused};
 use super::pool::Shared;
@@ -28,13 +29,16 @@ const STALL: Duration = Duration::from_secs(20);
 const ATTEMPTS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A connection that breaks earlier is not dialled again at once.
+const STEADY: Duration = Duration::from_secs(5);
 /// How long the other side may take to close as well.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 const CLOSED: &str = "the connection was closed";
 const HUNG_UP: &str = "the other side has closed the connection";
 const UNUSED: &str = "the server has left the cluster";
-/// Stateful messages whose node may still turn out to be the wrong one.
-const HANDED: usize = 64 * 1024;
+/// Stateful messages that no answer has come for take so many times what may be queued: the kernels on the way hold
+/// some as well.
+const HANDED: usize = 4;
 
 pub(super) struct Connection {
     shared: Arc<Shared>,
@@ -42,7 +46,8 @@ pub(super) struct Connection {
     index: usize,
     pub(super) out: Outgoing,
     calls: Mutex<HashMap<u64, Call>>,
-    handed: Mutex<BTreeMap<u64, Delivery>>,
+    /// Stateful messages whose node may still turn out to be the wrong one.
+    handed: Mutex<Handed<Delivery>>,
 }
 
 struct Call {
@@ -84,7 +89,8 @@ struct Kept {
 impl Connection {
     pub(super) fn new(shared: Arc<Shared>, index: usize) -> Self {
         let out = Outgoing::idle(shared.settings.queue_bytes);
-        Self { shared, index, out, calls: Mutex::default(), handed: Mutex::default() }
+        let handed = Mutex::new(Handed::new(HANDED * shared.settings.queue_bytes));
+        Self { shared, index, out, calls: Mutex::default(), handed }
     }
 
     /// Dials, if nobody has asked for that yet.
@@ -113,10 +119,7 @@ impl Connection {
         if let Err(refused) = self.out.append(|buf| write(buf, &delivery)) {
             return Err((refused, delivery));
         }
-        handed.insert(seq, delivery);
-        if handed.len() > HANDED {
-            handed.pop_first();
-        }
+        handed.insert(seq, delivery.packet.body.len(), delivery);
         Ok(())
     }
 
@@ -129,8 +132,10 @@ impl Connection {
     }
 
     async fn live(&self) {
+        let mut pause = Duration::ZERO;
         while let Some(halves) = self.reach().await {
             self.shared.metrics.connections.increment(1);
+            let begun = Instant::now();
             let end = self.converse(halves).await;
             self.shared.metrics.connections.decrement(1);
             let reason = match end {
@@ -153,6 +158,14 @@ impl Connection {
             self.shared.metrics.lost.increment(1);
             let kept = self.out.cut(|queue| self.kept(queue));
             self.settle(&reason, &kept);
+            if self.is_over() {
+                return;
+            }
+            if begun.elapsed() >= STEADY {
+                pause = Duration::ZERO;
+            }
+            sleep(jittered(pause)).await;
+            pause = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         }
     }
 
@@ -183,14 +196,22 @@ impl Connection {
                 }
                 Err(error) => tracing::debug!(to = %self.shared.target, %error, "not reached"),
             }
-            if !self.shared.is_used() && self.out.rest() {
-                self.settle(UNUSED, &Kept::default());
+            if self.is_over() {
                 return None;
             }
             sleep(jittered(pause)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         None
+    }
+
+    /// Nobody refers to the pool any more, and nothing waits.
+    fn is_over(&self) -> bool {
+        let is_over = !self.shared.is_used() && self.out.rest();
+        if is_over {
+            self.settle(UNUSED, &Kept::default());
+        }
+        is_over
     }
 
     async fn dial(&self) -> Result<Halves, ReadError> {
@@ -230,6 +251,7 @@ impl Connection {
                 Err(error) => End::Broken(error.to_string()),
             },
             () = self.beat() => End::Unused,
+            () = self.shared.doubted.notified() => End::Broken("the other side has fallen silent".to_owned()),
         };
         if matches!(end, End::Unused) {
             self.settle(UNUSED, &Kept::default());
@@ -258,7 +280,7 @@ impl Connection {
 
     fn answered(&self, frame: &Frame<'_>) {
         if frame.op == op::DELIVER {
-            let handed = self.handed.lock().unwrap().remove(&frame.seq);
+            let handed = self.handed.lock().unwrap().remove(frame.seq);
             if let Some(delivery) = handed {
                 return self.received(delivery, frame);
             }
@@ -310,7 +332,7 @@ impl Connection {
         for call in calls {
             let _ = call.answer.send(Err(LinkError::Unreachable(reason.to_owned())));
         }
-        self.handed.lock().unwrap().retain(|seq, _| kept.calls.contains(seq));
+        self.handed.lock().unwrap().retain(|seq| kept.calls.contains(&seq));
         self.lose(|cid, route, seq| self.carries(cid) && !kept.messages.contains(&(cid, route, seq)));
     }
 

@@ -5,6 +5,7 @@ mod answer;
 mod connection;
 mod frame;
 pub mod fuzzing;
+mod handed;
 mod incoming;
 mod outgoing;
 mod pool;
@@ -58,7 +59,7 @@ pub struct TcpLink {
     settings: Arc<Settings>,
     /// Servers of this process, unless they shall use TCP as well.
     process: Option<MemoryLink>,
-    pools: Mutex<HashMap<Route, Arc<Pool>>>,
+    pools: Arc<Mutex<Pools>>,
 }
 
 #[derive(Clone, Debug)]
@@ -72,6 +73,7 @@ struct Settings {
 
 /// From whom to whom.
 type Route = (Kind, Arc<str>, Target);
+type Pools = HashMap<Route, Arc<Pool>>;
 
 impl Default for TcpLink {
     fn default() -> Self {
@@ -94,7 +96,7 @@ impl TcpLink {
             host: None,
             settings: Arc::new(settings),
             process: Some(MemoryLink::default()),
-            pools: Mutex::default(),
+            pools: Arc::default(),
         }
     }
 
@@ -189,7 +191,13 @@ impl Link for TcpLink {
             if let Some(process) = &self.process {
                 process.attach(member, server.clone()).await?;
             }
-            let port = Port::open(listener, server, &member.format, self.settings.max_frame);
+            let (pools, kind, id) = (Arc::clone(&self.pools), member.kind, Arc::clone(&member.id));
+            let silent = move |caller: &Target| {
+                if let Some(pool) = pools.lock().unwrap().get(&(kind, Arc::clone(&id), caller.clone())) {
+                    pool.doubt();
+                }
+            };
+            let port = Port::open(listener, server, &member.format, self.settings.max_frame, Box::new(silent));
             Ok(Attached { endpoint: address::endpoint(&host, local.port()), door: Some(Box::new(port)) })
         })
     }

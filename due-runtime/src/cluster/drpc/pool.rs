@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -44,6 +45,8 @@ pub(super) struct Shared {
     pub(super) tasks: TaskTracker,
     /// Ends every connection at once.
     pub(super) stop: CancellationToken,
+    /// Has every connection dialled anew.
+    pub(super) doubted: Notify,
 }
 
 /// The connections of a pool mostly fail together: one of them says so, until one succeeds again.
@@ -69,6 +72,7 @@ impl Pool {
             complaints: Complaints::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            doubted: Notify::new(),
         });
         let connections =
             (0..settings.connections).map(|index| Arc::new(Connection::new(Arc::clone(&shared), index))).collect();
@@ -158,6 +162,11 @@ impl Pool {
     pub(super) fn abandon(&self) {
         self.connections.iter().for_each(|connection| connection.out.close());
         self.shared.stop.cancel();
+    }
+
+    /// The server may hang: it has to shake hands again. What it was sent and did not answer is given up.
+    pub(super) fn doubt(&self) {
+        self.shared.doubted.notify_waiters();
     }
 
     /// Whether anybody may send, or a connection is still up.

@@ -1,7 +1,8 @@
 //! One connection of another server, from its first request to its last answer.
 
-use std::sync::Arc;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use super::connection::write_all;
 use super::frame::{Frame, op};
 use super::incoming::{Incoming, Unit};
 use super::outgoing::Outgoing;
+use super::pool::Target;
 use super::request::{self, Bad, Handshake};
 use super::server::Shared;
 use crate::cluster::Cluster;
@@ -57,6 +59,10 @@ pub(super) struct Connection {
     heard: AtomicBool,
     /// Its requests are at work, so nothing can be heard.
     held_up: AtomicBool,
+    /// It was said that payloads of the peer have wrong lengths.
+    misread: AtomicBool,
+    /// Who has said that it calls.
+    caller: Mutex<Option<Target>>,
 }
 
 /// Who calls, as far as is known.
@@ -72,6 +78,8 @@ enum Caller {
 struct Known<L: ?Sized> {
     link: Option<Arc<L>>,
     asked: Instant,
+    /// Messages that were dropped, as nobody knows the way back.
+    dropped: u64,
 }
 
 impl Connection {
@@ -82,21 +90,30 @@ impl Connection {
             late: Arc::new(Semaphore::new(LATE as usize)),
             heard: AtomicBool::new(false),
             held_up: AtomicBool::new(false),
+            misread: AtomicBool::new(false),
+            caller: Mutex::default(),
         }
     }
 
     pub(super) async fn run(self, stream: TcpStream) {
+        let silently = self.talk(stream).await;
+        self.is_called_by(None, silently);
+    }
+
+    /// Whether the peer was silent for too long.
+    async fn talk(&self, stream: TcpStream) -> bool {
         if stream.set_nodelay(true).is_err() {
-            return;
+            return false;
         }
         let (read, mut write) = stream.into_split();
         let mut incoming = Incoming::requests(read, self.shared.max_frame);
         let talk = async {
             let read = async {
-                self.read(&mut incoming).await;
+                self.read(&mut incoming).await?;
                 // All permits are back when all late answers are there.
                 let _ = timeout(PATIENCE, self.late.acquire_many(LATE)).await;
                 self.answers.finish();
+                Ok(())
             };
             let write = async {
                 let written = write_all(&self.answers, &mut write, |_| ()).await;
@@ -106,17 +123,20 @@ impl Connection {
             let (read, mut write) = (std::pin::pin!(read), std::pin::pin!(write));
             tokio::select! {
                 biased;
-                () = read => write.await,
+                read = read => match read {
+                    Ok(()) => write.await,
+                    Err(unread) => Err(unread),
+                },
                 // Ends before reading does if the answers are not read.
                 written = &mut write => written,
             }
         };
         let ended = tokio::select! {
             biased;
-            () = self.shared.cut.cancelled() => return,
+            () = self.shared.cut.cancelled() => return false,
             () = self.silence() => {
                 tracing::debug!("another server was silent for too long");
-                return;
+                return true;
             }
             written = talk => written,
         };
@@ -129,24 +149,37 @@ impl Connection {
             Ok(()) => {}
             Err(error) => tracing::debug!(%error, "answers to another server are lost"),
         }
+        false
     }
 
-    async fn read(&self, incoming: &mut Incoming<OwnedReadHalf>) {
+    fn is_called_by(&self, caller: Option<Target>, silently: bool) {
+        if let Some(caller) = &caller {
+            self.shared.enter(caller.clone());
+        }
+        let before = std::mem::replace(&mut *self.caller.lock().unwrap(), caller);
+        if let Some(before) = before {
+            self.shared.leave(before, silently);
+        }
+    }
+
+    /// Fails if the answers are not read.
+    async fn read(&self, incoming: &mut Incoming<OwnedReadHalf>) -> io::Result<()> {
         let mut caller = Caller::default();
         loop {
             if timeout(PATIENCE, self.answers.room()).await.is_err() {
                 tracing::warn!("another server does not read its answers; it is cut");
-                return self.answers.close();
+                self.answers.close();
+                return Err(io::ErrorKind::TimedOut.into());
             }
             let ready = tokio::select! {
                 biased;
-                () = self.shared.finish.cancelled() => return,
+                () = self.shared.finish.cancelled() => return Ok(()),
                 ready = incoming.ready() => ready,
             };
             self.held_up.store(true, Ordering::Relaxed);
             let taken = match ready {
                 Ok(true) => self.take(incoming, &mut caller).await,
-                Ok(false) => return,
+                Ok(false) => return Ok(()),
                 Err(error) => Err(error),
             };
             // Answers to messages of a gate that does not read would find no room.
@@ -157,7 +190,7 @@ impl Connection {
             self.heard.store(true, Ordering::Relaxed);
             if let Err(error) = taken {
                 tracing::warn!(%error, "another server makes no sense; its connection is closed");
-                return;
+                return Ok(());
             }
         }
     }
@@ -181,7 +214,11 @@ impl Connection {
                 Ok(()) => {}
                 Err(Bad::Opcode) => tracing::debug!(opcode = frame.op, "not served here"),
                 Err(Bad::Length) => {
-                    tracing::warn!(opcode = frame.op, bytes = frame.payload.len(), "a payload of a wrong length");
+                    let (opcode, bytes) = (frame.op, frame.payload.len());
+                    match self.misread.swap(true, Ordering::Relaxed) {
+                        false => tracing::warn!(opcode, bytes, "payloads of a wrong length get no answer"),
+                        true => tracing::debug!(opcode, bytes, "a payload of a wrong length"),
+                    }
                 }
                 Err(Bad::Value) => self.answer(&frame, &Err(LinkError::Failed("invalid argument".to_owned()))),
             }
@@ -191,17 +228,23 @@ impl Connection {
 
     async fn greet(&self, frame: &Frame<'_>, caller: &mut Caller) -> Result<(), Bad> {
         let Handshake { kind, id } = request::handshake(frame)?;
+        let called_by = match kind {
+            Some(Kind::Gate) => Some(Target::Gate(Gid::from(Arc::clone(&id)))),
+            Some(Kind::Node) => Some(Target::Node(Nid::from(Arc::clone(&id)))),
+            Some(Kind::Mesh) | None => None,
+        };
+        self.is_called_by(called_by, false);
         let asked = Instant::now();
         *caller = match (kind, &self.shared.server) {
             (Some(Kind::Gate), Server::Node(_, cluster)) => {
                 let gid = Gid::from(id);
                 let link = known(cluster, || cluster.gate(&gid).ok()).await;
-                Caller::Gate(gid, Known { link, asked })
+                Caller::Gate(gid, Known::new(link, asked))
             }
             (Some(Kind::Node), Server::Node(_, cluster)) => {
                 let nid = Nid::from(id);
                 let link = known(cluster, || cluster.node(&nid).ok()).await;
-                Caller::Node(nid, Known { link, asked })
+                Caller::Node(nid, Known::new(link, asked))
             }
             _ => Caller::Unknown,
         };
@@ -241,18 +284,19 @@ impl Connection {
     ) -> Result<(), Bad> {
         let op = match frame.op {
             op::TRIGGER => {
-                let request::Trigger { event, cid, uid } = request::trigger(frame)?;
                 let Caller::Gate(gid, known) = caller else { return refused(frame) };
+                let request::Trigger { event, cid, uid } = request::trigger(frame)?;
                 if let Some(gate) = known.find(cluster, || cluster.gate(gid).ok()).await {
                     node.trigger(SessionEvent { event, gid: gid.clone(), gate, cid, uid });
                 }
                 self.answer(frame, &Ok(GateAnswer::Done));
                 return Ok(());
             }
+            op::DELIVER if matches!(caller, Caller::Unknown) => return refused(frame),
             op::DELIVER => {
                 let request::Deliver { cid, uid, packet } = request::deliver(frame)?;
                 let origin = match caller {
-                    Caller::Unknown => return refused(frame),
+                    Caller::Unknown => None,
                     Caller::Gate(gid, known) => {
                         let gate = known.find(cluster, || cluster.gate(gid).ok()).await;
                         gate.map(|gate| Origin::Gate { gid: gid.clone(), gate })
@@ -354,16 +398,25 @@ impl Caller {
 }
 
 impl<L: ?Sized> Known<L> {
+    fn new(link: Option<Arc<L>>, asked: Instant) -> Self {
+        Self { link, asked, dropped: 0 }
+    }
+
     /// Asks the registry once a second at most.
     async fn find(&mut self, cluster: &Cluster, look: impl Fn() -> Option<Arc<L>>) -> Option<Arc<L>> {
         if self.link.is_none() {
             self.link = look();
         }
-        if self.link.is_none() && self.asked.elapsed() >= LOOK_UP {
+        let asks = self.link.is_none() && self.asked.elapsed() >= LOOK_UP;
+        if asks {
             self.link = known(cluster, look).await;
             self.asked = Instant::now();
-            if self.link.is_none() {
-                tracing::warn!("messages come from a server that is not in the registry; they are dropped");
+        }
+        if self.link.is_none() {
+            self.dropped += 1;
+            if asks || self.dropped == 1 {
+                let dropped = self.dropped;
+                tracing::warn!(dropped, "messages come from a server that is not in the registry; they are dropped");
             }
         }
         self.link.clone()

@@ -1,7 +1,8 @@
 //! The port on which a gate or a node is called.
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -10,6 +11,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::pool::Target;
 use super::serve::Connection;
 use crate::cluster::link::{Door, Server};
 use crate::future::BoxFuture;
@@ -33,12 +35,24 @@ pub(super) struct Shared {
     /// Everything ends at once.
     pub(super) cut: CancellationToken,
     pub(super) tasks: TaskTracker,
+    /// How many connections each other server has here.
+    callers: Mutex<HashMap<Target, usize>>,
+    silent: OnSilence,
 }
+
+/// Hears of a server that has a way here no more because it was silent on all of them: it hangs, or its machine is gone.
+pub(super) type OnSilence = Box<dyn Fn(&Target) + Send + Sync>;
 
 pub(super) struct Port(Arc<Shared>);
 
 impl Port {
-    pub(super) fn open(listener: TcpListener, server: Server, format: &Arc<Format>, max_frame: usize) -> Self {
+    pub(super) fn open(
+        listener: TcpListener,
+        server: Server,
+        format: &Arc<Format>,
+        max_frame: usize,
+        silent: OnSilence,
+    ) -> Self {
         let shared = Arc::new(Shared {
             server,
             format: Arc::clone(format),
@@ -46,9 +60,31 @@ impl Port {
             finish: CancellationToken::new(),
             cut: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            callers: Mutex::default(),
+            silent,
         });
         shared.tasks.spawn(accept_all(listener, Arc::clone(&shared)));
         Self(shared)
+    }
+}
+
+impl Shared {
+    pub(super) fn enter(&self, caller: Target) {
+        *self.callers.lock().unwrap().entry(caller).or_default() += 1;
+    }
+
+    pub(super) fn leave(&self, caller: Target, silently: bool) {
+        let mut callers = self.callers.lock().unwrap();
+        let Some(others) = callers.get_mut(&caller) else { return };
+        *others -= 1;
+        if *others > 0 {
+            return;
+        }
+        callers.remove(&caller);
+        drop(callers);
+        if silently {
+            (self.silent)(&caller);
+        }
     }
 }
 
