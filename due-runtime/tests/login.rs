@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use due::codec::{DecodeError, EncodeError, RawBody};
@@ -38,6 +39,8 @@ impl Push for Note {
 #[derive(Clone, Debug)]
 struct SlowToForget {
     locator: MemoryLocator,
+    /// It is slow to hear of the next one who comes, and then fails.
+    fails: Arc<AtomicBool>,
     asked: Arc<Semaphore>,
     go: Arc<Semaphore>,
     done: Arc<Semaphore>,
@@ -45,7 +48,14 @@ struct SlowToForget {
 
 impl Locator for SlowToForget {
     fn bind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<(), LocateError>> {
-        self.locator.bind_gate(uid, gid)
+        Box::pin(async move {
+            if self.fails.swap(false, Ordering::Relaxed) {
+                self.asked.add_permits(1);
+                self.go.acquire().await.unwrap().forget();
+                return Err(LocateError::Unreachable("the line is down".into()));
+            }
+            self.locator.bind_gate(uid, gid).await
+        })
     }
 
     fn unbind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<bool, LocateError>> {
@@ -82,7 +92,7 @@ impl Locator for SlowToForget {
 impl SlowToForget {
     fn new() -> Self {
         let none = || Arc::new(Semaphore::new(0));
-        Self { locator: MemoryLocator::new(), asked: none(), go: none(), done: none() }
+        Self { locator: MemoryLocator::new(), fails: Arc::default(), asked: none(), go: none(), done: none() }
     }
 
     async fn harness(&self) -> Harness {
@@ -111,6 +121,25 @@ async fn who_comes_back_while_he_leaves_is_found() {
     locator.go.add_permits(1);
     harness.stop().await;
     assert_eq!(locator.locate_gate(Uid(7)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_login_that_fails_takes_the_user_off_no_other_session() {
+    let locator = SlowToForget::new();
+    let harness = locator.harness().await;
+    let [first, second] = [harness.client().await.unwrap(), harness.client().await.unwrap()];
+    locator.fails.store(true, Ordering::Relaxed);
+    let failing = tokio::spawn(async move { first.request::<_, RawBody>(RouteId(1), &RawBody(Bytes::new())).await });
+    locator.asked.acquire().await.unwrap().forget();
+
+    let mut notes = second.pushes::<Note>();
+    let _: RawBody = second.request(RouteId(1), &RawBody(Bytes::new())).await.unwrap();
+    // One for the failure, one for whoever leaves.
+    locator.go.add_permits(2);
+    failing.await.unwrap().unwrap_err();
+    Note.push(harness.cluster(), Uid(7)).await.unwrap();
+    notes.next().await.unwrap().unwrap();
+    harness.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
