@@ -1,11 +1,13 @@
 //! What the registry says of one server of this process.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use super::link::LinkError;
 use crate::registry::{Instance, Registry, RegistryError, State};
 
 /// How long a server that stops waits for the registry, as due does.
@@ -16,11 +18,13 @@ pub(crate) struct Presence {
     registry: Arc<dyn Registry>,
     /// `None` before and after the server is in the registry.
     instance: Mutex<Option<Instance>>,
+    /// Nothing but the end follows.
+    leaving: AtomicBool,
 }
 
 impl Presence {
     pub(crate) fn new(registry: &Arc<dyn Registry>) -> Self {
-        Self { registry: Arc::clone(registry), instance: Mutex::default() }
+        Self { registry: Arc::clone(registry), instance: Mutex::default(), leaving: AtomicBool::new(false) }
     }
 
     pub(crate) async fn register(&self, instance: Instance) -> Result<(), RegistryError> {
@@ -34,8 +38,16 @@ impl Presence {
         self.instance.lock().await.as_ref().map_or(State::Shut, |instance| instance.state)
     }
 
-    /// Registers with another state. A server that has left stays away.
-    pub(crate) async fn set_state(&self, state: State) -> Result<(), RegistryError> {
+    /// Registers with the state that somebody wants it to have. A server that stops has no other choice than to hang.
+    pub(crate) async fn change_state(&self, state: State) -> Result<(), LinkError> {
+        if self.leaving.load(Ordering::Acquire) {
+            return Err(LinkError::Failed("the server is stopping".to_owned()));
+        }
+        self.set_state(state).await.map_err(|error| LinkError::Failed(error.to_string()))
+    }
+
+    /// A server that has left stays away.
+    async fn set_state(&self, state: State) -> Result<(), RegistryError> {
         let mut known = self.instance.lock().await;
         let Some(instance) = known.as_ref().filter(|instance| instance.state != state) else { return Ok(()) };
         let changed = Instance { state, ..instance.clone() };
@@ -46,6 +58,7 @@ impl Presence {
 
     /// Takes no new traffic. A registry that does not answer is no reason not to stop.
     pub(crate) async fn hang(&self) {
+        self.leaving.store(true, Ordering::Release);
         match timeout(PATIENCE, self.set_state(State::Hang)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {

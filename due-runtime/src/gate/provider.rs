@@ -71,10 +71,7 @@ impl GateLink for GateCore {
                     self.sessions.unsubscribe(cid, &channel);
                 }),
                 GateOp::State => Ok(GateAnswer::State(self.presence.state().await)),
-                GateOp::SetState(state) => match self.presence.set_state(state).await {
-                    Ok(()) => Ok(GateAnswer::Done),
-                    Err(error) => Err(LinkError::Failed(error.to_string())),
-                },
+                GateOp::SetState(state) => self.presence.change_state(state).await.map(|()| GateAnswer::Done),
             }
         })
     }

@@ -153,10 +153,7 @@ impl NodeLink for NodeCore {
             match op {
                 NodeOp::Deliver(delivery) => self.take(delivery).await.map(|()| NodeAnswer::Done),
                 NodeOp::State => Ok(NodeAnswer::State(self.presence.state().await)),
-                NodeOp::SetState(state) => match self.presence.set_state(state).await {
-                    Ok(()) => Ok(NodeAnswer::Done),
-                    Err(error) => Err(LinkError::Failed(error.to_string())),
-                },
+                NodeOp::SetState(state) => self.presence.change_state(state).await.map(|()| NodeAnswer::Done),
             }
         })
     }
