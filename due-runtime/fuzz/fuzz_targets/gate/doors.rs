@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use due::packet::{Dialect, Format};
 use due::transport::{
-    CloseReason, FramedRead, FramedWrite, Inbound, Incoming, PacketRead, PacketWrite, Peer, ReadError, Transport,
+    CloseReason, FramedRead, FramedWrite, Inbound, Incoming, Opened, PacketRead, PacketWrite, Peer, ReadError,
+    Transport,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split};
 use tokio::sync::mpsc;
@@ -63,8 +64,9 @@ impl Incoming for Stream {
     type Read = FramedRead<ReadHalf<DuplexStream>>;
     type Write = FramedWrite<WriteHalf<DuplexStream>>;
 
-    async fn open(self, format: Arc<Format>) -> io::Result<Halves> {
-        Ok(self.halves(format))
+    async fn open(self, format: Arc<Format>) -> io::Result<Opened<Self::Read, Self::Write>> {
+        let (read, write) = self.halves(format);
+        Ok(Opened::new(read, write))
     }
 }
 
@@ -104,8 +106,8 @@ impl Incoming for Messages {
     type Read = MessageRead;
     type Write = MessageWrite;
 
-    async fn open(self, format: Arc<Format>) -> io::Result<(MessageRead, MessageWrite)> {
-        Ok((MessageRead(self.sent), MessageWrite { answers: self.answers, format }))
+    async fn open(self, format: Arc<Format>) -> io::Result<Opened<MessageRead, MessageWrite>> {
+        Ok(Opened::new(MessageRead(self.sent), MessageWrite { answers: self.answers, format }))
     }
 }
 
