@@ -1,0 +1,14 @@
+export { CallError, type CallErrorKind } from "./call-error";
+export { Client, type ClientOptions, type ClientState, type ConnectHandler, type DisconnectHandler, type ErrorHandler, type HeartbeatHandler, type MessagePacker, type ReceiveHandler, type StateHandler } from "./client";
+export { Code } from "./code";
+export type { Codec } from "./codec";
+export type { Closed, Connection } from "./connection";
+export { json } from "./json";
+export { type Message, Packer, type PackerOptions, type Packet } from "./packer";
+export { PacketError } from "./packet-error";
+export type { Signal } from "./pending";
+export { proto } from "./proto";
+export type { ReconnectOptions } from "./reconnect";
+export { type CallOptions, Session, sessionOf, type SessionOptions } from "./session";
+export { Status } from "./status";
+export type { WebSocketConstructor, WebSocketLike } from "./websocket";

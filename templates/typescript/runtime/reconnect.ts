@@ -1,0 +1,17 @@
+/** When to try again. */
+export interface ReconnectOptions {
+  /** Wait before the first attempt, in milliseconds. Default: 500. */
+  min?: number | undefined;
+  /** Longest wait, in milliseconds. Default: 30000. */
+  max?: number | undefined;
+  /** What each wait is to the one before. Default: 2. */
+  factor?: number | undefined;
+  /** Part of each wait that is left to chance, 0 to 1, so that clients do not come all at once. Default: 0.5. */
+  jitter?: number | undefined;
+}
+
+/** Milliseconds to wait before attempt number `attempt`, which counts from 0. */
+export function backoff(options: ReconnectOptions, attempt: number): number {
+  const { min = 500, max = 30_000, factor = 2, jitter = 0.5 } = options;
+  return Math.min(max, min * factor ** attempt) * (1 - jitter * Math.random());
+}

@@ -1,0 +1,14 @@
+/** What is used of a `WebSocket`. */
+export interface WebSocketLike {
+  binaryType: string;
+  readonly readyState: number;
+  onopen: ((event: never) => unknown) | null;
+  onmessage: ((event: never) => unknown) | null;
+  onerror: ((event: never) => unknown) | null;
+  onclose: ((event: never) => unknown) | null;
+  send(data: ArrayBuffer): void;
+  close(): void;
+}
+
+/** `WebSocket` itself, that of the package `ws`, or anything of this kind. */
+export type WebSocketConstructor = new (url: string) => WebSocketLike;
