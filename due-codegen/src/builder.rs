@@ -1,4 +1,4 @@
-//! Options, and the recipe: load, lower, check, render, write.
+//! Options, and the recipe: load, lower, check, render.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -6,16 +6,19 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, RustOptions};
+use crate::check::names::Names;
+use crate::config::{Config, RustOptions, TypeScriptOptions};
 use crate::diagnostic::{Diagnostic, Diagnostics, Report};
+use crate::lower::lower;
 use crate::lower::types::Types;
 use crate::model::{Model, RouteWidth};
-use crate::output::{self, Changes, GeneratedFile, WriteError};
+use crate::output::{GeneratedFile, Language, Tree, WriteError};
 use crate::render::{RenderError, render};
 use crate::source::roots::Roots;
 use crate::source::{self, OPTIONS_PROTO, Sources};
+use crate::typescript;
 
-/// Generates Rust from `.proto` files; for build scripts, and what `cargo due generate` runs.
+/// Generates code from `.proto` files: Rust for build scripts, and whatever `due.toml` asks for in `cargo due generate`.
 ///
 /// ```no_run
 /// // build.rs
@@ -28,7 +31,8 @@ use crate::source::{self, OPTIONS_PROTO, Sources};
 pub struct Builder {
     files: Vec<PathBuf>,
     config: Config,
-    rust: RustOptions,
+    /// `None` if there is only TypeScript to generate.
+    rust: Option<RustOptions>,
     out: Option<PathBuf>,
     config_path: Option<PathBuf>,
     warnings: Diagnostics,
@@ -42,9 +46,10 @@ impl Default for Builder {
 
 impl From<Config> for Builder {
     fn from(config: Config) -> Self {
+        let nothing = config.rust.is_none() && config.typescript.is_none();
         Self {
             files: Vec::new(),
-            rust: config.rust.clone().unwrap_or_default(),
+            rust: if nothing { Some(RustOptions::default()) } else { config.rust.clone() },
             config,
             out: None,
             config_path: None,
@@ -59,8 +64,11 @@ impl Builder {
         Self::default()
     }
 
-    /// What a `due.toml` says. Its `out` serves `cargo due generate`: in a build script the output goes to `OUT_DIR`
-    /// all the same, unless [`out_dir`](Self::out_dir) is called.
+    /// What a `due.toml` says. Its folders serve `cargo due generate` and [`render`](Self::render): in a build script
+    /// Rust goes to `OUT_DIR` all the same, unless [`out_dir`](Self::out_dir) is called, and nothing else is generated.
+    ///
+    /// # Errors
+    /// [`Error::Schema`] with what is wrong in the file.
     pub fn from_config(path: impl AsRef<Path>) -> Result<Self, Error> {
         let (config, warnings) = Config::load(&path)?;
         Ok(Self { warnings, config_path: Some(path.as_ref().to_owned()), ..Self::from(config) })
@@ -78,7 +86,7 @@ impl Builder {
         self
     }
 
-    /// Output folder, instead of `OUT_DIR`.
+    /// Output folder of Rust, instead of `OUT_DIR`.
     pub fn out_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.out = Some(folder.into());
         self
@@ -86,7 +94,7 @@ impl Builder {
 
     /// Types below a proto path (`.shared.v1`) are not generated, but taken from a Rust path (`::shared::v1`).
     pub fn extern_path(mut self, proto: impl Into<String>, rust: impl Into<String>) -> Self {
-        self.rust.extern_paths.push((proto.into(), rust.into()));
+        self.rust().extern_paths.push((proto.into(), rust.into()));
         self
     }
 
@@ -98,37 +106,56 @@ impl Builder {
 
     /// Whether mocks are generated. Default: true.
     pub fn mocks(mut self, mocks: bool) -> Self {
-        self.rust.mocks = mocks;
+        self.rust().mocks = mocks;
         self
     }
 
     /// Path of the runtime in generated text. Default: `::due`.
     pub fn runtime(mut self, path: impl Into<String>) -> Self {
-        self.rust.runtime = path.into();
+        self.rust().runtime = path.into();
         self
     }
 
-    /// Generates and writes what changed. Tells cargo what to watch and what there is to warn of.
-    pub fn generate(self) -> Result<(), Error> {
+    /// TypeScript beside Rust. Paths are relative to the current folder.
+    pub fn typescript(mut self, options: TypeScriptOptions) -> Self {
+        self.config.typescript = Some(options);
+        self
+    }
+
+    /// Generates Rust and writes what changed. Tells cargo what to watch and what there is to warn of.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn generate(mut self) -> Result<(), Error> {
         let folder = match self.out.clone() {
             Some(folder) => folder,
             None => env::var_os("OUT_DIR").map(PathBuf::from).ok_or(Error::NoOutDir)?,
         };
+        self.rust().out = folder;
+        self.config.typescript = None;
         // What only the compiler reads is not formatted.
         let output = self.output(self.out.is_some())?;
-        output.compare(folder)?.write()?;
+        for tree in output.trees() {
+            tree.compare()?.write()?;
+        }
         output.tell_cargo(&mut io::stdout().lock()).map_err(Error::Stdout)
     }
 
     /// Checks the schema and gives the warnings, without generating anything.
+    ///
+    /// # Errors
+    /// [`Error::Schema`] with every mistake.
     pub fn check(&self) -> Result<Diagnostics, Error> {
         let mut report = Report::default();
         report.extend(&self.warnings);
-        self.model(&mut report);
+        self.lower(&mut report);
         if report.has_errors() { Err(Error::Schema(report.finish())) } else { Ok(report.finish()) }
     }
 
     /// Generates in memory.
+    ///
+    /// # Errors
+    /// [`Error::Schema`] with every mistake, or [`Error::Render`].
     pub fn render(&self) -> Result<Output, Error> {
         self.output(true)
     }
@@ -136,28 +163,30 @@ impl Builder {
     fn output(&self, format: bool) -> Result<Output, Error> {
         let mut report = Report::default();
         report.extend(&self.warnings);
-        let (sources, model) = self.model(&mut report);
+        let Lowered { sources, rust, typescript } = self.lower(&mut report);
         if report.has_errors() {
             return Err(Error::Schema(report.finish()));
         }
-        let mut files = render(&model, &sources.pool, &self.rust, format)?;
-        files.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut trees = Vec::new();
+        if let Some((options, model)) = self.rust.as_ref().zip(rust) {
+            let files = render(&model, &sources.pool, options, format)?;
+            trees.push(Tree::new(Language::Rust, &options.out, files));
+        }
+        if let Some((options, model)) = self.config.typescript.as_ref().zip(typescript) {
+            let files = typescript::render(&sources, &model, options, &self.config.packet)?;
+            trees.push(Tree::new(Language::TypeScript, &options.out, files));
+        }
         let mut watch: BTreeSet<PathBuf> = sources.paths().cloned().collect();
         watch.extend(self.config_path.clone());
         if self.files.is_empty() {
             // A new file in a root belongs to the output.
             watch.extend(self.config.roots.iter().cloned());
         }
-        Ok(Output {
-            files: files.into_iter().map(output::with_header).collect(),
-            warnings: report.finish(),
-            watch: watch.into_iter().filter(|path| path.exists()).collect(),
-        })
+        Ok(Output { trees, warnings: report.finish(), watch: watch.into_iter().filter(|path| path.exists()).collect() })
     }
 
-    /// Everything up to the model; what is wrong is in the report.
-    pub(crate) fn model(&self, report: &mut Report) -> (Sources, Model) {
-        self.rust.check(report);
+    /// Everything up to the models; what is wrong is in the report.
+    fn lower(&self, report: &mut Report) -> Lowered {
         let width = self.config.packet.route_width().unwrap_or_else(|| {
             report.push(Diagnostic::error("route_bytes must be one of 1, 2, 4"));
             RouteWidth::default()
@@ -165,10 +194,23 @@ impl Builder {
         let roots = Roots::new(self.config.roots.clone(), report);
         let inputs = self.inputs(&roots, report);
         let sources = source::load(inputs, &roots, report);
-        let types = Types::new(&self.rust.extern_paths, &self.rust.runtime);
-        types.warn_unused(&sources.pool, report);
-        let model = crate::lower::lower(&sources, &types, width, report);
-        (sources, model)
+        let rust = self.rust.as_ref().map(|rust| {
+            rust.check(report);
+            let types = Types::new(&rust.extern_paths, &rust.runtime);
+            types.warn_unused(&sources.pool, report);
+            lower(&sources, &types, width, Names::check(&sources, &types, report), report)
+        });
+        let typescript = self.config.typescript.as_ref().map(|options| {
+            // Packages of other crates have no TypeScript there.
+            let model = lower(&sources, &Types::default(), width, Names::unchecked(), report);
+            typescript::check(&sources, &model, options, report);
+            model
+        });
+        Lowered { sources, rust, typescript }
+    }
+
+    fn rust(&mut self) -> &mut RustOptions {
+        self.rust.get_or_insert_default()
     }
 
     fn inputs(&self, roots: &Roots, report: &mut Report) -> BTreeSet<String> {
@@ -203,28 +245,35 @@ impl Builder {
     }
 }
 
+/// What a run has understood of a schema: a model for each language that is asked for.
+struct Lowered {
+    sources: Sources,
+    rust: Option<Model>,
+    typescript: Option<Model>,
+}
+
 /// The files of a run, not yet written.
 #[derive(Clone, Debug)]
 pub struct Output {
-    files: Vec<GeneratedFile>,
+    trees: Vec<Tree>,
     warnings: Diagnostics,
     watch: Vec<PathBuf>,
 }
 
 impl Output {
-    /// The generated files, in the order of their names.
-    pub fn files(&self) -> &[GeneratedFile] {
-        &self.files
+    /// What goes into which folder: one entry per language.
+    pub fn trees(&self) -> &[Tree] {
+        &self.trees
+    }
+
+    /// The generated files of all folders.
+    pub fn files(&self) -> impl Iterator<Item = &GeneratedFile> {
+        self.trees.iter().flat_map(Tree::files)
     }
 
     /// What there is to say about the schema although it could be used.
     pub fn warnings(&self) -> &Diagnostics {
         &self.warnings
-    }
-
-    /// How a folder differs from the output.
-    pub fn compare(&self, folder: impl AsRef<Path>) -> Result<Changes, WriteError> {
-        Changes::between(folder.as_ref(), &self.files)
     }
 
     /// Every file that was read, imports too, and the roots if they decide what is read. All of them exist: cargo
@@ -318,7 +367,7 @@ mod tests {
         fs::write(folder.path().join("a.proto"), "syntax = \"proto3\"; package a; message A {}").unwrap();
         let names = |builder: Builder| -> Vec<String> {
             let output = builder.includes([folder.path()]).render().unwrap();
-            output.files().iter().map(|file| file.path.display().to_string()).collect()
+            output.files().map(|file| file.path.display().to_string()).collect()
         };
         assert_eq!(names(Builder::new().files(["a.proto"])), ["a.rs", "mod.rs"]);
         assert_eq!(names(Builder::new().files([folder.path().join("./a.proto")])), ["a.rs", "mod.rs"]);
@@ -329,7 +378,7 @@ mod tests {
         let (here, absolute) = (PathBuf::from("tests/names"), fs::canonicalize("tests/names").unwrap());
         for (root, file) in [(&absolute, here.join("kw.proto")), (&here, absolute.join("kw.proto"))] {
             let output = Builder::new().includes([root]).files([file]).render().unwrap();
-            assert!(output.files().iter().any(|file| file.contents.contains("\n// source: kw.proto\n")));
+            assert!(output.files().any(|file| file.contents.contains("\n// source: kw.proto\n")));
         }
     }
 

@@ -1,4 +1,5 @@
-//! From an annotated `.proto` to typed Rust for the `due` runtime: handlers, routes, pushes, clients, mesh services.
+//! From an annotated `.proto` to typed code: Rust for the `due` runtime (handlers, routes, pushes, clients, mesh services)
+//! and TypeScript for its clients (messages, calls, pushes).
 //!
 //! ```proto
 //! syntax = "proto3";
@@ -22,8 +23,8 @@
 //! }
 //! ```
 //!
-//! Or into a folder that is checked in: `cargo due generate` reads [`due.toml`](Config), and its `--check` tells in CI
-//! whether the folder is up to date. Neither needs protoc.
+//! Or into folders that are checked in: `cargo due generate` reads [`due.toml`](Config), writes Rust, TypeScript or both,
+//! and its `--check` tells in CI whether the folders are up to date. Neither needs protoc.
 //!
 //! What is wrong with a schema is reported in one run, as [`Diagnostic`]s with file, line, column and source line.
 //! Same input gives the same bytes; files that did not change are not written.
@@ -47,9 +48,10 @@ mod options;
 mod output;
 mod render;
 mod source;
+mod typescript;
 
 pub use builder::{Builder, Error, Output};
-pub use config::{Config, FILE_NAME, PacketOptions, RustOptions};
+pub use config::{ClientCodec, Config, FILE_NAME, PacketOptions, Parts, RustOptions, TypeScriptOptions, View};
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity};
-pub use output::{Change, Changes, GeneratedFile, WriteError};
+pub use output::{Change, Changes, GeneratedFile, Language, Tree, WriteError};
 pub use render::RenderError;

@@ -205,6 +205,8 @@ pub(crate) struct CodeCarrier {
 /// The integer or enum field that is marked with `due.code`. Never repeated, never in a oneof.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct CodeField {
+    /// The field's name in the proto.
+    pub(crate) name: String,
     /// The Rust field.
     pub(crate) rust_name: String,
     /// The field's Rust type without `Option`: `i32` (enums too), `i64`, `u32` or `u64`.
@@ -218,6 +220,8 @@ pub(crate) struct CodeField {
 /// The string field that is marked with `due.code`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct TextField {
+    /// The field's name in the proto.
+    pub(crate) name: String,
     /// The Rust field.
     pub(crate) rust_name: String,
     /// Declared `optional`: the Rust field is an `Option`.

@@ -44,6 +44,24 @@ pub enum WriteError {
     },
 }
 
+/// The language of generated files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Language {
+    /// One file per package, side by side.
+    Rust,
+    /// One or two files per `.proto`, in folders as those of the import roots, and the runtime in `due`.
+    TypeScript,
+}
+
+/// The generated files of one language, and the folder they belong in.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    language: Language,
+    folder: PathBuf,
+    files: Vec<GeneratedFile>,
+}
+
 /// How an output folder differs from what a run has generated.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
@@ -64,10 +82,41 @@ pub struct Change {
     pub new: Option<String>,
 }
 
+impl Tree {
+    pub(crate) fn new(language: Language, folder: &Path, files: Vec<GeneratedFile>) -> Self {
+        let mut files: Vec<GeneratedFile> = files.into_iter().map(with_header).collect();
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Self { language, folder: folder.to_owned(), files }
+    }
+
+    /// The language of all its files.
+    pub fn language(&self) -> Language {
+        self.language
+    }
+
+    /// Where the files belong.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The files, in the order of their names.
+    pub fn files(&self) -> &[GeneratedFile] {
+        &self.files
+    }
+
+    /// How the folder, which need not exist, differs from the files. Line ends are no difference.
+    ///
+    /// # Errors
+    /// [`WriteError::NotOurs`] if a person's file is in the way, or [`WriteError::Io`].
+    pub fn compare(&self) -> Result<Changes, WriteError> {
+        Changes::between(self)
+    }
+}
+
 impl Changes {
-    /// Compares a folder, which need not exist, with generated files. Line ends are no difference.
-    pub(crate) fn between(folder: &Path, files: &[GeneratedFile]) -> Result<Self, WriteError> {
-        let mut changes = Self { folder: folder.to_owned(), ..Self::default() };
+    fn between(tree: &Tree) -> Result<Self, WriteError> {
+        let Tree { language, folder, files } = tree;
+        let mut changes = Self { folder: folder.clone(), ..Self::default() };
         for file in files {
             let path = folder.join(&file.path);
             match read(&path)? {
@@ -77,7 +126,7 @@ impl Changes {
             }
         }
         let current: BTreeSet<PathBuf> = files.iter().map(|file| folder.join(&file.path)).collect();
-        for path in rust_files(folder)?.into_iter().filter(|path| !current.contains(path)) {
+        for path in language.files_below(folder)?.into_iter().filter(|path| !current.contains(path)) {
             if let Some(old) = read(&path)?.filter(|old| is_ours(old)) {
                 changes.changes.push(Change { path, old: Some(old), new: None });
             }
@@ -100,22 +149,38 @@ impl Changes {
         self.unchanged
     }
 
-    /// Makes the folder what it has to be.
+    /// Makes the folder what it has to be. Folders that become empty go too.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`], with what was written so far left in place.
     pub fn write(&self) -> Result<(), WriteError> {
         let error = |action, path: &Path| {
             let path = path.to_owned();
             move |source| WriteError::Io { action, path, source }
         };
-        if !self.changes.is_empty() {
-            fs::create_dir_all(&self.folder).map_err(error("write", &self.folder))?;
-        }
-        for Change { path, new, .. } in &self.changes {
+        for Change { path, old, new } in &self.changes {
+            if let Some(folder) = path.parent().filter(|_| old.is_none()) {
+                fs::create_dir_all(folder).map_err(error("write", folder))?;
+            }
             match new {
                 Some(text) => fs::write(path, text).map_err(error("write", path))?,
-                None => fs::remove_file(path).map_err(error("remove", path))?,
+                None => {
+                    fs::remove_file(path).map_err(error("remove", path))?;
+                    self.remove_empty_parents(path);
+                }
             }
         }
         Ok(())
+    }
+
+    fn remove_empty_parents(&self, path: &Path) {
+        let below = |folder: &&Path| *folder != self.folder && folder.starts_with(&self.folder);
+        for folder in path.ancestors().skip(1).take_while(below) {
+            // It is not empty: others keep what is theirs.
+            if fs::remove_dir(folder).is_err() {
+                break;
+            }
+        }
     }
 }
 
@@ -152,20 +217,41 @@ fn read(path: &Path) -> Result<Option<String>, WriteError> {
     }
 }
 
-fn rust_files(folder: &Path) -> Result<Vec<PathBuf>, WriteError> {
-    let error = |source| WriteError::Io { action: "read", path: folder.to_owned(), source };
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(err) => return Err(error(err)),
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(error)?.path();
-        if path.extension().is_some_and(|extension| extension == "rs") && path.is_file() {
-            files.push(path);
+impl Language {
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Rust => "rs",
+            Self::TypeScript => "ts",
         }
     }
-    files.sort();
-    Ok(files)
+
+    /// Where generated files of an earlier run may be.
+    fn files_below(self, folder: &Path) -> Result<Vec<PathBuf>, WriteError> {
+        let mut files = Vec::new();
+        let mut folders = vec![folder.to_owned()];
+        while let Some(folder) = folders.pop() {
+            let error = |source| WriteError::Io { action: "read", path: folder.clone(), source };
+            let entries = match fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(err) if err.kind() == io::ErrorKind::NotFound => continue,
+                Err(err) => return Err(error(err)),
+            };
+            for entry in entries {
+                let entry = entry.map_err(error)?;
+                let (path, name) = (entry.path(), entry.file_name());
+                let foreign = name == "node_modules" || name.as_encoded_bytes().starts_with(b".");
+                // Links are not followed: what they lead to is somebody else's.
+                match entry.file_type().map_err(error)? {
+                    kind if kind.is_dir() && self == Self::TypeScript && !foreign => folders.push(path),
+                    kind if !kind.is_dir() && path.extension().is_some_and(|found| found == self.extension()) => {
+                        files.push(path);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        files.retain(|path| path.is_file());
+        files.sort();
+        Ok(files)
+    }
 }

@@ -14,11 +14,13 @@ use crate::model::{Model, Package};
 use crate::output::GeneratedFile;
 use crate::{mesh, messages};
 
+/// Names of templates with their texts.
 macro_rules! templates {
     ($($name:literal),* $(,)?) => {
-        &[$(($name, include_str!(concat!("../templates/", $name)))),*]
+        &[$(($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/", $name)))),*]
     };
 }
+pub(crate) use templates;
 
 const TEMPLATES: &[(&str, &str)] = templates![
     "messages.rs.j2",
@@ -92,6 +94,21 @@ fn pretty(file: &str, text: &str) -> Result<String, RenderError> {
     Ok(prettyplease::unparse(&parsed))
 }
 
+/// Templates that refuse what is undefined; a block's line leaves no trace.
+pub(crate) fn environment(
+    templates: &'static [(&'static str, &'static str)],
+) -> Result<Environment<'static>, RenderError> {
+    let mut env = Environment::new();
+    env.set_undefined_behavior(UndefinedBehavior::Strict);
+    env.add_filter("literal", |text: &str| format!("{text:?}"));
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+    env.set_syntax(syntax.map_err(|source| RenderError::Template { template: "syntax", source })?);
+    for (template, text) in templates {
+        env.add_template(template, text).map_err(|source| RenderError::Template { template, source })?;
+    }
+    Ok(env)
+}
+
 struct Renderer {
     env: Environment<'static>,
     due: String,
@@ -100,16 +117,8 @@ struct Renderer {
 
 impl Renderer {
     fn new(options: &RustOptions) -> Result<Self, RenderError> {
-        let mut env = Environment::new();
-        env.set_undefined_behavior(UndefinedBehavior::Strict);
-        env.add_filter("literal", |text: &str| format!("{text:?}"));
+        let mut env = environment(TEMPLATES)?;
         env.add_filter("doc", doc);
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-        let first = TEMPLATES[0].0;
-        env.set_syntax(syntax.map_err(|source| RenderError::Template { template: first, source })?);
-        for (template, text) in TEMPLATES {
-            env.add_template(template, text).map_err(|source| RenderError::Template { template, source })?;
-        }
         Ok(Self { env, due: format!("{}::codegen", options.runtime), mocks: options.mocks })
     }
 

@@ -30,8 +30,13 @@ fn the_same_schema_gives_the_same_bytes() {
 }
 
 fn generated(folder: &Path, mocks: bool) -> String {
-    let output = Builder::new().includes([folder]).mocks(mocks).render().unwrap();
-    let files = output.files().iter();
+    let config = folder.join("due.toml");
+    let builder = match config.exists() {
+        true => Builder::from_config(config).unwrap(),
+        false => Builder::new().includes([folder]).mocks(mocks),
+    };
+    let output = builder.render().unwrap();
+    let files = output.files();
     files.map(|file| format!("==== {}\n{}", file.path.display(), file.contents)).collect()
 }
 

@@ -9,7 +9,7 @@ use syn::Item;
 #[test]
 fn every_module_has_each_name_once() {
     let output = Builder::new().includes(["tests/names"]).render().unwrap();
-    let files: Vec<&str> = output.files().iter().map(|file| file.path.to_str().unwrap()).collect();
+    let files: Vec<&str> = output.files().map(|file| file.path.to_str().unwrap()).collect();
     assert_eq!(files, ["_.rs", "mod.rs", "mod_.rs", "names.v1.rs", "self_.type.super_.gen.rs"]);
     for file in output.files() {
         let parsed = syn::parse_file(&file.contents).unwrap();
@@ -20,7 +20,7 @@ fn every_module_has_each_name_once() {
 #[test]
 fn generated_names_give_way_to_messages() {
     let output = Builder::new().includes(["tests/names"]).render().unwrap();
-    let text = &output.files().iter().find(|file| file.path.ends_with("names.v1.rs")).unwrap().contents;
+    let text = &output.files().find(|file| file.path.ends_with("names.v1.rs")).unwrap().contents;
     for name in [
         "struct GreeterRoutes_",
         "struct GreeterClient_",

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use due_codegen::{Builder, Change, Changes, Config, Diagnostics};
+use due_codegen::{Builder, Change, Changes, Config, Diagnostics, Tree};
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use similar::TextDiff;
 
@@ -71,34 +71,35 @@ fn generate(args: &Generate) -> Result<bool, Failure> {
     };
     let (config, warnings) = Config::load(&path)?;
     show(&warnings);
-    let rust = config.rust.clone();
+    let nothing = config.rust.is_none() && config.typescript.is_none();
     let builder = Builder::from(config);
-    let Some(rust) = rust else {
+    if nothing {
         show(&builder.check()?);
-        eprintln!("nothing is generated: `{}` has no section [rust]", path.display());
+        eprintln!("nothing is generated: `{}` has neither a section [rust] nor [typescript]", path.display());
         return Ok(true);
-    };
+    }
     let output = builder.render()?;
     show(output.warnings());
-    let changes = output.compare(&rust.out).map_err(|err| Failure::Other(Box::new(err)))?;
-    let told = if args.check {
-        tell(&changes, true)
-    } else {
-        changes.write().map_err(|err| Failure::Other(Box::new(err)))?;
-        tell(&changes, false)
-    };
-    match told {
+    // All folders are compared before one is written: all or nothing.
+    let compared = output.trees().iter().map(Tree::compare).collect::<Result<Vec<Changes>, _>>();
+    let changes = compared.map_err(|err| Failure::Other(Box::new(err)))?;
+    if !args.check {
+        for changes in &changes {
+            changes.write().map_err(|err| Failure::Other(Box::new(err)))?;
+        }
+    }
+    match tell(&changes, args.check) {
         // `cargo due generate --check | head` closes the pipe early.
         Err(err) if err.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::new("cannot write to standard output", err))
         }
-        _ => Ok(!args.check || changes.is_empty()),
+        _ => Ok(!args.check || changes.iter().all(Changes::is_empty)),
     }
 }
 
-fn tell(changes: &Changes, check: bool) -> io::Result<()> {
+fn tell(changes: &[Changes], check: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    for Change { path, old, new, .. } in changes {
+    for Change { path, old, new, .. } in changes.iter().flatten() {
         let word = match (old, new, check) {
             (None, ..) => "new",
             (Some(_), Some(_), _) => "changed",
@@ -111,8 +112,8 @@ fn tell(changes: &Changes, check: bool) -> io::Result<()> {
             write!(out, "{}", TextDiff::from_lines(old, new).unified_diff().header(&shown(path), "generated"))?;
         }
     }
-    if changes.is_empty() {
-        let files = changes.unchanged();
+    if changes.iter().all(Changes::is_empty) {
+        let files: usize = changes.iter().map(Changes::unchanged).sum();
         writeln!(out, "up to date: {files} {}", if files == 1 { "file" } else { "files" })?;
     }
     Ok(())

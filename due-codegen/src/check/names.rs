@@ -25,6 +25,8 @@ pub(crate) struct Names {
     services: BTreeMap<String, String>,
     /// Rust names of rpcs by full name; absent where the name clashes.
     methods: BTreeMap<String, String>,
+    /// Nobody looked for clashes: no Rust is generated.
+    unchecked: bool,
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +58,16 @@ pub(crate) struct MeshNames {
 }
 
 impl Names {
+    /// For runs that generate no Rust.
+    pub(crate) fn unchecked() -> Self {
+        Self { unchecked: true, ..Self::default() }
+    }
+
+    /// Whether these names are for Rust.
+    pub(crate) fn for_rust(&self) -> bool {
+        !self.unchecked
+    }
+
     /// Checks every name of the run that prost-build makes, and every service and rpc.
     pub(crate) fn check(sources: &Sources, types: &Types, report: &mut Report) -> Self {
         let mut files: Vec<FileDescriptor> = sources
@@ -77,7 +89,7 @@ impl Names {
     }
 
     pub(crate) fn node(&mut self, service: &ServiceDescriptor) -> Option<NodeNames> {
-        let base = self.services.get(service.full_name())?.clone();
+        let base = self.base(service)?;
         let names = self.packages.entry(service.package_name().to_owned()).or_default();
         let stem = base.trim_end_matches('_');
         Some(NodeNames {
@@ -92,7 +104,7 @@ impl Names {
     }
 
     pub(crate) fn mesh(&mut self, service: &ServiceDescriptor) -> Option<MeshNames> {
-        let base = self.services.get(service.full_name())?.clone();
+        let base = self.base(service)?;
         let names = self.packages.entry(service.package_name().to_owned()).or_default();
         let stem = base.trim_end_matches('_');
         Some(MeshNames {
@@ -104,9 +116,15 @@ impl Names {
         })
     }
 
+    fn base(&self, service: &ServiceDescriptor) -> Option<String> {
+        let base = self.services.get(service.full_name()).cloned();
+        base.or_else(|| self.unchecked.then(|| camel(service.name())))
+    }
+
     /// The Rust name of an rpc, if it does not clash.
     pub(crate) fn method(&self, method: &MethodDescriptor) -> Option<String> {
-        self.methods.get(method.full_name()).cloned()
+        let name = self.methods.get(method.full_name()).cloned();
+        name.or_else(|| self.unchecked.then(|| snake(method.name())))
     }
 
     pub(crate) fn route_const(&mut self, service: &ServiceDescriptor, method: &MethodDescriptor) -> String {

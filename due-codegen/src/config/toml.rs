@@ -12,13 +12,12 @@ use crate::nearest::nearest;
 pub(super) struct Section<'a, 'i> {
     /// `rust.extern_paths`; empty for the document.
     name: String,
-    span: Range<usize>,
     table: &'a DeTable<'i>,
 }
 
 impl<'a, 'i> Section<'a, 'i> {
     pub(super) fn root(table: &'a DeTable<'i>) -> Self {
-        Self { name: String::new(), span: 0..0, table }
+        Self { name: String::new(), table }
     }
 
     /// Keys in the order of the file.
@@ -67,7 +66,7 @@ impl<'a> Reader<'a> {
     pub(super) fn section<'s, 'i>(&mut self, parent: &Section<'s, 'i>, key: &str) -> Option<Section<'s, 'i>> {
         let (value, span) = parent.get(key)?;
         match value {
-            DeValue::Table(table) => Some(Section { name: parent.path(key), span, table }),
+            DeValue::Table(table) => Some(Section { name: parent.path(key), table }),
             other => self.wrong(parent, key, "a table", other, span),
         }
     }
@@ -131,9 +130,23 @@ impl<'a> Reader<'a> {
         if allowed.contains(&text.as_str()) {
             return Some(text);
         }
-        let list: Vec<String> = allowed.iter().map(|word| format!("{word:?}")).collect();
-        self.error(format!("`{}` must be one of {}", section.path(key), list.join(", ")), span, None);
+        self.error(format!("`{}` must be one of {}", section.path(key), quoted(allowed)), span, None);
         None
+    }
+
+    /// Strings of a short list.
+    pub(super) fn words(&mut self, section: &Section<'_, '_>, key: &str, allowed: &[&str]) -> Option<Vec<String>> {
+        let words = self.strings(section, key)?;
+        for (word, span) in &words {
+            if !allowed.contains(&word.as_str()) {
+                let help = match nearest(word, allowed.iter().copied()) {
+                    Some(near) => format!("did you mean {near:?}?"),
+                    None => format!("there are: {}", quoted(allowed)),
+                };
+                self.error(format!("unknown word {word:?} in `{}`", section.path(key)), span.clone(), Some(help));
+            }
+        }
+        Some(words.into_iter().map(|(word, _)| word).collect())
     }
 
     /// Replaces a default if there is a value.
@@ -147,10 +160,6 @@ impl<'a> Reader<'a> {
         if let Err(message) = result {
             self.error(message, span, None);
         }
-    }
-
-    pub(super) fn warn(&mut self, section: &Section<'_, '_>, message: &str) {
-        self.report.push(Diagnostic::warning(message).at(&self.source.place(section.span.clone()), ""));
     }
 
     fn wrong<T>(
@@ -181,4 +190,9 @@ impl<'a> Reader<'a> {
         }
         self.report.push(error);
     }
+}
+
+fn quoted(words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+    words.join(", ")
 }

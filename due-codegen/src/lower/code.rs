@@ -57,12 +57,17 @@ impl Lowering<'_> {
         Some(CodeCarrier {
             message: self.types.reference(package, file.package_name(), message.full_name()),
             code: CodeField {
+                name: code.name().to_owned(),
                 rust_name: snake(code.name()),
                 rust_type: rust_type.to_owned(),
                 enum_path,
                 optional: is_option(&code),
             },
-            text: text.map(|text| TextField { rust_name: snake(text.name()), optional: is_option(&text) }),
+            text: text.map(|text| TextField {
+                name: text.name().to_owned(),
+                rust_name: snake(text.name()),
+                optional: is_option(&text),
+            }),
         })
     }
 

@@ -34,9 +34,8 @@ mod path {
     pub(super) const METHOD_SERVER_STREAMING: i32 = 6;
 }
 
-/// The model, with every mistake on the way to it reported.
-pub(crate) fn lower(sources: &Sources, types: &Types, width: RouteWidth, report: &mut Report) -> Model {
-    let names = Names::check(sources, types, report);
+/// The model, with every mistake on the way to it reported. With unchecked names, what only Rust cannot express is none.
+pub(crate) fn lower(sources: &Sources, types: &Types, width: RouteWidth, names: Names, report: &mut Report) -> Model {
     let options = Options::new(&sources.pool);
     let claims = Claims::new(&sources.pool, &options, width);
     let mut lowering = Lowering { sources, types, width, options, names, claims, report };
@@ -134,7 +133,7 @@ impl Lowering<'_> {
             );
         }
         let file = service.parent_file();
-        if !routed && self.sources.inputs.contains(file.name()) {
+        if !routed && self.names.for_rust() && self.sources.inputs.contains(file.name()) {
             self.report.push(
                 Diagnostic::warning(format!(
                     "nothing is generated for service `{}`: it has neither due.node nor due.mesh",
@@ -219,7 +218,7 @@ impl Lowering<'_> {
 
     /// Checks a type that `part` of the descriptor at `owner` names.
     fn check_supported(&mut self, name: &str, file: &FileDescriptor, owner: &[i32], part: i32) {
-        if !types::is_supported(name) {
+        if self.names.for_rust() && !types::is_supported(name) {
             let place = self.sources.place(file, &[owner, &[part]].concat());
             let error = Diagnostic::error(format!("`{name}` is not among the well-known types that due supports"));
             self.report.push(error.at(&place, "").help(

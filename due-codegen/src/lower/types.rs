@@ -7,7 +7,7 @@ use crate::model::TypeRef;
 use crate::naming::{camel, modules, snake};
 
 /// The types that this run does not generate, and where they are instead.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Types {
     /// Proto path without its leading dot, and the Rust path.
     externs: Vec<(String, String)>,

@@ -26,11 +26,15 @@ pub(super) fn link(
     let mut files = BTreeMap::new();
     for (name, mut file) in parsed {
         mend::place_map_values(&mut file.descriptor);
+        mend::name_synthetic_oneofs(&mut file.descriptor);
         let broken = drop_broken_imports(&mut file.descriptor, &pool);
+        let imports = file.descriptor.dependency.len();
+        add_public_imports(&mut file.descriptor, &pool);
         for _ in 0..MOST_MENDS {
             let Err(err) = add(&mut pool, &file.descriptor) else {
                 let Some(added) = pool.get_file_by_name(&name) else { break };
-                files.insert(name, SourceFile::new(file.source, file.path, added.file_descriptor_proto(), file.mended));
+                let added = added.file_descriptor_proto();
+                files.insert(name, SourceFile::new(file.source, file.path, added, imports, file.mended));
                 good.push(file.descriptor);
                 break;
             };
@@ -90,4 +94,19 @@ fn drop_broken_imports(file: &mut FileDescriptorProto, pool: &DescriptorPool) ->
         file.weak_dependency.clear();
     }
     broken
+}
+
+/// prost-reflect looks through one public import, but not through those behind it: they become imports of the file.
+fn add_public_imports(file: &mut FileDescriptorProto, pool: &DescriptorPool) {
+    let mut known: BTreeSet<String> = file.dependency.iter().cloned().collect();
+    let mut queue: Vec<String> = file.dependency.clone();
+    while let Some(import) = queue.pop() {
+        let public = pool.get_file_by_name(&import);
+        for public in public.iter().flat_map(|import| import.public_dependencies()) {
+            if known.insert(public.name().to_owned()) {
+                file.dependency.push(public.name().to_owned());
+                queue.push(public.name().to_owned());
+            }
+        }
+    }
 }

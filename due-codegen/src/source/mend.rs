@@ -52,6 +52,33 @@ pub(super) fn place_map_values(file: &mut FileDescriptorProto) {
     info.location.extend(placed);
 }
 
+/// The oneof that makes up an `optional` field of proto3 is called after it: `_x`, or `X_x` if there is a `_x`, as protoc
+/// has it. protox does not look whether the name is free.
+pub(super) fn name_synthetic_oneofs(file: &mut FileDescriptorProto) {
+    let mut messages: Vec<&mut DescriptorProto> = file.message_type.iter_mut().collect();
+    while let Some(message) = messages.pop() {
+        let is_synthetic = |field: &&FieldDescriptorProto| field.proto3_optional();
+        if let Some(first) = message.field.iter().filter(is_synthetic).map(|field| field.oneof_index()).min() {
+            // They come behind all others.
+            let first = usize::try_from(first).unwrap_or(0).min(message.oneof_decl.len());
+            let (real, synthetic) = message.oneof_decl.split_at_mut(first);
+            let mut taken: BTreeSet<String> = message.field.iter().map(|field| field.name().to_owned()).collect();
+            taken.extend(real.iter().map(|oneof| oneof.name().to_owned()));
+            for (field, oneof) in message.field.iter().filter(is_synthetic).zip(synthetic) {
+                let mut name = field.name().to_owned();
+                if !name.starts_with('_') {
+                    name.insert(0, '_');
+                }
+                while !taken.insert(name.clone()) {
+                    name.insert(0, 'X');
+                }
+                oneof.name = Some(name);
+            }
+        }
+        messages.extend(&mut message.nested_type);
+    }
+}
+
 fn option(file: &mut FileDescriptorProto, owner: &[i32], path: &[i32], index: i32) -> Option<()> {
     let options = options_of(file, owner)?;
     let index = usize::try_from(index).ok().filter(|index| *index < options.len())?;

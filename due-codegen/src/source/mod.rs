@@ -40,6 +40,8 @@ struct SourceFile {
     path: Option<PathBuf>,
     /// By descriptor path.
     locations: BTreeMap<Vec<i32>, Location>,
+    /// How many of its imports are in the source. Those behind them come through public imports.
+    imports: usize,
     mended: BTreeSet<Vec<i32>>,
 }
 
@@ -103,6 +105,11 @@ impl Sources {
         }
     }
 
+    /// How many of the imports of a file are written in it: its first ones.
+    pub(crate) fn imports(&self, file: &FileDescriptor) -> usize {
+        self.files.get(file.name()).map_or(0, |file| file.imports)
+    }
+
     /// Whether the descriptor with this path has lost an option, so that nothing it lacks is worth a word.
     pub(crate) fn is_mended(&self, file: &FileDescriptor, path: &[i32]) -> bool {
         self.files.get(file.name()).is_some_and(|file| file.mended.contains(path))
@@ -139,6 +146,7 @@ impl SourceFile {
         source: Arc<Source>,
         path: Option<PathBuf>,
         descriptor: &FileDescriptorProto,
+        imports: usize,
         mended: BTreeSet<Vec<i32>>,
     ) -> Self {
         let locations = descriptor.source_code_info.iter().flat_map(|info| &info.location).map(|location| {
@@ -153,12 +161,12 @@ impl SourceFile {
             // `extend` blocks and repeated statements share a path; the first one counts.
             by_path.entry(path).or_insert(location);
         }
-        Self { source, path, locations: by_path, mended }
+        Self { source, path, locations: by_path, imports, mended }
     }
 }
 
 /// The bytes of a span of SourceCodeInfo, whose columns protox counts in bytes.
-fn bytes(source: &Source, span: &[i32]) -> Range<usize> {
+pub(crate) fn bytes(source: &Source, span: &[i32]) -> Range<usize> {
     let offset = |line: i32, column: i32| {
         let start = usize::try_from(line).ok().and_then(|line| source.line_starts().get(line));
         let offset = start.map_or(source.text.len(), |start| start + usize::try_from(column).unwrap_or(0));

@@ -3,7 +3,13 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   resolve: {
     // The runtime under test; tsconfig.json says the same.
-    alias: { "@due": new URL("build/due", import.meta.url).pathname },
+    alias: { "@due": new URL("gen/due", import.meta.url).pathname },
   },
-  test: { include: ["unit/**/*.test.ts"] },
+  test: {
+    include: ["unit/**/*.test.ts", "e2e/**/*.test.ts"],
+    globalSetup: "e2e/setup.ts",
+    // Compilers and browsers on a busy machine.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+  },
 });

@@ -22,6 +22,7 @@ export class CallError extends Error {
   /** What can be done about it. */
   readonly kind: CallErrorKind;
 
+  /** `message` says more than `kind` does. */
   constructor(kind: CallErrorKind, message: string, cause?: unknown) {
     super(message);
     this.kind = kind;

@@ -1,7 +1,7 @@
 import type { Closed } from "./connection";
 import { defaults } from "./defaults";
 import { type Message, Packer, type Packet } from "./packer";
-import { Pending } from "./pending";
+import { type Pending, pendingCalls } from "./pending";
 import { backoff, type ReconnectOptions } from "./reconnect";
 import { after, cancel } from "./timer";
 import type { WebSocketConstructor, WebSocketLike } from "./websocket";
@@ -10,8 +10,11 @@ declare const WebSocket: WebSocketConstructor;
 
 /** Messages to bytes and back: a `Packer`, that of due-client-ts, or one of your own. */
 export interface MessagePacker {
+  /** What is sent every heartbeat. */
   packHeartbeat(): ArrayBuffer;
+  /** May throw; then nothing is sent. */
   packMessage(message: Message): ArrayBuffer;
+  /** May throw; then the message is dropped and `onError` told. */
   unpack(data: ArrayBuffer): Packet;
 }
 
@@ -19,7 +22,10 @@ export interface MessagePacker {
 export interface ClientOptions {
   /** `ws://…` or `wss://…` */
   url: string;
-  /** Default: a `Packer` with the generator's settings. */
+  /**
+   * Default: a `Packer` with the generator's settings. One that is no `Packer` may tell the bytes of its seqs in a
+   * property `seqBytes`; otherwise those are the generator's.
+   */
   packer?: MessagePacker | undefined;
   /** Milliseconds between heartbeats, the first one after that time. Default: 0, no heartbeats and no watchdog. */
   heartbeat?: number | undefined;
@@ -37,11 +43,17 @@ export interface ClientOptions {
 /** `waiting` is the time before the next attempt to connect again. */
 export type ClientState = "closed" | "connecting" | "connected" | "waiting";
 
+/** A connection is open. */
 export type ConnectHandler = (client: Client) => unknown;
+/** A connection, or an attempt to connect, has ended by itself. */
 export type DisconnectHandler = (client: Client, closed: Closed) => unknown;
+/** A message that answers no `request`. */
 export type ReceiveHandler = (client: Client, message: Message) => unknown;
+/** The socket's event, what the packer has thrown, or what another handler has thrown. */
 export type ErrorHandler = (client: Client, error: unknown) => unknown;
+/** Unix time of the server in milliseconds, if the heartbeat carries it. */
 export type HeartbeatHandler = (client: Client, millisecond?: number) => unknown;
+/** What `state` has become. */
 export type StateHandler = (client: Client, state: ClientState) => unknown;
 
 type Slot = "connect" | "disconnect" | "receive" | "error" | "heartbeat" | "state";
@@ -63,17 +75,18 @@ export class Client {
   private current: ClientState = "closed";
   /** Of the next heartbeat while connected, of the next attempt while waiting. */
   private timer: unknown;
-  /** Heartbeats since something came. */
+  /** Heartbeats since something came, plus the one that is due: at first none has asked for anything yet. */
   private silent = 0;
   private attempts = 0;
   /** Milliseconds before the last attempt. */
   private wait = 0;
   private opened = 0;
 
+  /** Does not connect yet. */
   constructor(options: ClientOptions) {
     this.options = options;
     this.packer = options.packer ?? new Packer();
-    this.pending = new Pending((this.packer as Partial<Packer>).seqBytes ?? defaults.packet.seqBytes);
+    this.pending = pendingCalls((this.packer as Partial<Packer>).seqBytes ?? defaults.packet.seqBytes);
   }
 
   /** What the connection is doing. */
@@ -129,7 +142,7 @@ export class Client {
 
   /** Whether messages can be sent. */
   isConnected(): boolean {
-    return this.current === "connected" && !(this.socket && this.socket.readyState > 1);
+    return this.current === "connected" && !((this.socket as WebSocketLike).readyState > 1);
   }
 
   /** Whether a connection is being opened. */
@@ -149,7 +162,7 @@ export class Client {
    * the same route. `timeout` in milliseconds; without one, until the connection ends. Rejects with a `CallError`.
    */
   request(route: number, buffer?: Uint8Array, timeout?: number): Promise<Message> {
-    return this.pending.call(route, (seq) => this.send({ seq, route, buffer }), timeout);
+    return this.pending.call(route, (seq) => this.send({ seq, route, buffer } as Message), timeout);
   }
 
   private on<H>(slot: Slot, handler: H): H | undefined {
@@ -214,7 +227,7 @@ export class Client {
     });
     socket.onmessage = mine((event: { data: ArrayBuffer | string }) => {
       this.silent = 0;
-      if (typeof event.data !== "string" && event.data.byteLength !== 0) this.receive(event.data);
+      if (typeof event.data !== "string" && event.data?.byteLength !== 0) this.receive(event.data);
     });
     socket.onerror = mine((event) => this.emit("error", event));
     socket.onclose = mine((event?: Partial<Closed>) => this.end(event));
@@ -230,7 +243,7 @@ export class Client {
       return this.emit("error", error);
     }
     const { isHeartbeat, millisecond, message } = packet;
-    if (isHeartbeat) millisecond === undefined ? this.emit("heartbeat") : this.emit("heartbeat", millisecond);
+    if (isHeartbeat) this.emit("heartbeat", millisecond);
     else if (message && !this.pending.settle(message.route, message.seq ?? 0, undefined, message)) {
       this.emit("receive", message);
     }
@@ -242,7 +255,7 @@ export class Client {
     this.timer = after(heartbeat, () => {
       // Heartbeats are counted, not milliseconds: timers of a page in the background are slow.
       if (watchdog && ++this.silent > Math.max(2, Math.ceil(+watchdog / heartbeat))) {
-        return this.end({ reason: "the server is silent" });
+        return this.end({ reason: "server silent" });
       }
       this.beat();
       try {

@@ -2,11 +2,15 @@ import type { Message } from "./packer";
 
 /** What stubs ask of a connection: the surface of due-client-ts' `Client`, which ours has as well. */
 export interface Connection {
+  /** `false` if there can be no connection. */
   connect(): boolean;
+  /** Ends the connection; `onDisconnect` is not called. */
   disconnect(): void;
+  /** Whether messages can be sent. */
   isConnected(): boolean;
-  /** `false` when the message was not sent. */
+  /** `false` when the message was not sent. May throw if it has no packet. */
   send(message: Message): boolean;
+  /** Sends a request and waits for its answer; without `timeout`, in milliseconds, for any time. */
   request(route: number, buffer?: Uint8Array, timeout?: number): Promise<Message>;
   /** One handler only: the last one. */
   onReceive(handler: (connection: unknown, message: Message) => unknown): unknown;

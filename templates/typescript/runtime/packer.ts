@@ -4,11 +4,11 @@ import { PacketError } from "./packet-error";
 /** One message between client and gate. */
 export interface Message {
   /** The caller's number of a request, echoed in the answer; 0 when absent, and always 0 where seqs have no bytes. */
-  seq?: number | undefined;
+  seq?: number;
   /** What selects the handler. */
   route: number;
   /** Codec output. Absent where the body is empty. */
-  buffer?: Uint8Array | undefined;
+  buffer?: Uint8Array;
 }
 
 /** What a gate can send. */
@@ -56,13 +56,18 @@ export class Packer {
 
   /** Throws a `RangeError` for a value that does not exist. */
   constructor(options: PackerOptions = {}) {
-    const { packet } = defaults;
-    this.little = choose("byteOrder", options.byteOrder ?? packet.byteOrder, ["big", "little"]) > 0;
-    this.size = choose("dialect", options.dialect ?? "sized", ["sized", "bare"]) > 0 ? 0 : 4;
-    choose("routeBytes", (this.routeBytes = options.routeBytes ?? packet.routeBytes), [1, 2, 4]);
-    choose("seqBytes", (this.seqBytes = options.seqBytes ?? packet.seqBytes), [0, 1, 2, 4]);
+    const preset: PackerOptions = defaults.packet;
+    const choose = <T>(name: keyof PackerOptions, ...valid: T[]): T => {
+      const value = (options[name] ?? preset[name] ?? valid[0]) as T;
+      if (!valid.includes(value)) throw new RangeError(`invalid ${name} ${value}: must be one of ${valid}`);
+      return value;
+    };
+    this.little = choose("byteOrder", "big", "little") === "little";
+    this.size = choose("dialect", "sized", "bare") === "bare" ? 0 : 4;
+    this.routeBytes = choose("routeBytes", 2, 1, 4);
+    this.seqBytes = choose("seqBytes", 2, 0, 1, 4);
     this.bufferBytes = options.bufferBytes ?? 5000;
-    if (!(this.bufferBytes >= 0)) throw new RangeError(`invalid bufferBytes ${this.bufferBytes}: must not be negative`);
+    if (!(this.bufferBytes >= 0)) throw new RangeError(`invalid bufferBytes ${this.bufferBytes}`);
   }
 
   /** A heartbeat, which carries no time. */
@@ -73,19 +78,22 @@ export class Packer {
   /** Throws a `PacketError` if route or seq do not fit in their bytes or the body is too large. */
   packMessage(message: Message): ArrayBuffer {
     const { route, seq = 0, buffer } = message;
-    const body = viewOf(buffer ?? new ArrayBuffer(0));
-    check("route", route, this.routeBytes);
-    if (this.seqBytes) check("seq", seq, this.seqBytes);
-    if (body.byteLength > this.bufferBytes) {
-      throw new PacketError(`message too large: ${body.byteLength} bytes, the limit is ${this.bufferBytes}`);
+    const { routeBytes, seqBytes, bufferBytes, size } = this;
+    const body = bytesOf(viewOf(buffer ?? new ArrayBuffer(0)));
+    check("route", route, routeBytes);
+    if (seqBytes) check("seq", seq, seqBytes);
+    if (body.length > bufferBytes) {
+      throw new PacketError(`message too large: ${body.length} of ${bufferBytes} bytes`);
     }
-    const head = 1 + this.routeBytes + this.seqBytes;
-    const view = this.begin(head + body.byteLength, 0);
-    write(view, this.size + 1, this.routeBytes, route, this.little);
-    write(view, this.size + 1 + this.routeBytes, this.seqBytes, seq, this.little);
-    const bytes = bytesOf(view);
-    bytes.set(bytesOf(body), this.size + head);
-    return bytes.buffer as ArrayBuffer;
+    const head = 1 + routeBytes + seqBytes;
+    const view = this.begin(head + body.length, 0);
+    const put = (at: number, width: number, value: number): void => {
+      if (width) view[`setInt${(8 * width) as Bits}`](at, value, this.little);
+    };
+    put(size + 1, routeBytes, route);
+    put(size + 1 + routeBytes, seqBytes, seq);
+    bytesOf(view).set(body, size + head);
+    return view.buffer as ArrayBuffer;
   }
 
   /**
@@ -93,22 +101,28 @@ export class Packer {
    * nothing yet when it sends first. Throws a `PacketError` for anything else.
    */
   unpack(data: ArrayBuffer | ArrayBufferView): Packet {
+    const { little, routeBytes, seqBytes, size } = this;
     const view = viewOf(data);
     const length = view.byteLength;
-    const head = 1 + this.routeBytes + this.seqBytes;
-    if (this.size && length > 4) {
-      const size = view.getUint32(0, this.little);
+    const head = 1 + routeBytes + seqBytes;
+    let at = 0;
+    if (size && length > 4) {
       const header = view.getUint8(4);
-      // due-client-ts and its kin write the size of a heartbeat big-endian, whatever order is in use.
-      if (size === length - 4 || (length === 5 && header === HEARTBEAT && view.getUint32(0) === 1)) {
-        if (header & HEARTBEAT) return heartbeat(view, 5, this.little);
-        if (size >= head) return this.message(view, 4);
-      }
+      // Some peers write the size of a heartbeat big-endian, whatever order is in use.
+      const odd = length === 5 && header === HEARTBEAT && view.getUint32(0) === 1;
+      if (odd || (view.getUint32(0, little) === length - 4 && (header & HEARTBEAT || length >= head + 4))) at = 4;
     }
-    if (length) {
-      const header = view.getUint8(0);
-      if (header & HEARTBEAT && (!this.size || length === 1 || length === 9)) return heartbeat(view, 1, false, true);
-      if (!(header & HEARTBEAT) && !(this.size && header) && length >= head) return this.message(view, 0);
+    const bare = size && !at;
+    const header = length && view.getUint8(at);
+    if (header & HEARTBEAT) {
+      if (length === at + 9) return { isHeartbeat: true, millisecond: time(view, at + 1, !!at && little, !at) };
+      if (!bare || length === 1) return { isHeartbeat: true };
+    } else if (length >= at + head && !(bare && header)) {
+      const get = (from: number, width: number): number =>
+        width && view[`getInt${(8 * width) as Bits}`](from, little);
+      const message: Message = { seq: get(at + 1 + routeBytes, seqBytes), route: get(at + 1, routeBytes) };
+      if (length > at + head) message.buffer = bytesOf(view).slice(at + head);
+      return { isHeartbeat: false, message };
     }
     throw new PacketError(`invalid message: ${length} bytes`);
   }
@@ -119,60 +133,33 @@ export class Packer {
     view.setUint8(this.size, header);
     return view;
   }
-
-  private message(view: DataView, header: number): Packet {
-    const seqAt = header + 1 + this.routeBytes;
-    const bodyAt = seqAt + this.seqBytes;
-    const message: Message = {
-      seq: read(view, seqAt, this.seqBytes, this.little),
-      route: read(view, header + 1, this.routeBytes, this.little),
-    };
-    if (view.byteLength > bodyAt) message.buffer = bytesOf(view).slice(bodyAt);
-    return { isHeartbeat: false, message };
-  }
 }
 
-function heartbeat(view: DataView, at: number, little: boolean, millis?: boolean): Packet {
-  if (view.byteLength !== at + 8) return { isHeartbeat: true };
-  const high = view.getInt32(at + (little ? 4 : 0), little);
-  const low = view.getUint32(at + (little ? 0 : 4), little);
-  // Nanoseconds exceed the integers of a double, so they are divided in two parts: 2 ** 32 = 4294 * 1e6 + 967296. As
-  // nanoseconds, numbers that do not exceed them would be of early 1970: a gate may be told to send milliseconds.
-  const exact = millis || (high >= 0 && high < 2 ** 21);
-  const millisecond = exact ? high * 2 ** 32 + low : high * 4294 + Math.floor((high * 967296 + low) / 1e6);
-  return { isHeartbeat: true, millisecond };
-}
+type Bits = 8 | 16 | 32;
 
-function choose<T>(name: string, value: T, valid: T[]): number {
-  const index = valid.indexOf(value);
-  if (index < 0) throw new RangeError(`invalid ${name} ${value}: must be one of ${valid.join(", ")}`);
-  return index;
+/** Reads milliseconds, or nanoseconds. */
+function time(view: DataView, at: number, little: boolean, millis: boolean): number {
+  const high = view.getInt32(little ? at + 4 : at, little);
+  const low = view.getUint32(little ? at : at + 4, little);
+  // Nanoseconds exceed the integers of a double, so they are divided in two parts: 2 ** 32 = 4294 * 1e6 + 967296. What
+  // does not exceed them would be of early 1970: a gate can be told to send milliseconds.
+  return millis || high < 2 ** 21
+    ? high * 2 ** 32 + low
+    : high * 4294 + Math.floor((high * 967296 + low) / 1e6);
 }
 
 function check(name: string, value: number, width: number): void {
   const limit = 2 ** (8 * width - 1);
   if (value !== Math.floor(value) || value < -limit || value >= limit) {
-    throw new PacketError(`${name} overflow: ${value} does not fit in ${width} signed bytes`);
+    throw new PacketError(`${name} overflow: ${value} in ${width} bytes`);
   }
 }
-
-function write(view: DataView, at: number, width: number, value: number, little: boolean): void {
-  if (width) view[setter(width)](at, value, little);
-}
-
-function read(view: DataView, at: number, width: number, little: boolean): number {
-  return width ? view[getter(width)](at, little) : 0;
-}
-
-type Bits = 8 | 16 | 32;
-const setter = (width: number): `setInt${Bits}` => `setInt${(width * 8) as Bits}`;
-const getter = (width: number): `getInt${Bits}` => `getInt${(width * 8) as Bits}`;
 
 function viewOf(data: ArrayBuffer | ArrayBufferView): DataView {
   try {
     return ArrayBuffer.isView(data) ? new DataView(data.buffer, data.byteOffset, data.byteLength) : new DataView(data);
   } catch {
-    throw new PacketError("invalid message: no bytes");
+    throw new PacketError("invalid message");
   }
 }
 

@@ -5,9 +5,13 @@ import { after, cancel } from "./timer";
 
 /** What is used of an `AbortSignal`. */
 export interface Signal {
+  /** Whether to give up. */
   readonly aborted: boolean;
+  /** What the call rejects with. Default: a `CallError` of kind `aborted`. */
   readonly reason?: unknown;
+  /** Is given one listener per call. */
   addEventListener(type: "abort", listener: () => void): void;
+  /** Is called when the call ends. */
   removeEventListener(type: "abort", listener: () => void): void;
 }
 
@@ -23,96 +27,94 @@ interface Call {
 const LATE = 30_000;
 
 /** Calls that wait for their answers, matched by seq, or without seqs by the order of the calls on a route. */
-export class Pending {
-  private readonly calls: Map<number, Call> = new Map();
-  /** The largest seq, 0 if there are none. */
-  private readonly max: number;
-  /** Keys are seqs, or where there are none just numbers. */
-  private readonly keys: number;
-  private last = 0;
-
-  constructor(seqBytes: number) {
-    this.max = seqBytes && 2 ** (8 * seqBytes - 1) - 1;
-    this.keys = this.max || 2 ** 53 - 1;
-  }
-
+export interface Pending {
   /** Waits for the answer to what `send` sends; `timeout` in milliseconds, 0 waits until the connection ends. */
-  call(route: number, send: (seq: number) => boolean, timeout = 0, signal?: Signal): Promise<Message> {
-    return new Promise((resolve, reject) => {
-      heed(signal);
-      const { calls } = this;
-      const key = this.free();
-      const abort = (): void => give(aborted(signal));
-      const give = (error: unknown, answer?: Message): void => {
-        call.finish = undefined;
-        call.since = Date.now();
-        cancel(timer);
-        signal?.removeEventListener("abort", abort);
-        answer ? resolve(answer) : reject(error);
-      };
-      const call: Call = { route, since: 0, finish: give };
-      const timer =
-        timeout > 0 && after(timeout, () => give(new CallError("timeout", `no answer within ${timeout} ms`)));
-      signal?.addEventListener("abort", abort);
-      calls.set(key, call);
-      try {
-        attempt(() => send(this.max && key));
-      } catch (error) {
-        calls.delete(key);
-        give(error);
-      }
-    });
-  }
-
+  call(route: number, send: (seq: number) => boolean, timeout?: number, signal?: Signal): Promise<Message>;
   /** Ends the call that waits with this route and seq; `false` if there is none. */
-  settle(route: number, seq: number, error: unknown, answer?: Message): boolean {
-    const call = this.take(route, seq);
-    call?.finish?.(error, answer);
-    return !!call;
-  }
-
+  settle(route: number, seq: number, error: unknown, answer?: Message): boolean;
   /** The route of the call with this seq. */
-  routeOf(seq: number): number | undefined {
-    return this.max ? this.calls.get(seq)?.route : undefined;
-  }
-
+  routeOf(seq: number): number | undefined;
   /** Fails every call. */
-  close(): void {
-    for (const call of this.calls.values()) call.finish?.(closed());
-    this.calls.clear();
-  }
+  close(): void;
+}
+
+export function pendingCalls(seqBytes: number): Pending {
+  /** By seq, or where there are none by a number of the call. */
+  const calls = new Map<number, Call>();
+  const seqs = seqBytes && 2 ** (8 * seqBytes - 1) - 1;
+  const keys = seqs || 2 ** 53 - 1;
+  const limit = Math.min(1024, keys);
+  let last = 0;
 
   /** A key that is not in use. Calls that wait are never given up for it; of the abandoned ones, the oldest. */
-  private free(): number {
-    const { calls, keys } = this;
-    const limit = Math.min(1024, keys);
+  function free(): number {
     for (const [key, call] of calls) {
       if (calls.size < limit) break;
-      if (!call.finish && (this.max || isOverdue(call))) calls.delete(key);
+      if (!call.finish && (seqs || isOverdue(call))) calls.delete(key);
     }
-    if (calls.size >= limit) throw new CallError("busy", `${limit} calls are waiting for their answers already`);
-    do this.last = this.last < keys ? this.last + 1 : 1;
-    while (calls.has(this.last));
-    return this.last;
+    if (calls.size >= limit) throw new CallError("busy", `${limit} calls are waiting`);
+    do last = last < keys ? last + 1 : 1;
+    while (calls.has(last));
+    return last;
   }
 
-  private take(route: number, seq: number): Call | undefined {
-    for (const [key, call] of this.max ? [[seq, this.calls.get(seq)] as const] : this.calls) {
+  function take(route: number, seq: number): Call | undefined {
+    for (const [key, call] of calls) {
       // A server may push with any seq: only together with the route it is an answer.
-      if (call?.route === route) {
-        this.calls.delete(key);
-        if (this.max || !isOverdue(call)) return call;
+      if (call.route === route && (!seqs || key === seq)) {
+        calls.delete(key);
+        if (seqs || !isOverdue(call)) return call;
       }
     }
     return undefined;
   }
+
+  return {
+    call: (route, send, timeout = 0, signal) =>
+      new Promise((resolve, reject) => {
+        heed(signal);
+        const key = free();
+        const abort = (): void => give(aborted(signal));
+        const give = (error: unknown, answer?: Message): void => {
+          call.finish = undefined;
+          call.since = Date.now();
+          cancel(timer);
+          signal?.removeEventListener("abort", abort);
+          answer ? resolve(answer) : reject(error);
+        };
+        const call: Call = { route, since: 0, finish: give };
+        const timer =
+          timeout > 0 && after(timeout, () => give(new CallError("timeout", `no answer within ${timeout} ms`)));
+        signal?.addEventListener("abort", abort);
+        calls.set(key, call);
+        try {
+          attempt(() => send(seqs && key));
+        } catch (error) {
+          calls.delete(key);
+          give(error);
+        }
+      }),
+
+    settle(route, seq, error, answer) {
+      const call = take(route, seq);
+      call?.finish?.(error, answer);
+      return !!call;
+    },
+
+    routeOf: (seq) => (seqs ? calls.get(seq)?.route : undefined),
+
+    close() {
+      for (const call of calls.values()) call.finish?.(closed());
+      calls.clear();
+    },
+  };
 }
 
 const isOverdue = (call: Call): boolean => !call.finish && Date.now() - call.since >= LATE;
 
-const aborted = (signal?: Signal): unknown => signal?.reason ?? new CallError("aborted", "the call was aborted");
+const aborted = (signal?: Signal): unknown => signal?.reason ?? new CallError("aborted", "call aborted");
 
-const closed = (cause?: unknown): CallError => new CallError("closed", "the connection is closed", cause);
+const closed = (cause?: unknown): CallError => new CallError("closed", "connection closed", cause);
 
 /** Throws if the signal says so. */
 export function heed(signal?: Signal): void {

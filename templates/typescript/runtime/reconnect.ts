@@ -1,4 +1,4 @@
-/** When to try again. */
+/** When to try again. The waits begin anew after a connection that lasted longer than the wait before it. */
 export interface ReconnectOptions {
   /** Wait before the first attempt, in milliseconds. Default: 500. */
   min?: number | undefined;

@@ -4,7 +4,7 @@ import type { Codec } from "./codec";
 import type { Connection } from "./connection";
 import { defaults } from "./defaults";
 import type { Message, Packer } from "./packer";
-import { attempt, heed, Pending, type Signal } from "./pending";
+import { attempt, heed, type Pending, pendingCalls, type Signal } from "./pending";
 import { Status } from "./status";
 import { StatusSchema } from "./status-schema";
 
@@ -63,7 +63,7 @@ export class Session {
     this.timeout = options.timeout ?? 10_000;
     this.report = options.onError ?? ((error) => typeof console === "undefined" || console.error(error));
     const { packer } = connection as { packer?: Partial<Packer> };
-    const pending = (this.pending = new Pending(options.seqBytes ?? packer?.seqBytes ?? defaults.packet.seqBytes));
+    const pending = (this.pending = pendingCalls(options.seqBytes ?? packer?.seqBytes ?? defaults.packet.seqBytes));
 
     this.share("onReceive", (message: Message) => this.receive(message));
     this.share("onDisconnect", () => pending.close());
@@ -75,7 +75,7 @@ export class Session {
       };
     }
     connection.request = (route, buffer, timeout) =>
-      pending.call(route, (seq) => this.transmit({ seq, route, buffer }), timeout);
+      pending.call(route, (seq) => connection.send({ seq, route, buffer } as Message), timeout);
   }
 
   /**
@@ -93,15 +93,15 @@ export class Session {
     textField?: string,
   ): Promise<MessageShape<Res>> {
     const { timeout = this.timeout, signal } = options;
-    heed(signal);
     const buffer = this.encode(request, init);
-    const send = (seq: number): boolean => this.transmit({ seq, route, buffer });
-    const { seq = 0, buffer: body } = await this.pending.call(route, send, timeout, signal);
-    const answer = this.decode(response, body);
-    const field = (name = ""): unknown => (answer as { [name: string]: unknown })[name];
-    const code = Number(field(codeField) ?? 0);
-    if (code) throw new Status(code, `${field(textField) ?? ""}`, route, seq, answer);
-    return answer;
+    const send = (seq: number): boolean => this.connection.send({ seq, route, buffer });
+    const message = await this.pending.call(route, send, timeout, signal);
+    const answer = this.decode(response, message.buffer);
+    const fields = answer as { [name: string]: unknown };
+    const code = codeField && Number(fields[codeField]);
+    if (!code) return answer;
+    const text = textField ? `${fields[textField]}` : "";
+    throw new Status({ code, message: text, route, seq: message.seq ?? 0, response: answer });
   }
 
   /** Sends a message that has no answer. Rejects as `call` does, without the errors of an answer. */
@@ -113,7 +113,7 @@ export class Session {
   ): Promise<void> {
     heed(options.signal);
     const buffer = this.encode(request, init);
-    attempt(() => this.transmit({ seq: 0, route, buffer }));
+    attempt(() => this.connection.send({ seq: 0, route, buffer }));
   }
 
   /** Calls `listener` with every push on `route` until the returned function is called. */
@@ -132,8 +132,8 @@ export class Session {
 
   /** Calls `listener` when the server says why it is about to disconnect. */
   onDismissed(listener: (status: Status) => void): () => void {
-    return this.on(-1, StatusSchema, ({ code, message, route, seq }) => {
-      if (!route && !seq) listener(new Status(code, message, route, seq));
+    return this.on(-1, StatusSchema, (status) => {
+      if (!status.route && !status.seq) listener(new Status(status));
     });
   }
 
@@ -152,15 +152,15 @@ export class Session {
   }
 
   /** Whether the message is an answer. */
-  private receive({ route, seq = 0, buffer }: Message): boolean {
+  private receive(message: Message): boolean {
     const { pending } = this;
+    const { route, seq = 0, buffer } = message;
     if (route !== -1) {
-      if (pending.settle(route, seq, 0, { route, seq, buffer })) return true;
+      if (pending.settle(route, seq, 0, message)) return true;
     } else {
       try {
         const status = this.decode(StatusSchema, buffer);
-        const refusal = new Status(status.code, status.message, status.route, status.seq);
-        if (pending.settle(status.route, seq, refusal)) return true;
+        if (pending.settle(status.route, seq, new Status(status))) return true;
       } catch (error) {
         const called = pending.routeOf(seq);
         if (called !== undefined) return pending.settle(called, seq, error);
@@ -177,23 +177,19 @@ export class Session {
     return false;
   }
 
-  private transmit(message: Message): boolean {
-    return this.connection.isConnected() && this.connection.send(message);
-  }
-
   private encode<Desc extends DescMessage>(schema: Desc, init: MessageInitShape<Desc>): Uint8Array {
-    try {
-      return this.codec.encode(schema, create(schema, init));
-    } catch (error) {
-      throw new CallError("encode", `cannot write ${schema.typeName}`, error);
-    }
+    return coded("encode", schema, () => this.codec.encode(schema, create(schema, init)));
   }
 
   private decode<Desc extends DescMessage>(schema: Desc, body: Uint8Array = new Uint8Array(0)): MessageShape<Desc> {
-    try {
-      return this.codec.decode(schema, body);
-    } catch (error) {
-      throw new CallError("decode", `cannot read ${schema.typeName}`, error);
-    }
+    return coded("decode", schema, () => this.codec.decode(schema, body));
+  }
+}
+
+function coded<T>(kind: "encode" | "decode", schema: DescMessage, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw new CallError(kind, `cannot ${kind} ${schema.typeName}`, error);
   }
 }

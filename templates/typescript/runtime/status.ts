@@ -13,11 +13,11 @@ export class Status extends Error {
   readonly response?: Message;
 
   /** `message` is for people, and may be empty. */
-  constructor(code: number, message: string, route: number, seq: number, response?: Message) {
-    super(message);
-    this.code = code;
-    this.route = route;
-    this.seq = seq;
-    if (response) this.response = response;
+  constructor(from: { code: number; message: string; route: number; seq: number; response?: Message }) {
+    super(from.message);
+    this.code = from.code;
+    this.route = from.route;
+    this.seq = from.seq;
+    if (from.response) this.response = from.response;
   }
 }

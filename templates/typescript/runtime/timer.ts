@@ -9,5 +9,5 @@ export function after(milliseconds: number, run: () => void): unknown {
 
 /** Of what `after` gave, or of nothing. */
 export function cancel(timer: unknown): void {
-  clearTimeout(timer);
+  if (timer) clearTimeout(timer);
 }

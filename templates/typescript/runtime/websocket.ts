@@ -1,6 +1,8 @@
 /** What is used of a `WebSocket`. */
 export interface WebSocketLike {
+  /** Is set to `arraybuffer`. */
   binaryType: string;
+  /** More than 1 when nothing can be sent any more. */
   readonly readyState: number;
   onopen: ((event: never) => unknown) | null;
   onmessage: ((event: never) => unknown) | null;

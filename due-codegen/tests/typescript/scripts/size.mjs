@@ -1,11 +1,12 @@
 // What the runtime adds to a page: minified and gzipped bytes beyond those of protobuf-es and the messages alone.
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import { writeFileSync } from "node:fs";
 import { build } from "vite";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-const due = "../build/due";
-const gen = "../unit/gen/arena_pb";
+const due = "../gen/due";
+const gen = "../gen/arena_pb";
 
 const messages = `
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
@@ -31,9 +32,10 @@ for (const [name, code] of Object.entries(pages)) {
     configFile: false,
     logLevel: "error",
     plugins: [{ name: "page", resolveId: (id) => (id === entry ? id : undefined), load: (id) => (id === entry ? code : undefined) }],
-    build: { write: false, target: "es2020", minify: true, rolldownOptions: { input: entry, output: { format: "es" } } },
+    build: { write: false, minify: true, rolldownOptions: { input: entry, output: { format: "es" } } },
   });
   const text = result.output[0].code;
+  if (process.env.KEEP) writeFileSync(`${process.env.KEEP}/${name.replace(/\W+/g, "_")}.js`, text);
   const gzip = gzipSync(text, { level: 9 }).length;
   base ??= { raw: text.length, gzip };
   console.log(name.padEnd(28), `${text.length} B`.padStart(9), `${gzip} B gzip`.padStart(14), name[0] === "+" ? `  adds ${text.length - base.raw} B, ${gzip - base.gzip} B gzip` : "");
