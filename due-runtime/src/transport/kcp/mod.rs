@@ -33,6 +33,8 @@
 
 mod conversation;
 mod endpoint;
+#[doc(hidden)]
+pub mod fuzzing;
 mod session;
 mod settings;
 mod timers;

@@ -9,8 +9,8 @@ const FEC_PARITY: u16 = 0x00f2;
 
 const PUSH: u8 = 81;
 const ACK: u8 = 82;
-const ASK: u8 = 83;
-const TELL: u8 = 84;
+pub(super) const ASK: u8 = 83;
+pub(super) const TELL: u8 = 84;
 
 /// No number on the wire and no time of ours reaches this: the protocol machine subtracts them as signed numbers, which must
 /// not overflow. 2.9 TB of 1,400-byte datagrams, or 24 days.
@@ -125,11 +125,11 @@ impl<'a> Segments<'a> {
     }
 }
 
-/// A segment by which the peer asks for this side's window, so that the machine tells it.
-pub(super) fn ask(conv: u32, wnd: u16) -> [u8; HEAD] {
+/// A segment of a peer who tells his window, or asks for the one of this side as well.
+pub(super) fn window(cmd: u8, conv: u32, wnd: u16) -> [u8; HEAD] {
     let mut segment = [0; HEAD];
     segment[..4].copy_from_slice(&conv.to_le_bytes());
-    segment[4] = ASK;
+    segment[4] = cmd;
     segment[6..8].copy_from_slice(&wnd.to_le_bytes());
     segment
 }
