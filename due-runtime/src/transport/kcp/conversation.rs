@@ -67,23 +67,28 @@ impl Conversation {
         conversation
     }
 
-    /// Takes a datagram.
+    /// Takes a datagram. If it [is owed](Self::owes_acks) an acknowledgement afterwards, a flush should follow soon.
     pub(super) fn input(&mut self, now: u32, segments: &mut Segments<'_>, send: &mut impl FnMut(&[u8])) {
         self.unacknowledged += segments.admit(now, self.taken..self.window_end());
         let many = self.settings.mtu / HEAD;
-        let (at_once, unacknowledged) = (self.settings.ack_no_delay, self.unacknowledged);
+        let too_many = self.unacknowledged >= many;
         let mut acknowledged = false;
         self.run(now, send, |machine| {
             let unsent = machine.wait_snd();
             machine.input(segments.bytes())?;
             let room = machine.wait_snd() < unsent;
-            acknowledged = room || unacknowledged > 0 && (at_once || unacknowledged >= many);
+            acknowledged = room || too_many;
             // Its `flush_ack` leaves them in a buffer until there is something else to send.
             if acknowledged { machine.flush() } else { Ok(()) }
         });
         if acknowledged {
             self.unacknowledged = 0;
         }
+    }
+
+    /// Whether acknowledgements wait that should not wait for the interval.
+    pub(super) fn owes_acks(&self) -> bool {
+        self.settings.ack_no_delay && self.unacknowledged > 0
     }
 
     /// Takes what fits of what is to be sent; 0 says that the window is full. Nothing is sent before [`flush`](Self::flush).
@@ -278,6 +283,9 @@ mod tests {
             for (_, end, mut datagram) in due {
                 let Some(Datagram::Segments(mut segments)) = wire::parse(&mut datagram) else { panic!("our own") };
                 self.act(end, |end, now, mut send| end.input(now, &mut segments, &mut send));
+                if self.ends[end].owes_acks() {
+                    self.act(end, |end, now, mut send| end.flush(now, &mut send));
+                }
             }
             for end in 0..2 {
                 // As the timer does, which is not set while nothing is under way.

@@ -12,10 +12,10 @@ use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep_until};
 
-use super::session::{End, Session};
+use super::session::{End, Session, Taken};
 use super::settings::Settings;
 use super::timers::Timers;
 use super::wire::{self, Datagram, Greeting, Segments};
@@ -107,6 +107,7 @@ impl Endpoint {
     pub(super) async fn run(self: Arc<Self>, door: Option<mpsc::Sender<Arrival>>) {
         // One byte more shows that a datagram is too long.
         let mut buf = vec![0; self.settings.longest() + 1];
+        let mut owing = Vec::new();
         loop {
             let next = self.timers.next();
             let due = async {
@@ -118,7 +119,12 @@ impl Endpoint {
             tokio::select! {
                 biased;
                 ready = self.socket.readable() => match ready {
-                    Ok(()) => self.receive(&mut buf, door.as_ref()),
+                    Ok(()) => {
+                        self.receive(&mut buf, door.as_ref(), &mut owing);
+                        // The sessions that have something to read have their turn; answers take acknowledgements along.
+                        yield_now().await;
+                        owing.drain(..).for_each(|session| session.acknowledge());
+                    }
                     Err(error) => return tracing::warn!(%error, "a UDP socket can no longer be read"),
                 },
                 () = due => {}
@@ -137,10 +143,10 @@ impl Endpoint {
         }
     }
 
-    fn receive(self: &Arc<Self>, buf: &mut [u8], door: Option<&mpsc::Sender<Arrival>>) {
+    fn receive(self: &Arc<Self>, buf: &mut [u8], door: Option<&mpsc::Sender<Arrival>>, owing: &mut Vec<Arc<Session>>) {
         for _ in 0..BATCH {
             match self.socket.try_recv_from(buf) {
-                Ok((len, peer)) if len < buf.len() => self.take(&mut buf[..len], peer, door),
+                Ok((len, peer)) if len < buf.len() => self.take(&mut buf[..len], peer, door, owing),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // Of a datagram that was sent earlier; the socket is as good as before.
@@ -149,7 +155,13 @@ impl Endpoint {
         }
     }
 
-    fn take(self: &Arc<Self>, datagram: &mut [u8], peer: SocketAddr, door: Option<&mpsc::Sender<Arrival>>) {
+    fn take(
+        self: &Arc<Self>,
+        datagram: &mut [u8],
+        peer: SocketAddr,
+        door: Option<&mpsc::Sender<Arrival>>,
+        owing: &mut Vec<Arc<Session>>,
+    ) {
         match wire::parse(datagram) {
             // A second welcome.
             None | Some(Datagram::Greeting(Greeting::Welcome, _)) => {}
@@ -164,11 +176,11 @@ impl Endpoint {
                 }
             }
             Some(Datagram::Segments(mut segments)) => match self.live(peer) {
-                Some(session) if session.conv == segments.conv => {
-                    if !session.input(&mut segments) {
-                        self.greet(Greeting::Bye, peer, segments.conv);
-                    }
-                }
+                Some(session) if session.conv == segments.conv => match session.input(&mut segments) {
+                    Taken::Well => {}
+                    Taken::OwesAcks => owing.push(session),
+                    Taken::TooLate => self.greet(Greeting::Bye, peer, segments.conv),
+                },
                 _ => {
                     if let Some(door) = door {
                         self.unknown(peer, &segments, door);
@@ -310,6 +322,7 @@ impl Arrival {
                 session.input(&mut segments);
             }
         }
+        session.acknowledge();
         Some(session)
     }
 }

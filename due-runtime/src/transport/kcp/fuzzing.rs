@@ -46,6 +46,9 @@ pub fn claims(script: &[u8]) {
             6 => side.wait(u32::from(script.byte().unwrap_or_default()) << 20),
             _ => side.flush(),
         }
+        if side.conversation.owes_acks() {
+            side.flush();
+        }
         side.check();
     }
 }

@@ -176,7 +176,7 @@ pub async fn connect(
             let socket = UdpSocket::bind(any).await?;
             socket.connect(addr).await?;
             set_buffers(&socket, &settings)?;
-            hello(&socket, conv).await?;
+            hello(&socket, conv, settings.longest()).await?;
             Ok(socket)
         };
         match hello.await {
@@ -192,8 +192,9 @@ pub async fn connect(
     Err(last)
 }
 
-async fn hello(socket: &UdpSocket, conv: u32) -> io::Result<()> {
-    let mut answer = [0; 8];
+/// Whatever comes shows that somebody listens; what is missed, comes again.
+async fn hello(socket: &UdpSocket, conv: u32, longest: usize) -> io::Result<()> {
+    let mut answer = vec![0; longest];
     for _ in 0..HELLOS {
         socket.send(&Greeting::Hello.datagram(conv)).await?;
         if let Ok(len) = timeout(HELLO_WAIT, socket.recv(&mut answer)).await {

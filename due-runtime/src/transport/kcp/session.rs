@@ -32,6 +32,16 @@ struct State {
     timer: Option<Instant>,
 }
 
+/// What became of a datagram.
+#[derive(PartialEq, Eq)]
+pub(super) enum Taken {
+    Well,
+    /// The session waits from now on to be told to [acknowledge](Session::acknowledge).
+    OwesAcks,
+    /// The conversation is over.
+    TooLate,
+}
+
 /// How a conversation ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum End {
@@ -57,12 +67,12 @@ impl Session {
         Arc::new(Self { peer, conv, endpoint, began: Instant::now(), state: Mutex::new(state) })
     }
 
-    /// `false`: the conversation is over.
-    pub(super) fn input(self: &Arc<Self>, segments: &mut Segments<'_>) -> bool {
+    pub(super) fn input(self: &Arc<Self>, segments: &mut Segments<'_>) -> Taken {
         let mut state = self.state.lock().unwrap();
         if state.end.is_some() {
-            return false;
+            return Taken::TooLate;
         }
+        let owed = state.conversation.owes_acks();
         let unsent = state.conversation.unsent();
         let now = self.now();
         state.conversation.input(now, segments, &mut self.send());
@@ -73,7 +83,18 @@ impl Session {
             wake(&mut state.writer);
         }
         self.set_timer(&mut state, now);
-        true
+        match !owed && state.conversation.owes_acks() {
+            true => Taken::OwesAcks,
+            false => Taken::Well,
+        }
+    }
+
+    /// Sends the acknowledgements that have found nothing to travel with.
+    pub(super) fn acknowledge(self: &Arc<Self>) {
+        let mut state = self.state.lock().unwrap();
+        if state.conversation.owes_acks() {
+            self.flush(&mut state);
+        }
     }
 
     /// Called when the timer that was due at `at` is.
