@@ -2,7 +2,7 @@
 //!
 //! Each server is a process with one thread, its clients are other processes. Every client has had one answer,
 //! of 1 KiB from a gate and of 9 bytes, one by one, from a bare task, and is silent since. What a server with ten such clients
-//! needs is taken off.
+//! needs is taken off. The row of kcp wants `--features kcp`.
 #![allow(clippy::print_stdout)]
 
 #[path = "support/clients.rs"]
@@ -41,12 +41,14 @@ async fn echo(_: &mut Context, body: RawBody) -> due::Result<RawBody> {
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.first().map(String::as_str) {
+        #[cfg(feature = "kcp")]
+        Some(clients::ROLE) if args[1].starts_with("kcp:") => over_kcp(&args[1], &args[2], &args[3]),
         Some(clients::ROLE) => clients::run(&args[1..], |sockets| async move {
             std::future::pending::<()>().await;
             drop(sockets);
         }),
         Some("bare task") => serve(bare()),
-        Some(transport @ ("tcp" | "ws")) => serve(gate(transport)),
+        Some(transport @ ("tcp" | "ws" | "kcp")) => serve(gate(transport)),
         _ => measure(),
     }
 }
@@ -57,7 +59,11 @@ fn measure() {
     print!("resident bytes per connection at\n\n| |");
     counts.iter().for_each(|count| print!(" {count} |"));
     println!("\n|---{}|", "|---".repeat(counts.len()));
-    for name in ["bare task", "tcp", "ws"] {
+    let rows: &[&str] = match cfg!(feature = "kcp") {
+        true => &["bare task", "tcp", "ws", "kcp"],
+        false => &["bare task", "tcp", "ws"],
+    };
+    for name in rows {
         print!("| {name} |");
         for count in counts {
             print!(" {} |", per_connection(name, count));
@@ -99,6 +105,8 @@ fn serve(server: impl Future<Output = io::Result<()>>) {
 async fn gate(transport: &str) -> io::Result<()> {
     let gate = match transport {
         "tcp" => Gate::builder().tcp("127.0.0.1:0"),
+        #[cfg(feature = "kcp")]
+        "kcp" => Gate::builder().kcp("127.0.0.1:0"),
         _ => Gate::builder().ws("127.0.0.1:0"),
     };
     let gate = gate.max_sessions(usize::MAX).heartbeat_interval(Duration::from_secs(600)).build();
@@ -106,6 +114,22 @@ async fn gate(transport: &str) -> io::Result<()> {
     let app = App::new().gate(gate).node(node).start().await.expect("ports are free");
     println!("{}", app.addresses().next().expect("one listener"));
     std::future::pending().await
+}
+
+/// Clients of our own: there is nothing simpler that speaks KCP.
+#[cfg(feature = "kcp")]
+fn over_kcp(url: &str, body: &str, count: &str) {
+    serve(async {
+        let body = RawBody(vec![0; body.parse().expect("a number")].into());
+        let mut clients = Vec::new();
+        for _ in 0..count.parse().expect("a number") {
+            let client = due::Client::builder().heartbeat(Duration::ZERO).connect(url).await.expect("a place");
+            let _: RawBody = client.request(due::RouteId::new(1), &body).await.expect("an answer");
+            clients.push(client);
+        }
+        println!("connected");
+        std::future::pending().await
+    });
 }
 
 async fn bare() -> io::Result<()> {

@@ -55,6 +55,7 @@
 //! |---|---|---|
 //! | `tcp` | yes | [`GateBuilder::tcp`], `tcp://` clients |
 //! | `ws` | yes | [`GateBuilder::ws`], `ws://` clients |
+//! | `kcp` | no | `GateBuilder::kcp`, `kcp://` clients: `transport::kcp` |
 //! | `link` | yes | [`TcpLink`]: gates and nodes in processes of their own |
 //! | `tls` | no | TLS on both, `tls://` and `wss://` clients: `transport::tls` |
 //! | `mesh` | yes | [`Mesh`] |

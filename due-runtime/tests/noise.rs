@@ -28,6 +28,12 @@ fn links() {
     disturb("link", due::fuzzing::claims);
 }
 
+#[cfg(feature = "kcp")]
+#[test]
+fn datagrams() {
+    disturb("datagram", due::transport::kcp::fuzzing::claims);
+}
+
 /// Starts from the seeds of the fuzz target, and keeps what it makes of them as seeds for more.
 fn disturb(target: &str, claim: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);

@@ -27,6 +27,8 @@ pub struct ClientBuilder {
     max_pending: usize,
     outbox: usize,
     pushes: usize,
+    #[cfg(feature = "kcp")]
+    kcp: crate::transport::kcp::Settings,
     #[cfg(all(feature = "tls", any(feature = "tcp", feature = "ws")))]
     tls: Option<crate::transport::tls::TlsClient>,
 }
@@ -43,6 +45,8 @@ impl ClientBuilder {
             max_pending: 1024,
             outbox: 256,
             pushes: 256,
+            #[cfg(feature = "kcp")]
+            kcp: crate::transport::kcp::Settings::default(),
             #[cfg(all(feature = "tls", any(feature = "tcp", feature = "ws")))]
             tls: None,
         }
@@ -103,6 +107,13 @@ impl ClientBuilder {
         self
     }
 
+    /// How `kcp://` connections are paced. Default: [`Settings::default`](crate::transport::kcp::Settings::default).
+    #[cfg(feature = "kcp")]
+    pub fn kcp(mut self, settings: crate::transport::kcp::Settings) -> Self {
+        self.kcp = settings;
+        self
+    }
+
     /// Which servers are believed, for `tls://` and `wss://`. Default: none.
     #[cfg(all(feature = "tls", any(feature = "tcp", feature = "ws")))]
     pub fn tls(mut self, tls: crate::transport::tls::TlsClient) -> Self {
@@ -110,7 +121,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Connects to `tcp://host:port` or `ws://host:port/path`; with TLS, to `tls://host:port` or `wss://host:port/path`.
+    /// Connects to `tcp://host:port`, `kcp://host:port` or `ws://host:port/path`; with TLS, to `tls://host:port` or
+    /// `wss://host:port/path`.
     ///
     /// # Errors
     /// When the URL cannot be used, nobody accepts there, or the handshake fails.
@@ -119,7 +131,7 @@ impl ClientBuilder {
         let Some((scheme, _addr)) = url.split_once("://") else {
             return Err(unusable("no scheme; write `tcp://host:port` or `ws://host:port/path`"));
         };
-        if matches!(scheme, "tcp" | "tls") && self.dialect == Dialect::Bare {
+        if matches!(scheme, "tcp" | "tls" | "kcp") && self.dialect == Dialect::Bare {
             return Err(unusable("the bare dialect is for ws only"));
         }
         match scheme {
@@ -128,6 +140,13 @@ impl ClientBuilder {
                 let addr = _addr.strip_suffix('/').unwrap_or(_addr);
                 let format = self.shared_format();
                 let (read, write) = self.within(url, crate::transport::tcp::connect(addr, format)).await?;
+                Ok(self.over(read, write))
+            }
+            #[cfg(feature = "kcp")]
+            "kcp" => {
+                let addr = _addr.strip_suffix('/').unwrap_or(_addr);
+                let (settings, format) = (self.kcp.clone(), self.shared_format());
+                let (read, write) = self.within(url, crate::transport::kcp::connect(addr, settings, format)).await?;
                 Ok(self.over(read, write))
             }
             #[cfg(feature = "ws")]
@@ -153,13 +172,15 @@ impl ClientBuilder {
             }
             #[cfg(not(feature = "tcp"))]
             "tcp" => Err(unusable("this program is built without the feature `tcp` of due-runtime")),
+            #[cfg(not(feature = "kcp"))]
+            "kcp" => Err(unusable("this program is built without the feature `kcp` of due-runtime")),
             #[cfg(not(feature = "ws"))]
             "ws" => Err(unusable("this program is built without the feature `ws` of due-runtime")),
             #[cfg(not(all(feature = "tls", feature = "tcp")))]
             "tls" => Err(unusable("this program is built without the features `tls` and `tcp` of due-runtime")),
             #[cfg(not(all(feature = "tls", feature = "ws")))]
             "wss" => Err(unusable("this program is built without the features `tls` and `ws` of due-runtime")),
-            _ => Err(unusable("unknown scheme; use `tcp://`, `tls://`, `ws://` or `wss://`")),
+            _ => Err(unusable("unknown scheme; use `tcp://`, `tls://`, `kcp://`, `ws://` or `wss://`")),
         }
     }
 

@@ -352,7 +352,7 @@ async fn too_large_a_frame_ends_the_client_and_malformed_ones_do_not() {
 async fn urls_that_cannot_be_used_say_what_to_write() {
     for (url, reason) in [
         ("127.0.0.1:3553", "no scheme; write `tcp://host:port` or `ws://host:port/path`"),
-        ("http://127.0.0.1:3553", "unknown scheme; use `tcp://`, `tls://`, `ws://` or `wss://`"),
+        ("http://127.0.0.1:3553", "unknown scheme; use `tcp://`, `tls://`, `kcp://`, `ws://` or `wss://`"),
     ] {
         let err = Client::connect(url).await.unwrap_err();
         assert_eq!(err.to_string(), format!("cannot connect to {url}: {reason}"));

@@ -29,6 +29,8 @@ use crate::metrics::GateMetrics;
 use crate::packet::Format;
 use crate::registry::{Instance, Kind, RegistryError};
 use crate::session::{OutboxLimits, OutboxRules, Overflow, SessionTable};
+#[cfg(feature = "kcp")]
+use crate::transport::kcp::Kcp;
 #[cfg(feature = "tcp")]
 use crate::transport::tcp::Tcp;
 #[cfg(feature = "ws")]
@@ -197,6 +199,17 @@ impl GateBuilder {
         let addr = addr.into();
         self.listeners.push(Box::new(move || async move {
             Ws::bind(&addr).await.map_err(|source| ListenError { addr, source })
+        }));
+        self
+    }
+
+    /// Accepts KCP clients on `addr`, a UDP port. For more settings build a [`Kcp`] and use
+    /// [`transport`](Self::transport).
+    #[cfg(feature = "kcp")]
+    pub fn kcp(mut self, addr: impl Into<String>) -> Self {
+        let addr = addr.into();
+        self.listeners.push(Box::new(move || async move {
+            Kcp::bind(&addr).await.map_err(|source| ListenError { addr, source })
         }));
         self
     }

@@ -2,6 +2,8 @@
 
 mod attributes;
 mod framed;
+#[cfg(feature = "kcp")]
+pub mod kcp;
 #[cfg(any(feature = "tcp", feature = "ws"))]
 mod listener;
 pub mod mem;

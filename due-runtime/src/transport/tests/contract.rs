@@ -55,6 +55,35 @@ impl Kind for OverTcp {
     }
 }
 
+/// Patient as the defaults are, 30 MB would take minutes.
+#[cfg(feature = "kcp")]
+struct OverKcp;
+
+#[cfg(feature = "kcp")]
+impl OverKcp {
+    fn settings() -> super::super::kcp::Settings {
+        super::super::kcp::Settings::fast().windows(1024, 1024).receive_buffer(4 << 20)
+    }
+}
+
+#[cfg(feature = "kcp")]
+impl Kind for OverKcp {
+    type Transport = super::super::kcp::Kcp;
+    type Read = super::super::kcp::KcpRead;
+    type Write = super::super::kcp::KcpWrite;
+    type Address = String;
+
+    async fn listen() -> (Self::Transport, String) {
+        let transport = super::super::kcp::Kcp::bind("127.0.0.1:0").await.unwrap().settings(Self::settings());
+        let url = transport.local_addr();
+        (transport, url.strip_prefix("kcp://").unwrap().to_owned())
+    }
+
+    async fn connect(address: &String, format: Arc<Format>) -> io::Result<(Self::Read, Self::Write)> {
+        super::super::kcp::connect(address, Self::settings(), format).await
+    }
+}
+
 #[cfg(feature = "ws")]
 struct OverWs;
 
@@ -262,6 +291,8 @@ macro_rules! contract {
         contract!(@kind over_mem OverMem, $($test),*);
         #[cfg(feature = "tcp")]
         contract!(@kind over_tcp OverTcp, $($test),*);
+        #[cfg(feature = "kcp")]
+        contract!(@kind over_kcp OverKcp, $($test),*);
         #[cfg(feature = "ws")]
         contract!(@kind over_ws OverWs, $($test),*);
         #[cfg(all(feature = "tls", feature = "tcp", feature = "ws"))]
