@@ -58,11 +58,14 @@
 //! | `link` | yes | [`TcpLink`]: gates and nodes in processes of their own |
 //! | `tls` | no | TLS on both, `tls://` and `wss://` clients: `transport::tls` |
 //! | `mesh` | yes | [`Mesh`] |
+//! | `redis` | no | `locator::RedisLocator`, which Go processes can share: `redis` |
 
 // Inside one process, servers use half of what they can say to each other.
 #![cfg_attr(not(feature = "link"), allow(dead_code))]
 
 mod app;
+#[cfg(any(feature = "link", feature = "redis"))]
+mod backoff;
 mod client;
 mod cluster;
 pub mod codec;
@@ -80,6 +83,8 @@ pub mod mesh;
 pub mod metrics;
 mod node;
 pub mod packet;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod registry;
 mod route;
 mod session;

@@ -1,0 +1,58 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::redis::{ErrorKind, RedisError, ServerErrorKind};
+
+use super::server::Server;
+
+/// Why redis gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("redis at {server} did not answer within {timeout:?}")]
+    Late { server: Arc<str>, timeout: Duration },
+    /// What it is asked for now fails; later it may not.
+    #[error("redis at {server} is not ready")]
+    Passing { server: Arc<str>, is_of_connection: bool, source: RedisError },
+    #[error("redis at {server} says no")]
+    Refused { server: Arc<str>, source: RedisError },
+}
+
+impl Failure {
+    pub(super) fn of(server: &Server, source: RedisError) -> Self {
+        let (server, is_cluster) = (server.name(), server.is_cluster());
+        let (is_passing, is_of_connection) = match source.kind() {
+            ErrorKind::Io | ErrorKind::Parse | ErrorKind::ClusterConnectionNotFound => (true, true),
+            ErrorKind::Server(kind) => match kind {
+                // A server that was a master a moment ago; its name may lead to another one by now.
+                ServerErrorKind::ReadOnly => (true, true),
+                ServerErrorKind::BusyLoading
+                | ServerErrorKind::MasterDown
+                | ServerErrorKind::ClusterDown
+                | ServerErrorKind::TryAgain => (true, false),
+                // One server of a cluster, used as if it were alone, will say so for ever.
+                ServerErrorKind::Moved | ServerErrorKind::Ask => (is_cluster, false),
+                _ => (false, false),
+            },
+            // Another client's script runs; a master waits for its replicas.
+            ErrorKind::Extension => (matches!(source.code(), Some("BUSY" | "NOREPLICAS")), false),
+            _ => (false, false),
+        };
+        match is_passing {
+            true => Self::Passing { server, is_of_connection, source },
+            false => Self::Refused { server, source },
+        }
+    }
+
+    /// Whether the same call may succeed a little later.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self, Self::Passing { .. })
+    }
+
+    pub(super) fn is_of_connection(&self) -> bool {
+        matches!(self, Self::Late { .. } | Self::Passing { is_of_connection: true, .. })
+    }
+
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. })
+    }
+}
