@@ -52,6 +52,14 @@ impl Failure {
         matches!(self, Self::Late { .. } | Self::Passing { is_of_connection: true, .. })
     }
 
+    /// The reply is not what was asked for, and will not be at the next attempt.
+    pub(super) fn for_ever(self) -> Self {
+        match self {
+            Self::Passing { server, source, .. } => Self::Refused { server, source },
+            other => other,
+        }
+    }
+
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused { .. })
     }

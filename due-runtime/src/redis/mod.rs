@@ -105,7 +105,7 @@ impl Redis {
         let Ok(connected) = timeout_at(deadline, self.connection()).await else { return Err(self.late()) };
         let mut numbered = connected?;
         let failure = match timeout_at(deadline, numbered.connection.send(command)).await {
-            Ok(Ok(reply)) => return Ok(reply),
+            Ok(Ok(reply)) => return T::from_redis_value(reply).map_err(|error| self.failed(error.into()).for_ever()),
             Ok(Err(error)) => self.failed(error),
             Err(_) => self.late(),
         };

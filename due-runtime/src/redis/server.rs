@@ -1,10 +1,9 @@
-use std::future::Future;
 use std::sync::Arc;
 
 use ::redis::aio::{MultiplexedConnection, PubSub};
 use ::redis::cluster::ClusterClient;
 use ::redis::cluster_async::ClusterConnection;
-use ::redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisResult};
+use ::redis::{AsyncConnectionConfig, Client, Cmd, RedisResult, Value};
 
 pub(super) struct Server {
     /// As they were given.
@@ -48,12 +47,10 @@ impl Server {
 }
 
 impl Connection {
-    pub(super) fn send<T: FromRedisValue>(&mut self, command: &Cmd) -> impl Future<Output = RedisResult<T>> + Send {
-        async move {
-            match self {
-                Self::Single(connection) => command.query_async(connection).await,
-                Self::Cluster(connection) => command.query_async(connection).await,
-            }
+    pub(super) async fn send(&mut self, command: &Cmd) -> RedisResult<Value> {
+        match self {
+            Self::Single(connection) => command.query_async(connection).await,
+            Self::Cluster(connection) => command.query_async(connection).await,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 mod locator;
 mod registry;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
