@@ -7,8 +7,8 @@ use ::redis::{
     TlsCertificates, TlsMode,
 };
 
-use super::Redis;
 use super::server::Server;
+use super::{FIRST_PAUSE, LONGEST_PAUSE, Redis};
 
 /// How a [`Redis`] is reached. The names are those of due's configuration (`locate.redis.addrs` and so on).
 #[derive(Clone, Debug)]
@@ -159,6 +159,9 @@ impl RedisBuilder {
             infos => {
                 let mut builder = ClusterClientBuilder::new(infos.to_vec())
                     .retries(self.max_retries)
+                    .min_retry_wait(FIRST_PAUSE.as_millis() as u64)
+                    .max_retry_wait(LONGEST_PAUSE.as_millis() as u64)
+                    .retry_wait_formula(FIRST_PAUSE.as_millis() as u64, 2)
                     .connection_timeout(self.timeout)
                     .response_timeout(self.timeout);
                 if let Some(certificates) = &tls {

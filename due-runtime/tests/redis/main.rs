@@ -4,6 +4,7 @@ mod changes;
 mod cluster;
 mod log;
 mod outage;
+mod story;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
