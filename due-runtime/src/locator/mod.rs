@@ -2,6 +2,9 @@
 //!
 //! Gates write the first half at login and logout, nodes the second for stateful routes. [`MemoryLocator`] serves one
 //! process, [`DirLocator`] the processes of one machine, `RedisLocator` (feature `redis`) those of many.
+//!
+//! A gate or node that crashes leaves its users in the locator. A server that meets such a note, of an instance that the
+//! registry lacks and has lacked for a minute, takes it away.
 
 mod dir;
 mod memory;

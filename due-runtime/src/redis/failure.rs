@@ -12,7 +12,7 @@ pub(crate) enum Failure {
     Late { server: Arc<str>, timeout: Duration },
     /// What it is asked for now fails; later it may not.
     #[error("redis at {server} is not ready")]
-    Passing { server: Arc<str>, is_of_connection: bool, source: RedisError },
+    Passing { server: Arc<str>, is_of_connection: bool, was_sent: bool, source: RedisError },
     #[error("redis at {server} says no")]
     Refused { server: Arc<str>, source: RedisError },
 }
@@ -38,9 +38,22 @@ impl Failure {
             _ => (false, false),
         };
         match is_passing {
-            true => Self::Passing { server, is_of_connection, source },
+            true => Self::Passing { server, is_of_connection, was_sent: false, source },
             false => Self::Refused { server, source },
         }
+    }
+
+    /// The command was on its way when this happened.
+    pub(super) fn after_sending(mut self) -> Self {
+        if let Self::Passing { was_sent, .. } = &mut self {
+            *was_sent = true;
+        }
+        self
+    }
+
+    /// The command may have been carried out. (A server that says no has not.)
+    pub(super) fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::Late { .. } | Self::Passing { is_of_connection: true, was_sent: true, .. })
     }
 
     /// Whether the same call may succeed a little later.

@@ -22,17 +22,22 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// The channels that somebody listens to; they may change at any time.
-pub(crate) type Channels = BTreeSet<String>;
+#[derive(Clone, Default)]
+pub(crate) struct Channels {
+    pub(crate) names: BTreeSet<String>,
+    /// Counts the changes of the names.
+    pub(crate) version: u64,
+}
 
 pub(crate) enum Heard<'a> {
-    /// These channels are listened to from here on. What was published before, since the last message, is lost.
-    Listening(&'a Channels),
+    /// The channels of this version are listened to from here on. What was published before, since the last message, is lost.
+    Listening(u64),
     Message {
         channel: &'a str,
         payload: &'a [u8],
     },
-    /// There will be no messages until redis allows them.
-    Refused,
+    /// There will be no messages until channels are listened to again.
+    Lost(Failure),
 }
 
 impl Redis {
@@ -51,7 +56,7 @@ impl Redis {
                     if std::mem::take(&mut is_away) {
                         tracing::info!(%server, "redis is heard again");
                     }
-                    heard(Heard::Listening(&line.channels));
+                    heard(Heard::Listening(line.channels.version));
                     let begun = Instant::now();
                     let failure = self.hear(&mut line, &mut channels, &mut heard).await;
                     if begun.elapsed() >= HEARTBEAT {
@@ -61,13 +66,11 @@ impl Redis {
                 }
                 Err(failure) => failure,
             };
-            if failure.is_refusal() {
-                heard(Heard::Refused);
-            }
             if !std::mem::replace(&mut is_away, true) {
                 let error = &failure as &dyn std::error::Error;
                 tracing::warn!(%server, error, "redis is not heard; this is tried until it is");
             }
+            heard(Heard::Lost(failure));
             sleep(pauses.pause()).await;
         }
         unreachable!("attempts are not counted so far")
@@ -76,7 +79,7 @@ impl Redis {
     async fn listen(&self, attempt: usize, channels: &mut watch::Receiver<Channels>) -> Result<Line, Failure> {
         let connect = async {
             let (sink, stream) = self.inner.server.listen(attempt).await?.split();
-            let mut line = Line { sink, stream, channels: Channels::new() };
+            let mut line = Line { sink, stream, channels: Channels::default() };
             let wanted = channels.borrow_and_update().clone();
             line.listen_to(&wanted).await?;
             Ok(line)
@@ -108,7 +111,7 @@ impl Redis {
                     let wanted = channels.borrow_and_update().clone();
                     let asked = timeout(self.inner.timeout, line.listen_to(&wanted)).await;
                     if matches!(asked, Ok(Ok(()))) {
-                        heard(Heard::Listening(&line.channels));
+                        heard(Heard::Listening(line.channels.version));
                     }
                     asked
                 }
@@ -131,11 +134,11 @@ struct Line {
 
 impl Line {
     async fn listen_to(&mut self, wanted: &Channels) -> RedisResult<()> {
-        let more: Vec<&String> = wanted.difference(&self.channels).collect();
+        let more: Vec<&String> = wanted.names.difference(&self.channels.names).collect();
         if !more.is_empty() {
             self.sink.subscribe(more).await?;
         }
-        let less: Vec<&String> = self.channels.difference(wanted).collect();
+        let less: Vec<&String> = self.channels.names.difference(&wanted.names).collect();
         if !less.is_empty() {
             self.sink.unsubscribe(less).await?;
         }

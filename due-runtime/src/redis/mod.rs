@@ -82,8 +82,21 @@ impl Redis {
         Self { inner: Arc::new(inner) }
     }
 
-    /// One command that may be sent again when it is not known whether it was carried out.
+    /// One command that may be carried out twice: it is sent again when it is not known whether it was carried out.
     pub(crate) async fn call<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Failure> {
+        self.attempts(command, Failure::is_passing).await
+    }
+
+    /// One command that is carried out once at most.
+    pub(crate) async fn call_once<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Failure> {
+        self.attempts(command, |failure| failure.is_passing() && !failure.is_in_doubt()).await
+    }
+
+    async fn attempts<T: FromRedisValue>(
+        &self,
+        command: &Cmd,
+        is_repeated_after: fn(&Failure) -> bool,
+    ) -> Result<T, Failure> {
         let deadline = Instant::now() + self.inner.timeout;
         let mut pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut retries = self.inner.max_retries;
@@ -93,7 +106,7 @@ impl Redis {
                 Err(failure) => failure,
             };
             let pause = pauses.pause();
-            if retries == 0 || !failure.is_passing() || Instant::now() + pause >= deadline {
+            if retries == 0 || !is_repeated_after(&failure) || Instant::now() + pause >= deadline {
                 return Err(failure);
             }
             retries -= 1;
@@ -106,7 +119,7 @@ impl Redis {
         let mut numbered = connected?;
         let failure = match timeout_at(deadline, numbered.connection.send(command)).await {
             Ok(Ok(reply)) => return T::from_redis_value(reply).map_err(|error| self.failed(error.into()).for_ever()),
-            Ok(Err(error)) => self.failed(error),
+            Ok(Err(error)) => self.failed(error).after_sending(),
             Err(_) => self.late(),
         };
         if failure.is_of_connection() {
@@ -146,7 +159,11 @@ impl Redis {
         Failure::of(&self.inner.server, source)
     }
 
-    fn late(&self) -> Failure {
+    pub(crate) fn timeout(&self) -> Duration {
+        self.inner.timeout
+    }
+
+    pub(crate) fn late(&self) -> Failure {
         Failure::Late { server: self.inner.server.name(), timeout: self.inner.timeout }
     }
 }

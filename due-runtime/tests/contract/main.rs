@@ -1,5 +1,6 @@
 //! What every backend of a trait must do. Each suite is generic: a new backend runs it with one line.
 
+mod event;
 mod locator;
 mod registry;
 #[path = "../support/mod.rs"]

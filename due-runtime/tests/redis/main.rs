@@ -2,6 +2,7 @@
 
 mod changes;
 mod cluster;
+mod events;
 mod log;
 mod outage;
 mod story;

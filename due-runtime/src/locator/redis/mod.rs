@@ -192,15 +192,18 @@ impl Inner {
     }
 
     fn listen(&self) -> JoinHandle<()> {
-        let channels = Channels::from([event::GATE, event::NODE].map(|kind| self.channel(kind)));
+        let names = [event::GATE, event::NODE].map(|kind| self.channel(kind)).into();
         let (redis, told) = (self.redis.clone(), self.changes.clone());
         tokio::spawn(async move {
-            let (_never_changed, channels) = watch::channel(channels);
+            let (_never_changed, channels) = watch::channel(Channels { names, version: 0 });
             let mut has_complained = false;
             redis
                 .follow(channels, |heard| {
                     let change = match heard {
-                        Heard::Listening(_) | Heard::Refused => Change::Unknown,
+                        Heard::Listening(_) => Change::Unknown,
+                        // Redis answers, but tells nothing: nobody corrects what is remembered.
+                        Heard::Lost(failure) if failure.is_refusal() => Change::Unknown,
+                        Heard::Lost(_) => return,
                         Heard::Message { channel, payload } => match event::read(payload) {
                             Ok(change) => change,
                             Err(error) => {
