@@ -19,6 +19,7 @@ use super::whereabouts::Whereabouts;
 use super::{Backends, Balance, DispatchTable, Push, RouteMismatch};
 use crate::codec::{Body, Codec, EncodeError};
 use crate::error::Error;
+use crate::event::EventBus;
 use crate::id::{Cid, Gid, Nid, RouteId, Seq, Uid};
 use crate::locator::Locator;
 use crate::packet::{Format, Packet};
@@ -114,6 +115,11 @@ impl Cluster {
     /// How packets are written.
     pub fn format(&self) -> &Format {
         &self.inner.backends.format
+    }
+
+    /// Where servers tell each other what happened, and listen.
+    pub fn events(&self) -> &dyn EventBus {
+        &*self.inner.backends.events
     }
 
     /// The bytes of one message, written once for any number of targets. The size prefix is included.

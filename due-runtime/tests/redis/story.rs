@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use due::codec::RawBody;
+use due::event::RedisBus;
 use due::locator::RedisLocator;
 use due::registry::MemoryRegistry;
 use due::{App, Backends, CallError, Client, Code, Context, Gate, Nid, Node, RouteId, RunningApp, TcpLink, Uid};
@@ -27,6 +28,12 @@ async fn leave(ctx: &mut Context, _: RawBody) -> due::Result<RawBody> {
     Ok(RawBody(Bytes::from(if ctx.unbind_node().await? { "left" } else { "was elsewhere" })))
 }
 
+#[due::route(4)]
+async fn announce(ctx: &mut Context, text: RawBody) -> due::Result<()> {
+    ctx.cluster().events().publish("news", std::str::from_utf8(&text.0)?).await?;
+    Ok(())
+}
+
 struct Fleet {
     redis: Server,
     registry: MemoryRegistry,
@@ -40,7 +47,7 @@ impl Fleet {
         let mut this =
             Self { redis: Server::start(), registry: MemoryRegistry::new(), gates: Vec::new(), nodes: Vec::new() };
         for nid in ["n1", "n2"] {
-            let node = Node::builder().id(nid).serve(due::routes![login, play, leave]).build().unwrap();
+            let node = Node::builder().id(nid).serve(due::routes![login, play, leave, announce]).build().unwrap();
             this.nodes.push(App::new().backends(this.backends()).node(node).start().await.unwrap());
         }
         for gid in ["g1", "g2"] {
@@ -51,9 +58,11 @@ impl Fleet {
     }
 
     fn backends(&self) -> Backends {
+        let redis = self.redis.redis();
         Backends::memory()
             .registry(self.registry.clone())
-            .locator(RedisLocator::new(&self.redis.redis()))
+            .locator(RedisLocator::new(&redis))
+            .event_bus(RedisBus::new(&redis))
             .link(TcpLink::new().addr("127.0.0.1:0"))
     }
 
@@ -142,6 +151,19 @@ async fn who_plays_goes_on_while_redis_is_away_and_who_comes_is_told() {
     for (player, _) in players {
         player.client.close().await;
     }
+    fleet.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_handler_announces_is_heard_in_other_processes() {
+    let fleet = Fleet::start().await;
+    let cluster = due::Cluster::connect(&fleet.backends()).await.unwrap();
+    let mut news = cluster.events().subscribe("news").await.unwrap();
+    let player = fleet.player(0).await;
+    player.ask(4, "it rains").await.unwrap();
+    assert_eq!(news.next().await.unwrap().payload, "it rains");
+    drop(cluster);
+    player.client.close().await;
     fleet.stop().await;
 }
 
