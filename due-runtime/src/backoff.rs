@@ -6,23 +6,18 @@ use std::time::Duration;
 /// Pauses that double, each shortened at random.
 pub(crate) struct Backoff {
     next: Duration,
-    first: Duration,
     longest: Duration,
 }
 
 impl Backoff {
     pub(crate) fn new(first: Duration, longest: Duration) -> Self {
-        Self { next: first, first, longest }
+        Self { next: first, longest }
     }
 
     pub(crate) fn pause(&mut self) -> Duration {
         let pause = jittered(self.next);
         self.next = (self.next * 2).min(self.longest);
         pause
-    }
-
-    pub(crate) fn reset(&mut self) {
-        self.next = self.first;
     }
 }
 

@@ -23,7 +23,9 @@ mod topics;
 
 use std::fmt;
 use std::sync::OnceLock;
-use std::time::{Duration, SystemTime};
+#[cfg(feature = "redis")]
+use std::time::Duration;
+use std::time::SystemTime;
 
 use tokio::sync::broadcast;
 use uuid::Uuid;

@@ -60,7 +60,7 @@ impl Redis {
                     let begun = Instant::now();
                     let failure = self.hear(&mut line, &mut channels, &mut heard).await;
                     if begun.elapsed() >= HEARTBEAT {
-                        pauses.reset();
+                        pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
                     }
                     failure
                 }

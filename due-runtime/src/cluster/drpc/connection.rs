@@ -17,7 +17,7 @@ use super::incoming::{Incoming, ReadError, Unit};
 use super::outgoing::{Outgoing, Refused};
 use super::pool::Shared;
 use super::request::{self, put_handshake};
-use crate::backoff::jittered;
+use crate::backoff::{Backoff, jittered};
 use crate::cluster::link::{Delivery, GateAnswer, LinkError, Missed};
 use crate::id::{Cid, Nid, RouteId, Seq};
 
@@ -171,7 +171,7 @@ impl Connection {
 
     /// Dials until it succeeds. `None`: nobody waits for it any more.
     async fn reach(&self) -> Option<Halves> {
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         for attempt in 1.. {
             if self.out.is_done() {
                 self.out.close();
@@ -199,8 +199,7 @@ impl Connection {
             if self.is_over() {
                 return None;
             }
-            sleep(jittered(pause)).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            sleep(pauses.pause()).await;
         }
         None
     }
