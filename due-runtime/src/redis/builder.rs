@@ -103,7 +103,8 @@ impl RedisBuilder {
     }
 
     /// TLS 1.2 or 1.3, by rustls. The certificate of the server, or in a cluster of every server, must be for the host of
-    /// its address, and be signed by a root of this system, or of [`ca_file`](Self::ca_file).
+    /// its address, and be signed by a root of this system, or of [`ca_file`](Self::ca_file). A process that has chosen no
+    /// default provider for rustls gets ring.
     pub fn tls(mut self) -> Self {
         self.tls.get_or_insert_default();
         self

@@ -5,6 +5,9 @@ use ::redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use super::server::Server;
 
+/// What a server says to one client too many.
+const FULL: &str = "max number of clients reached";
+
 /// Why redis gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -31,6 +34,7 @@ impl Failure {
                 | ServerErrorKind::TryAgain => (true, false),
                 // One server of a cluster, used as if it were alone, will say so for ever.
                 ServerErrorKind::Moved | ServerErrorKind::Ask => (is_cluster, false),
+                ServerErrorKind::ResponseError => (source.detail().is_some_and(|it| it.contains(FULL)), false),
                 _ => (false, false),
             },
             // Another client's script runs; a master waits for its replicas.

@@ -130,6 +130,18 @@ async fn a_wrong_password_is_refused_at_once() {
 }
 
 #[tokio::test]
+async fn a_redis_with_too_many_clients_is_asked_again() {
+    let server = Server::start();
+    let mut raw = server.raw().await;
+    raw.ask(&["CONFIG", "SET", "maxclients", "1"]).await;
+    let locator = locator(Redis::builder().addr(server.addr()));
+    let error = locator.locate_gate(LI).await.unwrap_err();
+    assert!(matches!(error, LocateError::Unreachable(_)), "{}", chain(&error));
+    raw.ask(&["CONFIG", "SET", "maxclients", "100"]).await;
+    assert_eq!(locator.locate_gate(LI).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn what_is_no_location_is_refused() {
     let server = Server::start();
     let locator = locator(Redis::builder().addr(server.addr()));

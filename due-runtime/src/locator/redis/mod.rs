@@ -48,7 +48,8 @@ return {'NO'}";
 /// and the call succeeds.
 ///
 /// [`changes`](Locator::changes) listens to both channels over a connection of its own, which is made anew when it breaks;
-/// [`Change::Unknown`] follows every gap. While redis is away, servers go on with what they remember.
+/// [`Change::Unknown`] follows every gap. A connection that has fallen silent is noticed after 8 s at most. While redis is
+/// away, servers go on with what they remember.
 ///
 /// # Errors
 /// [`LocateError::Unreachable`] while redis is away, is loading or fails over, after all retries or at the
