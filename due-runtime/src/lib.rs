@@ -45,6 +45,7 @@
 //! | [`Mesh`] | gRPC services and the clients that find them |
 //! | [`Client`], [`Caller`] | the other end: tools, bots, tests |
 //! | [`registry`], [`locator`], [`codec`] | backends behind traits, and how bodies are written |
+//! | [`event`] | what servers tell each other by topic |
 //! | [`testing`] | gate, node and client in one test, without a socket |
 //! | [`metrics`] | what servers count |
 //!
@@ -59,11 +60,14 @@
 //! | `link` | yes | [`TcpLink`]: gates and nodes in processes of their own |
 //! | `tls` | no | TLS on both, `tls://` and `wss://` clients: `transport::tls` |
 //! | `mesh` | yes | [`Mesh`] |
+//! | `redis` | no | `locator::RedisLocator` and `event::RedisBus`, which Go processes can share: `redis` |
 
 // Inside one process, servers use half of what they can say to each other.
 #![cfg_attr(not(feature = "link"), allow(dead_code))]
 
 mod app;
+#[cfg(any(feature = "link", feature = "redis"))]
+mod backoff;
 mod client;
 mod cluster;
 pub mod codec;
@@ -71,6 +75,7 @@ pub mod codec;
 pub mod codegen;
 mod disk;
 mod error;
+pub mod event;
 mod future;
 mod gate;
 mod handler;
@@ -81,6 +86,8 @@ pub mod mesh;
 pub mod metrics;
 mod node;
 pub mod packet;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod registry;
 mod route;
 mod session;

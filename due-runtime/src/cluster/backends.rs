@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::link::Link;
 use super::memory::MemoryLink;
 use crate::codec::Codec;
+use crate::event::{EventBus, MemoryBus};
 use crate::locator::{Locator, MemoryLocator};
 use crate::packet::Format;
 use crate::registry::{MemoryRegistry, Registry};
@@ -18,6 +19,7 @@ pub struct Backends {
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) locator: Arc<dyn Locator>,
     pub(crate) link: Arc<dyn Link>,
+    pub(crate) events: Arc<dyn EventBus>,
     pub(crate) format: Format,
     pub(crate) codec: Codec,
     pub(crate) statuses: bool,
@@ -30,12 +32,13 @@ impl Default for Backends {
 }
 
 impl Backends {
-    /// Registry, locator and link in the memory of this process; the default packet format; codec proto.
+    /// Registry, locator, link and event bus in the memory of this process; the default packet format; codec proto.
     pub fn memory() -> Self {
         Self {
             registry: Arc::new(MemoryRegistry::default()),
             locator: Arc::new(MemoryLocator::default()),
             link: Arc::new(MemoryLink::default()),
+            events: Arc::new(MemoryBus::default()),
             format: Format::default(),
             codec: Codec::default(),
             statuses: true,
@@ -78,6 +81,13 @@ impl Backends {
     #[must_use]
     pub fn locator(mut self, locator: impl Locator) -> Self {
         self.locator = Arc::new(locator);
+        self
+    }
+
+    /// Where servers tell each other what happened. Default: in memory, which reaches the servers of this process only.
+    #[must_use]
+    pub fn event_bus(mut self, bus: impl EventBus) -> Self {
+        self.events = Arc::new(bus);
         self
     }
 

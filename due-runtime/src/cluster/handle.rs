@@ -19,6 +19,7 @@ use super::whereabouts::Whereabouts;
 use super::{Backends, Balance, DispatchTable, Push, RouteMismatch};
 use crate::codec::{Body, Codec, EncodeError};
 use crate::error::Error;
+use crate::event::EventBus;
 use crate::id::{Cid, Gid, Nid, RouteId, Seq, Uid};
 use crate::locator::Locator;
 use crate::packet::{Format, Packet};
@@ -114,6 +115,11 @@ impl Cluster {
     /// How packets are written.
     pub fn format(&self) -> &Format {
         &self.inner.backends.format
+    }
+
+    /// Where servers tell each other what happened, and listen.
+    pub fn events(&self) -> &dyn EventBus {
+        &*self.inner.backends.events
     }
 
     /// The bytes of one message, written once for any number of targets. The size prefix is included.
@@ -305,11 +311,14 @@ impl Cluster {
             if entry.stateful {
                 let name = Arc::clone(&entry.group);
                 drop(nodes);
-                let located = match uid {
-                    Some(uid) => self.locate_node(uid, &name).await?,
-                    None => None,
-                };
-                located.ok_or_else(|| ClusterError::NotBound { uid, name: name.as_ref().into() })?
+                let not_bound = || ClusterError::NotBound { uid, name: name.as_ref().into() };
+                let uid = uid.ok_or_else(not_bound)?;
+                let nid = self.locate_node(uid, &name).await?.ok_or_else(not_bound)?;
+                if self.node(&nid).is_err() {
+                    self.forget_node(uid, &name, &nid);
+                    self.sweep_node(uid, &name, &nid).await;
+                }
+                nid
             } else {
                 entry.pick().ok_or(ClusterError::NoRoute(route))?.nid.clone()
             }
@@ -404,7 +413,10 @@ impl Cluster {
             };
             let answer = match self.gate(&gid) {
                 Ok(gate) => gate.call(op(SessionTarget::User(uid))).await,
-                Err(_) => Err(LinkError::NoSession),
+                Err(_) => {
+                    self.sweep_gate(uid, &gid).await;
+                    Err(LinkError::NoSession)
+                }
             };
             match answer {
                 Err(LinkError::NoSession) if tried.is_none() => {
@@ -443,6 +455,22 @@ impl Cluster {
     /// Past all memory.
     pub(crate) fn locator(&self) -> &dyn Locator {
         self.inner.whereabouts.locator()
+    }
+
+    /// Takes the user off a gate that is gone for good. A gate that crashes takes nobody off: whoever meets its name does.
+    async fn sweep_gate(&self, uid: Uid, gid: &Gid) {
+        if self.inner.picture.is_gone(Kind::Gate, gid.as_str()).await {
+            let swept = self.locator().unbind_gate(uid, gid).await;
+            tracing::debug!(%uid, %gid, ?swept, "the user was on a gate that is gone");
+        }
+    }
+
+    /// Takes the user off a node that is gone for good.
+    pub(crate) async fn sweep_node(&self, uid: Uid, name: &str, nid: &Nid) {
+        if self.inner.picture.is_gone(Kind::Node, nid.as_str()).await {
+            let swept = self.locator().unbind_node(uid, name, nid).await;
+            tracing::debug!(%uid, name, %nid, ?swept, "the user was bound to a node that is gone");
+        }
     }
 
     /// The node says that the user is not bound to it.

@@ -2,14 +2,22 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::link::{GateLink, Link, Member};
 use super::{Backends, Balance, DispatchTable};
 use crate::id::Gid;
 use crate::registry::{Instance, Kind, Registry, RegistryError};
+
+/// An instance that is gone for so long does not come back: registries drop those that fail, and take back those that
+/// recover, in less.
+const GONE: Duration = Duration::from_secs(60);
+/// The registry is not asked more often whether it is so.
+const ASKED: Duration = Duration::from_secs(5);
 
 pub(super) struct Picture {
     registry: Arc<dyn Registry>,
@@ -19,6 +27,9 @@ pub(super) struct Picture {
     gates: ArcSwap<Gates>,
     nodes: ArcSwap<DispatchTable>,
     news: Mutex<News>,
+    begun: Instant,
+    /// When the registry was asked last for who is gone.
+    asked: tokio::sync::Mutex<Option<Instant>>,
 }
 
 pub(super) type Gates = HashMap<Gid, Arc<dyn GateLink>>;
@@ -29,7 +40,12 @@ struct News {
     /// Lists that watches have brought.
     told: u64,
     has_left: bool,
+    gates: Sightings,
+    nodes: Sightings,
 }
+
+/// By id: since when an instance is gone that was there a minute ago; `None` if it is there.
+type Sightings = HashMap<String, Option<Instant>>;
 
 impl Picture {
     /// Knows gates and nodes when it returns, and follows the registry until `stop`.
@@ -47,6 +63,8 @@ impl Picture {
             gates: ArcSwap::default(),
             nodes: ArcSwap::default(),
             news: Mutex::default(),
+            begun: Instant::now(),
+            asked: tokio::sync::Mutex::default(),
         });
         for kind in [Kind::Gate, Kind::Node] {
             let mut watch = this.registry.watch(kind).await?;
@@ -76,10 +94,10 @@ impl Picture {
             loop {
                 let told = self.news.lock().unwrap().told;
                 let instances = self.registry.list(kind).await?;
-                let news = self.news.lock().unwrap();
+                let mut news = self.news.lock().unwrap();
                 // What a watch has brought meanwhile may be newer than this list, and is not brought again.
                 if news.told == told {
-                    self.learn(kind, &instances, &news);
+                    self.learn(kind, &instances, &mut news);
                     break;
                 }
             }
@@ -101,11 +119,41 @@ impl Picture {
     fn hear(&self, kind: Kind, instances: &[Instance]) {
         let mut news = self.news.lock().unwrap();
         news.told += 1;
-        self.learn(kind, instances, &news);
+        self.learn(kind, instances, &mut news);
     }
 
-    fn learn(&self, kind: Kind, instances: &[Instance], news: &News) {
+    /// Whether an instance is gone for good: the registry lacks it now, and has for a minute.
+    pub(super) async fn is_gone(&self, kind: Kind, id: &str) -> bool {
+        if !self.is_missed(kind, id) {
+            return false;
+        }
+        let mut asked = self.asked.lock().await;
+        if asked.is_none_or(|asked| asked.elapsed() >= ASKED) {
+            if let Err(error) = self.refresh().await {
+                tracing::debug!(%kind, id, error = &error as &dyn std::error::Error, "not known to be gone");
+                return false;
+            }
+            *asked = Some(Instant::now());
+        }
+        self.is_missed(kind, id)
+    }
+
+    fn is_missed(&self, kind: Kind, id: &str) -> bool {
+        let mut news = self.news.lock().unwrap();
+        if news.has_left {
+            return false;
+        }
+        let sightings = news.sightings(kind);
+        let since = sightings.get(id).copied().unwrap_or(Some(self.begun));
+        // One that knows nobody at all is not the registry that the instance was in.
+        since.is_some_and(|since| since.elapsed() >= GONE) && sightings.values().any(Option::is_none)
+    }
+
+    fn learn(&self, kind: Kind, instances: &[Instance], news: &mut News) {
         let Self { link, member, balance, .. } = self;
+        if !news.has_left {
+            news.see(kind, instances);
+        }
         match kind {
             _ if news.has_left => {}
             Kind::Node => {
@@ -121,6 +169,26 @@ impl Picture {
                 self.gates.store(Arc::new(gates.collect()));
             }
         }
+    }
+}
+
+impl News {
+    fn sightings(&mut self, kind: Kind) -> &mut Sightings {
+        match kind {
+            Kind::Node => &mut self.nodes,
+            _ => &mut self.gates,
+        }
+    }
+
+    fn see(&mut self, kind: Kind, instances: &[Instance]) {
+        let sightings = self.sightings(kind);
+        let now = Instant::now();
+        for since in sightings.values_mut() {
+            since.get_or_insert(now);
+        }
+        sightings.extend(instances.iter().map(|instance| (instance.id.clone(), None)));
+        // What was never seen is missed since this server began, which is no less.
+        sightings.retain(|_, since| since.is_none_or(|since| now - since < GONE));
     }
 }
 

@@ -136,6 +136,8 @@ impl GateCore {
             }
             // Bound to a node that is gone: whoever binds him next is to be heard of.
             self.cluster.forget_node(uid, group, &nid);
+            self.refuse(session, &delivery.packet, unbound(group));
+            return self.cluster.sweep_node(uid, group, &nid).await;
         }
         self.refuse(session, &delivery.packet, unbound(group));
     }

@@ -21,8 +21,8 @@ const WORKERS: usize = 8;
 /// two hex digits. Readers take no lock. Writers lock `guard` in the folder of the shard for a few system calls; a
 /// process that was stopped in between fails the others after 2 s, one that was killed does not.
 ///
-/// What a gate or node that died had noted stays until somebody binds the user anew. That is no harm: the registry knows
-/// that the instance is gone.
+/// What a gate or node that died had noted stays until somebody binds the user anew, or looks for him. That is no harm:
+/// the registry knows that the instance is gone.
 ///
 /// A file that is no location is [refused](LocateError::Refused) to who reads it, and replaced by the next `bind`.
 #[derive(Clone, Debug)]

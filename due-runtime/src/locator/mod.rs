@@ -1,10 +1,15 @@
 //! Where a user is: on which gate, and on which node of each name.
 //!
 //! Gates write the first half at login and logout, nodes the second for stateful routes. [`MemoryLocator`] serves one
-//! process, [`DirLocator`] the processes of one machine.
+//! process, [`DirLocator`] the processes of one machine, `RedisLocator` (feature `redis`) those of many.
+//!
+//! A gate or node that crashes leaves its users in the locator. A server that meets such a note, of an instance that the
+//! registry lacks and has lacked for a minute, takes it away.
 
 mod dir;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,6 +18,8 @@ use tokio::sync::broadcast;
 
 pub use self::dir::DirLocator;
 pub use self::memory::MemoryLocator;
+#[cfg(feature = "redis")]
+pub use self::redis::RedisLocator;
 use crate::future::BoxFuture;
 use crate::id::{Gid, Nid, Uid};
 

@@ -31,6 +31,36 @@ async fn dir() {
     suite(|| ready(DirLocator::new(dirs.next()))).await;
 }
 
+#[cfg(feature = "redis")]
+mod redis {
+    use due::locator::RedisLocator;
+    use due::redis::Redis;
+
+    use super::*;
+    use crate::support::redis::{Cluster, Server};
+
+    async fn suite_of(redis: &Redis) {
+        let count = std::cell::Cell::new(0);
+        suite(|| {
+            count.set(count.get() + 1);
+            ready(RedisLocator::with_prefix(redis, format!("suite:{}", count.get())))
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn redis() {
+        let server = Server::start();
+        suite_of(&server.redis()).await;
+    }
+
+    #[tokio::test]
+    async fn redis_cluster() {
+        let cluster = Cluster::start().await;
+        suite_of(&cluster.redis()).await;
+    }
+}
+
 async fn nobody_is_anywhere_at_first(locator: &impl Locator) {
     assert_eq!(locator.locate_gate(LI).await.unwrap(), None);
     assert_eq!(locator.locate_node(LI, "game").await.unwrap(), None);

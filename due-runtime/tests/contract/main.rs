@@ -1,7 +1,10 @@
 //! What every backend of a trait must do. Each suite is generic: a new backend runs it with one line.
 
+mod event;
 mod locator;
 mod registry;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,7 +1,6 @@
 //! One of the connections to another server: dials, writes what is queued, matches answers, dials again.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use super::incoming::{Incoming, ReadError, Unit};
 use super::outgoing::{Outgoing, Refused};
 use super::pool::Shared;
 use super::request::{self, put_handshake};
+use crate::backoff::{Backoff, jittered};
 use crate::cluster::link::{Delivery, GateAnswer, LinkError, Missed};
 use crate::id::{Cid, Nid, RouteId, Seq};
 
@@ -171,7 +171,7 @@ impl Connection {
 
     /// Dials until it succeeds. `None`: nobody waits for it any more.
     async fn reach(&self) -> Option<Halves> {
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         for attempt in 1.. {
             if self.out.is_done() {
                 self.out.close();
@@ -199,8 +199,7 @@ impl Connection {
             if self.is_over() {
                 return None;
             }
-            sleep(jittered(pause)).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            sleep(pauses.pause()).await;
         }
         None
     }
@@ -391,13 +390,6 @@ pub(super) async fn write_all(
         }
     }
     Ok(())
-}
-
-/// Between half of it and all of it, so that those who lost one server do not come back all at once.
-fn jittered(pause: Duration) -> Duration {
-    // A fresh hasher is as random as anything that needs no crate.
-    let random = RandomState::new().hash_one(0) as u32;
-    pause / 2 + pause.mul_f64(f64::from(random) / f64::from(u32::MAX)) / 2
 }
 
 impl super::pool::Target {
