@@ -2,6 +2,10 @@
 
 mod locator;
 mod registry;
+#[cfg(any(feature = "etcd", feature = "consul"))]
+#[allow(dead_code, unreachable_pub, unused_imports, reason = "shared by several tests, each of which uses a part")]
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
