@@ -8,9 +8,10 @@ use etcd_client::{
     WatchOptions,
 };
 use tokio::sync::Mutex;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
-use super::remote::{Backend, Change, Complaints, Failure, Remote, View, until};
+use super::remote::{Backend, Change, Complaints, End, Failure, Remote, View, until};
 use super::{BoxFuture, Instance, Instances, Kind, Registry, RegistryError, RegistryTls, Watch};
 
 /// A value is a part of a request, and etcd takes requests of 1.5 MiB.
@@ -180,9 +181,14 @@ impl fmt::Debug for EtcdRegistry {
 
 struct Etcd {
     options: Arc<Options>,
-    /// Bound to the runtime that made it.
-    client: Mutex<Option<Client>>,
+    client: Mutex<Option<Connected>>,
     complaints: Complaints,
+}
+
+struct Connected {
+    client: Client,
+    /// A task that ends with the runtime that drives the connections.
+    runtime: AbortHandle,
 }
 
 impl Backend for Etcd {
@@ -266,18 +272,13 @@ impl Backend for Etcd {
         Ok(self.list_at_revision(kind).await?.0)
     }
 
-    async fn follow(&self, kind: Kind, view: &View) -> Failure {
-        match self.watch(kind, view).await {
-            Err(failure) => failure,
-            Ok(never) => match never {},
-        }
+    async fn follow(&self, kind: Kind, view: &View) -> End {
+        self.watch(kind, view).await.unwrap_or_else(End::Failed)
     }
 }
 
-enum Never {}
-
 impl Etcd {
-    async fn watch(&self, kind: Kind, view: &View) -> Result<Never, Failure> {
+    async fn watch(&self, kind: Kind, view: &View) -> Result<End, Failure> {
         let (list, revision) = self.list_at_revision(kind).await?;
         view.listed(list);
         let prefix = self.key(kind, "");
@@ -288,19 +289,11 @@ impl Etcd {
         };
         let mut stream = self.call(self.deadline(), watch).await?;
         loop {
-            let message = match stream.message().await {
-                Ok(Some(message)) => message,
-                Ok(None) => return Err(Failure::Unreachable("the watch has ended".into())),
-                Err(error) => return Err(failure(error)),
-            };
-            if message.compact_revision() > 0 {
-                return Err(Failure::Outdated);
-            }
-            if message.canceled() {
-                self.forget().await;
-                return Err(Failure::Unreachable(
-                    format!("the watch was canceled: {}", message.cancel_reason()).into(),
-                ));
+            let Ok(Some(message)) = stream.message().await else { return Ok(End::Broken) };
+            match (message.compact_revision(), message.canceled()) {
+                (0, false) => {}
+                (0, true) => return Ok(End::Broken),
+                _ => return Ok(End::Outdated),
             }
             let changes = message.events().iter().filter_map(|event| {
                 let entry = event.kv()?;
@@ -377,18 +370,14 @@ impl Etcd {
     {
         until(deadline, async || {
             let client = self.client().await?;
-            let result = call(client).await.map_err(failure);
-            if let Err(Failure::Unreachable(_)) = result {
-                self.forget().await;
-            }
-            result
+            call(client).await.map_err(failure)
         })
         .await
     }
 
     async fn client(&self) -> Result<Client, Failure> {
         let mut known = self.client.lock().await;
-        if let Some(client) = &*known {
+        if let Some(Connected { client, .. }) = known.as_ref().filter(|known| !known.runtime.is_finished()) {
             return Ok(client.clone());
         }
         let Options { addrs, dial_timeout, user, tls, .. } = &*self.options;
@@ -410,12 +399,14 @@ impl Etcd {
             .await
             .map_err(|elapsed| Failure::Unreachable(elapsed.into()))?
             .map_err(failure)?;
-        Ok(known.insert(client).clone())
+        let runtime = tokio::spawn(std::future::pending::<()>()).abort_handle();
+        Ok(known.insert(Connected { client, runtime }).client.clone())
     }
+}
 
-    /// The next call makes a new one.
-    async fn forget(&self) {
-        *self.client.lock().await = None;
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.runtime.abort();
     }
 }
 

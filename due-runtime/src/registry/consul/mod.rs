@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use self::api::Api;
 use self::layout::Registration;
-use super::remote::{Backend, Complaints, Failure, Remote, View, jitter, until};
+use super::remote::{Backend, Complaints, End, Failure, Remote, View, jitter, until};
 use super::{BoxFuture, Instance, Instances, Kind, Registry, RegistryError, RegistryTls, Watch};
 
 /// Between two lists, at most: a busy catalog wakes a blocking query at once, every time.
@@ -36,8 +36,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 ///
 /// # While consul is away
 /// Watches keep the last list. All is tried again with pauses that grow to 2 s; that consul is lost is said once in the log,
-/// and once that it is back. Instances that are missing then have half a heartbeat, and an interval and a timeout of the
-/// health check, to come back before watches drop them (20 s by default): an agent that lost its memory disturbs nobody.
+/// and once that it is back. Instances that are missing then have half a heartbeat, a [timeout](Self::timeout), and an
+/// interval and a timeout of the health check to come back before watches drop them (23 s by default): an agent that lost its memory disturbs nobody.
 /// [`register`](Registry::register) and [`deregister`](Registry::deregister) fail with
 /// [`Unreachable`](RegistryError::Unreachable) after the [timeout](Self::timeout); what was registered before stays what is
 /// kept, what was deregistered turns critical. So do services of a process that dies, and of a registry value that is
@@ -234,8 +234,9 @@ impl Backend for Consul {
 
     fn grace(&self) -> Duration {
         let Checks { health, health_interval, health_timeout, .. } = self.options.checks;
-        let probed = if health { health_interval + health_timeout } else { self.options.timeout };
-        self.refresh_interval() + probed
+        let probed = if health { health_interval + health_timeout } else { Duration::ZERO };
+        // It is noticed, done, and looked at.
+        self.refresh_interval() + self.options.timeout + probed
     }
 
     fn check(&self, instance: &Instance) -> Result<(), String> {
@@ -274,16 +275,16 @@ impl Backend for Consul {
         Ok(self.read(kind, answer.entries))
     }
 
-    async fn follow(&self, kind: Kind, view: &View) -> Failure {
+    async fn follow(&self, kind: Kind, view: &View) -> End {
         let mut index = 0;
         loop {
             let answer = match index {
-                0 => until(self.deadline(), || self.api.passing(kind, None)).await,
-                _ => self.api.passing(kind, Some(index)).await,
+                0 => until(self.deadline(), || self.api.passing(kind, None)).await.map_err(End::Failed),
+                _ => self.api.passing(kind, Some(index)).await.map_err(|_| End::Broken),
             };
             let answer = match answer {
                 Ok(answer) => answer,
-                Err(failure) => return failure,
+                Err(end) => return end,
             };
             // It is another server, or one without memory.
             let is_rewound = answer.index < index;

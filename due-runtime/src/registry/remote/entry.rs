@@ -42,7 +42,8 @@ impl<B: Backend> Entry<B> {
             instance: None,
             is_written: false,
             next: Instant::now(),
-            backoff: Backoff::default(),
+            // A lease begins anew with the server, and is refreshed in time.
+            backoff: Backoff::below(backend.refresh_interval()),
         }
     }
 
@@ -73,7 +74,6 @@ impl<B: Backend> Entry<B> {
                 }
             }
         }
-        self.outages.over(&self.subject);
     }
 
     /// The old one stays the right one until the new one is written.
@@ -93,7 +93,7 @@ impl<B: Backend> Entry<B> {
     async fn remove(&mut self) -> Result<(), Failure> {
         self.instance = None;
         self.is_written = false;
-        self.outages.over(&self.subject);
+        self.outages.forget(&self.subject);
         self.backend.remove(self.kind, &self.id, &mut self.hold).await
     }
 

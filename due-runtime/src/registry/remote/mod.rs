@@ -54,7 +54,7 @@ pub(super) trait Backend: fmt::Debug + Send + Sync + 'static {
     fn list(&self, kind: Kind) -> impl Future<Output = Result<Vec<Instance>, Failure>> + Send;
 
     /// Tells the view the list and what follows, until something is wrong.
-    fn follow(&self, kind: Kind, view: &View) -> impl Future<Output = Failure> + Send;
+    fn follow(&self, kind: Kind, view: &View) -> impl Future<Output = End> + Send;
 }
 
 /// Why the server did not do it.
@@ -64,8 +64,16 @@ pub(super) enum Failure {
     Refused(Cause),
     /// What was written once is there no more.
     Gone,
-    /// The server is there, but what was between two lists is not: a list is needed.
+}
+
+/// Why a list is followed no more.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The server has forgotten what was between two lists, but it is there: the next list is right.
     Outdated,
+    /// The connection is gone. There may be another one.
+    Broken,
+    Failed(Failure),
 }
 
 pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -79,7 +87,7 @@ impl Failure {
     fn into_cause(self) -> Cause {
         match self {
             Self::Unreachable(cause) | Self::Refused(cause) => cause,
-            Self::Gone | Self::Outdated => Forgotten.into(),
+            Self::Gone => Forgotten.into(),
         }
     }
 }
@@ -185,7 +193,7 @@ impl<B: Backend> Remote<B> {
             tokio::select! {
                 () = follow(&*backend, &outages, &subject, kind, &view) => {}
                 () = view.settle() => {}
-                () = view.unwatched() => outages.over(&subject),
+                () = view.unwatched() => outages.forget(&subject),
             }
         })
         .abort_handle()
@@ -230,8 +238,8 @@ impl<B: Backend> fmt::Debug for Remote<B> {
 async fn follow<B: Backend>(backend: &B, outages: &Outages, subject: &str, kind: Kind, view: &View) {
     let mut backoff = Backoff::default();
     loop {
-        let failure = tokio::select! {
-            failure = backend.follow(kind, view) => failure,
+        let end = tokio::select! {
+            end = backend.follow(kind, view) => end,
             never = async {
                 loop {
                     view.listed_again().await;
@@ -243,9 +251,13 @@ async fn follow<B: Backend>(backend: &B, outages: &Outages, subject: &str, kind:
             outages.over(subject);
             backoff.reset();
         }
-        if !matches!(failure, Failure::Outdated) {
-            view.lost();
-            outages.begin(subject, failure.into_cause());
+        match end {
+            End::Outdated => {}
+            End::Broken => view.lost(),
+            End::Failed(failure) => {
+                view.lost();
+                outages.begin(subject, failure.into_cause());
+            }
         }
         tokio::time::sleep(backoff.pause()).await;
     }

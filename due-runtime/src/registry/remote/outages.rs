@@ -37,6 +37,11 @@ impl Outages {
             tracing::info!(registry = self.registry, "the registry is back");
         }
     }
+
+    /// Nobody asks for it any more.
+    pub(super) fn forget(&self, subject: &str) {
+        lock(&self.subjects).remove(subject);
+    }
 }
 
 /// Entries that cannot be read, each named once until it was right again or gone.

@@ -7,30 +7,37 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::Failure;
 
 const FIRST: Duration = Duration::from_millis(50);
-/// Well below the life of a lease, which begins anew with the server.
 const LONGEST: Duration = Duration::from_secs(2);
+/// Within one call: the next attempt may well go to another member.
+const LONGEST_IN_CALL: Duration = Duration::from_millis(200);
 
-/// The time before the next attempt: doubled with each one up to 2 s, and cut by chance to between a half and all of it.
+/// The time before the next attempt: doubled with each one, and cut by chance to between a half and all of it.
 #[derive(Debug)]
 pub(super) struct Backoff {
     next: Duration,
+    longest: Duration,
 }
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { next: FIRST }
+        Self { next: FIRST, longest: LONGEST }
     }
 }
 
 impl Backoff {
+    /// Never longer than this: somebody waits for it.
+    pub(super) fn below(longest: Duration) -> Self {
+        Self { longest: LONGEST.min(longest), ..Self::default() }
+    }
+
     pub(super) fn pause(&mut self) -> Duration {
-        let pause = jitter(self.next);
-        self.next = (self.next * 2).min(LONGEST);
+        let pause = jitter(self.next.min(self.longest));
+        self.next = (self.next * 2).min(self.longest);
         pause
     }
 
     pub(super) fn reset(&mut self) {
-        *self = Self::default();
+        self.next = FIRST;
     }
 }
 
@@ -46,7 +53,7 @@ pub(in crate::registry) async fn until<T, F>(deadline: Instant, mut attempt: imp
 where
     F: Future<Output = Result<T, Failure>>,
 {
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::below(LONGEST_IN_CALL);
     let mut last = None;
     loop {
         match timeout_at(deadline, attempt()).await {
