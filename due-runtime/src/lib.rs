@@ -58,6 +58,8 @@
 //! | `link` | yes | [`TcpLink`]: gates and nodes in processes of their own |
 //! | `tls` | no | TLS on both, `tls://` and `wss://` clients: `transport::tls` |
 //! | `mesh` | yes | [`Mesh`] |
+//! | `etcd` | no | `registry::EtcdRegistry` |
+//! | `consul` | no | `registry::ConsulRegistry` |
 
 // Inside one process, servers use half of what they can say to each other.
 #![cfg_attr(not(feature = "link"), allow(dead_code))]

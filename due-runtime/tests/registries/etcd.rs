@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use due::registry::{EtcdRegistry, InstanceRoute, Kind, Registry, RegistryError, State};
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch::Receiver;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -239,7 +241,7 @@ async fn every_call_has_a_deadline() {
 async fn a_connection_that_is_dead_without_a_word_is_replaced() {
     let (logs, _guard) = Logs::listen();
     let server = Etcd::start();
-    let proxy = Proxy::start(server.addr()).await;
+    let proxy = Proxy::start(server.addr(), Duration::ZERO).await;
     let reader = EtcdRegistry::new().addrs([proxy.addr.clone()]).retry_interval(Duration::from_secs(1));
     let owner = registry(&server);
     owner.register(instance(Kind::Node, "stays")).await.unwrap();
@@ -261,7 +263,33 @@ async fn a_connection_that_is_dead_without_a_word_is_replaced() {
     assert_eq!(ids(&until(&mut watch, |list| list.len() == 2).await), ["comes", "stays"]);
 }
 
-/// Between clients and a server; it can swallow all that is said.
+/// What is compacted between the list and the watch that follows it is no loss, and no outage.
+#[tokio::test]
+async fn a_watch_that_was_compacted_begins_with_a_new_list() {
+    let (logs, _guard) = Logs::listen();
+    let server = Etcd::start();
+    // Time enough between the two.
+    let proxy = Proxy::start(server.addr(), Duration::from_millis(300)).await;
+    let reader = EtcdRegistry::new().addrs([proxy.addr.clone()]);
+    let owner = registry(&server);
+    owner.register(instance(Kind::Node, "stays")).await.unwrap();
+    owner.register(instance(Kind::Node, "leaves")).await.unwrap();
+    let mut watch = reader.watch(Kind::Node).await.unwrap();
+    assert_eq!(ids(&watch.latest()), ["leaves", "stays"]);
+    owner.deregister(Kind::Node, "leaves").await.unwrap();
+    until_true(|| {
+        server.put("/noise", "");
+        server.compact();
+        logs.count("compacted") > 1
+    })
+    .await;
+    assert_eq!(ids(&until(&mut watch, |list| list.len() == 1).await), ["stays"]);
+    owner.register(instance(Kind::Node, "comes")).await.unwrap();
+    assert_eq!(ids(&until(&mut watch, |list| list.len() == 2).await), ["comes", "stays"]);
+    assert_eq!(logs.all(), "");
+}
+
+/// Between clients and a server. What clients say is late, and all that is said may be swallowed.
 struct Proxy {
     addr: String,
     swallow: tokio::sync::watch::Sender<bool>,
@@ -269,7 +297,7 @@ struct Proxy {
 }
 
 impl Proxy {
-    async fn start(target: String) -> Self {
+    async fn start(target: String, delay: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap().to_string();
         let swallow = tokio::sync::watch::Sender::new(false);
@@ -277,21 +305,9 @@ impl Proxy {
         let mut task = JoinSet::new();
         task.spawn(async move {
             let mut connections = JoinSet::new();
-            while let Ok((mut client, _)) = listener.accept().await {
-                let (target, mut switch) = (target.clone(), switch.clone());
-                connections.spawn(async move {
-                    let mut server = tokio::net::TcpStream::connect(target).await.unwrap();
-                    let copy = tokio::io::copy_bidirectional(&mut client, &mut server);
-                    let swallow = async { switch.wait_for(|swallow| *swallow).await.is_ok() };
-                    let is_swallowed = tokio::select! {
-                        biased;
-                        is_swallowed = swallow => is_swallowed,
-                        _ = copy => false,
-                    };
-                    if is_swallowed {
-                        std::future::pending::<()>().await;
-                    }
-                });
+            while let Ok((client, _)) = listener.accept().await {
+                let server = TcpStream::connect(&target).await.unwrap();
+                connections.spawn(join(client, server, delay, switch.clone()));
             }
         });
         Self { addr, swallow, _task: task }
@@ -300,6 +316,27 @@ impl Proxy {
     fn swallow(&self, on: bool) {
         self.swallow.send_replace(on);
     }
+}
+
+async fn join(mut client: TcpStream, mut server: TcpStream, delay: Duration, mut switch: Receiver<bool>) {
+    let (mut from_client, mut to_client) = client.split();
+    let (mut from_server, mut to_server) = server.split();
+    let up = async {
+        let mut bytes = vec![0; 1 << 16];
+        while let Ok(count @ 1..) = from_client.read(&mut bytes).await {
+            tokio::time::sleep(delay).await;
+            if to_server.write_all(&bytes[..count]).await.is_err() {
+                break;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        is_open = async { switch.wait_for(|swallow| *swallow).await.is_ok() } => assert!(is_open),
+        () = up => return,
+        _ = tokio::io::copy(&mut from_server, &mut to_client) => return,
+    }
+    std::future::pending().await
 }
 
 /// The process is there and does nothing.

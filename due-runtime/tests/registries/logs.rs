@@ -5,7 +5,7 @@ use tracing::field::{Field, Visit};
 use tracing::subscriber::{DefaultGuard, set_default};
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
-/// What this thread says in the log, at level info and above.
+/// What this thread says in the log, at level debug and above.
 #[derive(Clone, Default)]
 pub(crate) struct Logs(Arc<Mutex<Vec<String>>>);
 
@@ -21,14 +21,16 @@ impl Logs {
         self.0.lock().unwrap().iter().filter(|line| line.contains(text)).count()
     }
 
+    /// What is said to everybody.
     pub(crate) fn all(&self) -> String {
-        self.0.lock().unwrap().join("\n")
+        let lines = self.0.lock().unwrap();
+        lines.iter().filter(|line| !line.starts_with("DEBUG")).cloned().collect::<Vec<_>>().join("\n")
     }
 }
 
 impl Subscriber for Logs {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::INFO && metadata.target().starts_with("due")
+        *metadata.level() <= Level::DEBUG && metadata.target().starts_with("due")
     }
 
     fn event(&self, event: &Event<'_>) {

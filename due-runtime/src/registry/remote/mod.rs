@@ -252,7 +252,7 @@ async fn follow<B: Backend>(backend: &B, outages: &Outages, subject: &str, kind:
             backoff.reset();
         }
         match end {
-            End::Outdated => {}
+            End::Outdated => tracing::debug!(subject, "the list is read again: changes were compacted"),
             End::Broken => view.lost(),
             End::Failed(failure) => {
                 view.lost();
