@@ -8,6 +8,10 @@ use rustls::{ClientConfig, RootCertStore};
 
 /// How a registry is reached over TLS 1.2 or 1.3: whom to believe, and who we are. Cheap to clone.
 #[derive(Clone)]
+#[cfg_attr(
+    not(all(feature = "etcd", feature = "consul")),
+    allow(dead_code, reason = "etcd takes PEM, consul takes this")
+)]
 pub struct RegistryTls {
     roots: Arc<[u8]>,
     identity: Option<Arc<(Vec<u8>, Vec<u8>)>>,

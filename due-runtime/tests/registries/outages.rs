@@ -36,6 +36,7 @@ for_each_server! {
     what_was_deregistered_in_an_outage_lapses,
     a_server_that_is_not_there_is_an_error,
     an_entry_that_vanishes_is_written_again,
+    changes_are_no_reason_to_lapse,
 }
 
 /// Whatever a watch shows from now on.
@@ -207,6 +208,24 @@ async fn an_entry_that_vanishes_is_written_again<S: Server + Vanish>() {
         until_true(|| server.state_of(Kind::Node, "n1").is_some()).await;
         until(&mut watch, |list| list.len() == 1).await;
     }
+}
+
+/// More of them than refreshes, for longer than a lease or a heartbeat.
+async fn changes_are_no_reason_to_lapse<S: Server>() {
+    let server = S::start();
+    let registry = server.registry();
+    let mut watch = registry.watch(Kind::Node).await.unwrap();
+    let mut node = instance(Kind::Node, "n1");
+    registry.register(node.clone()).await.unwrap();
+    until(&mut watch, |list| list.len() == 1).await;
+    let recorder = Recorder::start(watch);
+    let begun = Instant::now();
+    while begun.elapsed() < S::GRACE * 2 {
+        node.state = if node.state == State::Work { State::Busy } else { State::Work };
+        registry.register(node.clone()).await.unwrap();
+        sleep(Duration::from_millis(200)).await;
+    }
+    recorder.assert_always(&["n1"]).await;
 }
 
 /// Takes an entry of a node away behind its owner's back.

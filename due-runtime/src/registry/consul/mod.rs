@@ -146,10 +146,11 @@ impl ConsulRegistry {
         self.with(|options| options.checks.heartbeat = on)
     }
 
-    /// That interval. Twice in it the agent is asked whether it still knows the instance, too. Default: 10 s.
+    /// That interval. Twice in it the agent is asked whether it still knows the instance, too. Default: 10 s, and at least
+    /// 100 ms.
     #[must_use]
     pub fn heartbeat_check_interval(self, interval: Duration) -> Self {
-        self.with(|options| options.checks.heartbeat_interval = interval)
+        self.with(|options| options.checks.heartbeat_interval = interval.max(Duration::from_millis(100)))
     }
 
     /// When the agent forgets a service whose checks fail. Default: 30 s; consul makes it a minute at least.
@@ -158,7 +159,8 @@ impl ConsulRegistry {
         self.with(|options| options.checks.deregister_after = time)
     }
 
-    /// How long consul may hold back an answer while nothing changes. Default: 60 s, and consul allows 10 minutes.
+    /// How long consul may hold back an answer while nothing changes. Default: 60 s, at least 1 s, and consul allows 10
+    /// minutes.
     #[must_use]
     pub fn wait(self, wait: Duration) -> Self {
         self.with(|options| options.wait = wait.max(Duration::from_secs(1)))

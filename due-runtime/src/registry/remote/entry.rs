@@ -78,7 +78,10 @@ impl<B: Backend> Entry<B> {
 
     /// The old one stays the right one until the new one is written.
     async fn put(&mut self, instance: Instance) -> Result<(), Failure> {
-        let is_first = !self.is_written;
+        // One that is new may hang on a lease that is about to end. One that is not keeps its turn.
+        if !self.is_written {
+            self.next = Instant::now();
+        }
         self.is_written = false;
         match self.backend.put(&instance, &mut self.hold).await {
             // The lease may have ended since the last look.
@@ -86,7 +89,7 @@ impl<B: Backend> Entry<B> {
             result => result?,
         }
         self.instance = Some(instance);
-        self.written(is_first);
+        self.written();
         Ok(())
     }
 
@@ -114,7 +117,14 @@ impl<B: Backend> Entry<B> {
             false => self.backend.put(instance, &mut self.hold).await,
         };
         match result {
-            Ok(()) => self.written(!was_written),
+            Ok(()) if was_written => {
+                self.next = Instant::now() + self.backend.refresh_interval();
+                self.written();
+            }
+            Ok(()) => {
+                self.next = Instant::now();
+                self.written();
+            }
             Err(Failure::Gone) => {
                 if was_written {
                     tracing::info!(entry = self.subject, "the registry has lost the entry, which is written again");
@@ -130,12 +140,9 @@ impl<B: Backend> Entry<B> {
         }
     }
 
-    /// One that is new may hang on a lease that is about to end.
-    fn written(&mut self, is_new: bool) {
+    fn written(&mut self) {
         self.is_written = true;
         self.backoff.reset();
         self.outages.over(&self.subject);
-        let now = Instant::now();
-        self.next = if is_new { now } else { now + self.backend.refresh_interval() };
     }
 }

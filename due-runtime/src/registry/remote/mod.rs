@@ -18,10 +18,14 @@ use tokio::task::AbortHandle;
 use self::entry::{Command, Entry};
 pub(super) use self::outages::Complaints;
 use self::outages::Outages;
-pub(super) use self::retry::{jitter, until};
-pub(super) use self::view::{Change, View};
+use self::retry::Backoff;
+#[cfg(feature = "consul")]
+pub(super) use self::retry::jitter;
+pub(super) use self::retry::until;
+#[cfg(feature = "etcd")]
+pub(super) use self::view::Change;
+pub(super) use self::view::View;
 use super::{Instance, Instances, Kind, RegistryError, Watch};
-use crate::registry::remote::retry::Backoff;
 
 /// A task that ends at once is one of a runtime that ends.
 const ROUNDS: usize = 3;
@@ -70,6 +74,7 @@ pub(super) enum Failure {
 #[derive(Debug)]
 pub(super) enum End {
     /// The server has forgotten what was between two lists, but it is there: the next list is right.
+    #[cfg(feature = "etcd")]
     Outdated,
     /// The connection is gone. There may be another one.
     Broken,
@@ -252,6 +257,7 @@ async fn follow<B: Backend>(backend: &B, outages: &Outages, subject: &str, kind:
             backoff.reset();
         }
         match end {
+            #[cfg(feature = "etcd")]
             End::Outdated => tracing::debug!(subject, "the list is read again: changes were compacted"),
             End::Broken => view.lost(),
             End::Failed(failure) => {

@@ -34,6 +34,7 @@ struct Seen {
     is_awaited: bool,
 }
 
+#[cfg_attr(not(feature = "etcd"), allow(dead_code, reason = "consul tells lists alone"))]
 pub(in crate::registry) enum Change {
     Put(Instance),
     Removed(String),
@@ -96,6 +97,7 @@ impl View {
     }
 
     /// What has happened since.
+    #[cfg_attr(not(feature = "etcd"), allow(dead_code, reason = "consul tells lists alone"))]
     pub(in crate::registry) fn changed(&self, changes: impl IntoIterator<Item = Change>) {
         let mut state = self.lock();
         for change in changes {
