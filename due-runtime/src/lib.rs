@@ -61,6 +61,8 @@
 //! | `tls` | no | TLS on both, `tls://` and `wss://` clients: `transport::tls` |
 //! | `mesh` | yes | [`Mesh`] |
 //! | `redis` | no | `locator::RedisLocator` and `event::RedisBus`, which Go processes can share: `redis` |
+//! | `etcd` | no | `registry::EtcdRegistry` |
+//! | `consul` | no | `registry::ConsulRegistry` |
 
 // Inside one process, servers use half of what they can say to each other.
 #![cfg_attr(not(feature = "link"), allow(dead_code))]

@@ -94,7 +94,7 @@ impl Instance {
     }
 }
 
-const ONEWAY: &str = "due.oneway";
+pub(super) const ONEWAY: &str = "due.oneway";
 
 /// One route of a node, with what a gate must know of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]

@@ -1,11 +1,20 @@
 //! Which gates, nodes and meshes exist, and in what [`State`].
 //!
 //! Every instance registers itself; who needs the others watches one [`Kind`]. [`MemoryRegistry`] serves one process,
-//! [`DirRegistry`] the processes of one machine.
+//! [`DirRegistry`] the processes of one machine, `EtcdRegistry` (feature `etcd`) and `ConsulRegistry` (feature `consul`)
+//! those of many, due v2.5.8 in Go among them.
 
+#[cfg(feature = "consul")]
+mod consul;
 mod dir;
+#[cfg(feature = "etcd")]
+mod etcd;
 mod instance;
 mod memory;
+#[cfg(any(feature = "etcd", feature = "consul"))]
+mod remote;
+#[cfg(any(feature = "etcd", feature = "consul"))]
+mod tls;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,9 +22,15 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+#[cfg(feature = "consul")]
+pub use self::consul::ConsulRegistry;
 pub use self::dir::DirRegistry;
+#[cfg(feature = "etcd")]
+pub use self::etcd::EtcdRegistry;
 pub use self::instance::{Instance, InstanceRoute, Kind, State, UnknownWord};
 pub use self::memory::MemoryRegistry;
+#[cfg(any(feature = "etcd", feature = "consul"))]
+pub use self::tls::{RegistryTls, RegistryTlsError};
 use crate::future::BoxFuture;
 
 /// A full list of instances of one kind. Cheap to clone.

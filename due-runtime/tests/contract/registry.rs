@@ -33,6 +33,35 @@ async fn dir() {
     suite(|| ready(DirRegistry::new(dirs.next()))).await;
 }
 
+#[cfg(feature = "etcd")]
+#[tokio::test]
+async fn etcd() {
+    let server = crate::support::Etcd::start();
+    let count = std::cell::Cell::new(0);
+    let registry = || due::registry::EtcdRegistry::new().addrs([server.addr()]);
+    suite(async || {
+        count.set(count.get() + 1);
+        registry().namespace(format!("of-{}", count.get()))
+    })
+    .await;
+    ends_its_watches_with_itself(registry()).await;
+}
+
+#[cfg(feature = "consul")]
+#[tokio::test]
+async fn consul() {
+    let server = crate::support::Consul::start();
+    // Nobody listens at the endpoints of this suite.
+    let registry = || due::registry::ConsulRegistry::new().addr(server.addr()).health_check(false);
+    suite(async || {
+        server.clear();
+        registry()
+    })
+    .await;
+    server.clear();
+    ends_its_watches_with_itself(registry()).await;
+}
+
 #[tokio::test]
 async fn watches_end_with_a_registry_in_this_process() {
     let dirs = Dirs::default();
