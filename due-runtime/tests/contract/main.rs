@@ -3,7 +3,6 @@
 mod event;
 mod locator;
 mod registry;
-#[allow(dead_code, unreachable_pub, unused_imports, reason = "shared by several tests, each of which uses a part")]
 #[path = "../support/mod.rs"]
 mod support;
 

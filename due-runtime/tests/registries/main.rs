@@ -8,7 +8,6 @@ mod logs;
 mod outages;
 mod standin;
 mod story;
-#[allow(dead_code, unreachable_pub, unused_imports, reason = "shared by several tests, each of which uses a part")]
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;

@@ -1,5 +1,7 @@
 //! Real servers for tests: each is started by the test that needs it, on a free port of the loopback interface, and ends
 //! with it. The test command installs the programs.
+// Every test uses a part of it.
+#![allow(dead_code, unreachable_pub, unused_imports)]
 
 #[cfg(feature = "consul")]
 mod consul;
