@@ -32,6 +32,8 @@ pub(crate) struct Package {
     pub(crate) meshes: Vec<MeshService>,
     /// Messages with `due.push`, in the order of files and source.
     pub(crate) pushes: Vec<Push>,
+    /// Messages with `due.event`, in the order of files and source.
+    pub(crate) events: Vec<Event>,
     /// Messages with a `due.code` field, in the order of files and source.
     pub(crate) codes: Vec<CodeCarrier>,
     /// Full names of the enums with `due.codes`, nested ones too.
@@ -189,6 +191,15 @@ pub(crate) struct Push {
     pub(crate) doc: Doc,
     /// Where it is declared.
     pub(crate) position: Position,
+}
+
+/// A message with `due.event`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Event {
+    /// The message, nested ones too.
+    pub(crate) message: TypeRef,
+    /// What it is published under. Never empty, and no other message has it.
+    pub(crate) topic: String,
 }
 
 /// A message that carries an application error in its own fields.

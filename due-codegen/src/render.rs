@@ -25,6 +25,7 @@ pub(crate) use templates;
 const TEMPLATES: &[(&str, &str)] = templates![
     "messages.rs.j2",
     "push.rs.j2",
+    "event.rs.j2",
     "node/routes.rs.j2",
     "node/client.rs.j2",
     "node/mock.rs.j2",
@@ -129,6 +130,10 @@ impl Renderer {
         for push in &package.pushes {
             let push = Value::from(Serde(push));
             self.add("push.rs.j2", context! { push }, text)?;
+        }
+        for event in &package.events {
+            let event = Value::from(Serde(event));
+            self.add("event.rs.j2", context! { event }, text)?;
         }
         for service in &package.nodes {
             let service = Value::from(Serde(service));

@@ -19,6 +19,7 @@ pub use crate::codec::read::deserialize;
 pub use crate::codec::write::serialize;
 pub use crate::codec::*;
 pub use crate::error::{Code, Error, Result};
+pub use crate::event::EventMessage;
 pub use crate::handler::*;
 pub use crate::id::RouteId;
 #[cfg(feature = "mesh")]

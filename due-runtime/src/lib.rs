@@ -113,6 +113,7 @@ pub use cluster::{
 pub use codec::{Body, Codec};
 pub use due_macros::{route, routes};
 pub use error::{Code, Error, Result};
+pub use event::{EventExt, EventMessage};
 pub use future::BoxFuture;
 pub use gate::{Excess, Gate, GateBuilder, HeartbeatMechanism, ListenError, RateLimits};
 pub use id::{Cid, Gid, Nid, RouteId, Seq, Uid};

@@ -1,4 +1,5 @@
-//! One space of ids for routes and pushes; one name per mesh service; node names that are not nearly the same.
+//! One space of ids for routes and pushes; one name per mesh service; one topic per event; node names that are not nearly
+//! the same.
 
 use std::collections::BTreeMap;
 
@@ -27,8 +28,12 @@ pub(crate) struct Claims {
     meshes: BTreeMap<String, (String, Place)>,
     /// By lower case.
     nodes: BTreeMap<String, (String, String, Place)>,
+    topics: BTreeMap<String, (String, Place)>,
     next_free: i32,
 }
+
+/// Buses put a prefix before it, and allow some 250 characters in all.
+const LONGEST_TOPIC: usize = 200;
 
 impl Claims {
     pub(crate) fn new(pool: &DescriptorPool, options: &Options, width: RouteWidth) -> Self {
@@ -41,6 +46,7 @@ impl Claims {
             routes: Vec::new(),
             meshes: BTreeMap::new(),
             nodes: BTreeMap::new(),
+            topics: BTreeMap::new(),
             next_free: greatest.saturating_add(1),
         }
     }
@@ -85,6 +91,34 @@ impl Claims {
                 self.nodes.insert(key, (name.to_owned(), owner.to_owned(), place));
             }
         }
+    }
+
+    /// Whether the topic is good, and nobody else's.
+    pub(crate) fn claim_topic(&mut self, topic: &str, owner: &str, place: Place, report: &mut Report) -> bool {
+        let bad = topic.chars().find(|c| !c.is_ascii_graphic());
+        let message = match (self.topics.get(topic), bad) {
+            (Some((first, first_place)), _) => {
+                report.push(
+                    Diagnostic::error(format!("topic `{topic}` of `{owner}` is taken by `{first}`"))
+                        .at(&place, "")
+                        .at(first_place, "first used here")
+                        .help("who listens to a topic expects one kind of message"),
+                );
+                return false;
+            }
+            _ if topic.is_empty() => format!("event `{owner}` has no topic"),
+            _ if topic.len() > LONGEST_TOPIC => {
+                format!("the topic of `{owner}` is longer than {LONGEST_TOPIC} characters")
+            }
+            (_, Some(bad)) => format!("the topic of `{owner}` contains `{}`", bad.escape_debug()),
+            (None, None) => {
+                self.topics.insert(topic.to_owned(), (owner.to_owned(), place));
+                return true;
+            }
+        };
+        let help = "a topic names a channel of the event bus: printable ASCII without blanks";
+        report.push(Diagnostic::error(message).at(&place, "").help(help));
+        false
     }
 
     /// The route table, with ids that two owners claim reported at the later one.

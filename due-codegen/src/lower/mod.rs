@@ -14,7 +14,7 @@ use prost_reflect::{
 use crate::check::names::Names;
 use crate::check::routes::{Claim, Claims};
 use crate::diagnostic::{Diagnostic, Place, Report};
-use crate::model::{Model, Package, Position, Push, RouteId, RouteIdError, RouteWidth};
+use crate::model::{Event, Model, Package, Position, Push, RouteId, RouteIdError, RouteWidth};
 use crate::naming;
 use crate::options::{Options, number};
 use crate::source::{OPTIONS_PROTO, Sources};
@@ -64,6 +64,7 @@ fn empty(name: &str) -> Package {
         nodes: Vec::new(),
         meshes: Vec::new(),
         pushes: Vec::new(),
+        events: Vec::new(),
         codes: Vec::new(),
         code_enums: Vec::new(),
     }
@@ -173,19 +174,12 @@ impl Lowering<'_> {
                 }
             }
         }
-        match self.options.event(message).filter(|_| !mended) {
-            Some(topic) if topic.is_empty() => self.report.push(
-                Diagnostic::error(format!("event `{}` has no topic", message.full_name()))
-                    .at(&place(number::EVENT, "topic"), ""),
-            ),
-            Some(_) => self.report.push(
-                Diagnostic::warning(format!(
-                    "nothing is generated for event `{}`: events are not supported yet",
-                    message.full_name()
-                ))
-                .at(&place(number::EVENT, ""), ""),
-            ),
-            None => {}
+        if let Some(topic) = self.options.event(message).filter(|_| !mended) {
+            let place = place(number::EVENT, "topic");
+            if self.claims.claim_topic(&topic, message.full_name(), place, self.report) {
+                let message = self.types.reference(&package.name, file.package_name(), message.full_name());
+                package.events.push(Event { message, topic });
+            }
         }
         for field in message.fields() {
             self.check_field_type(&field);

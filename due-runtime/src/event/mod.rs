@@ -14,12 +14,15 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! Generated messages with `due.event` know their topic: [`EventExt`] publishes and hears them typed.
+//!
 //! [`MemoryBus`] serves one process, `RedisBus` (feature `redis`) all that share a redis, those of due v2.5.8 as well.
 
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
 mod topics;
+mod typed;
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -34,6 +37,8 @@ pub use self::memory::MemoryBus;
 #[cfg(feature = "redis")]
 pub use self::redis::RedisBus;
 use self::topics::Leave;
+pub use self::typed::{EventExt, EventMessage, Events};
+use crate::codec;
 use crate::future::BoxFuture;
 
 /// Where events are published. Each reaches every subscription of its topic at most once: what is published while nobody
@@ -141,6 +146,9 @@ pub enum EventError {
     /// The server of the bus does not answer: try again.
     #[error("event bus is unreachable")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The message has no form in JSON; nothing was published.
+    #[error("cannot write the event")]
+    Encode(#[source] codec::EncodeError),
     /// The server of the bus said no.
     #[error("event bus refused the request")]
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
