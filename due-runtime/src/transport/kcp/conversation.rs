@@ -26,6 +26,8 @@ const PEER_WINDOW: u16 = 32;
 /// Segments that the machine takes at a time, less than its own limit of 127.
 const AT_A_TIME: usize = 64;
 
+/// Bytes of the queue that a thread keeps for the next time.
+const KEPT: usize = 256 * 1024;
 /// How often one segment is sent before the peer counts as dead. The pause doubles each time, and with `no_delay` grows by
 /// half: minutes in either case, if the way takes milliseconds.
 const RESENT: u32 = 12;
@@ -43,7 +45,7 @@ pub(super) struct Conversation {
     told: u16,
     /// Segments that are not acknowledged yet.
     unacknowledged: usize,
-    /// Time or numbers are used up.
+    /// Time, numbers or patience are used up.
     over: bool,
 }
 
@@ -162,7 +164,7 @@ impl Conversation {
 
     /// Sets the machine's clock, works with it, and hands over what it wants to send.
     fn run(&mut self, now: u32, send: &mut impl FnMut(&[u8]), work: impl FnOnce(&mut Kcp<Outgoing>) -> KcpResult<()>) {
-        self.over |= now >= wire::END || self.taken >= wire::END;
+        self.over |= now >= wire::END || self.taken >= wire::END || self.machine.is_dead_link();
         if self.over {
             return;
         }
@@ -224,6 +226,7 @@ impl Queue {
                 datagram(first);
             }
             queue.bytes.clear();
+            queue.bytes.shrink_to(KEPT);
         });
     }
 }

@@ -40,7 +40,7 @@ pub fn claims(script: &[u8]) {
                 }
                 side.receive(&mut datagram);
             }
-            3 => side.write(16 * usize::from(script.byte().unwrap_or_default())),
+            3 => side.write(script.byte().unwrap_or_default().into()),
             4 => side.read(),
             5 => side.wait(script.byte().unwrap_or_default().into()),
             6 => side.wait(u32::from(script.byte().unwrap_or_default()) << 20),
@@ -111,7 +111,7 @@ impl Side {
     }
 
     fn read(&mut self) {
-        let mut buf = vec![0; 1 << 16];
+        let mut buf = vec![0; 1 << 14];
         let mut buf = ReadBuf::new(&mut buf);
         self.conversation.read(self.now, &mut buf, &mut plain(&self.settings));
         assert!(buf.filled().len() <= usize::from(self.settings.receive_window) * self.settings.longest());

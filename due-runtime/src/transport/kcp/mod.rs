@@ -28,7 +28,7 @@
 //!
 //! # Limits
 //!
-//! A connection keeps at most [`windows`](Settings::windows) of unread and of unsent segments, and ends after 24 days.
+//! A connection keeps at most [`windows`](Settings::windows) of unread and of unsent segments, and ends after 21 days.
 //! Whoever can forge a client's address can end its connection, and there is no secrecy: put what needs either elsewhere.
 
 mod conversation;

@@ -13,8 +13,9 @@ pub(super) const ASK: u8 = 83;
 pub(super) const TELL: u8 = 84;
 
 /// No number on the wire and no time of ours reaches this: the protocol machine subtracts them as signed numbers, which must
-/// not overflow. 2.9 TB of 1,400-byte datagrams, or 24 days.
-pub(super) const END: u32 = i32::MAX as u32 - (1 << 20);
+/// not overflow. What is left above is more than the longest pause between two resends. 2.6 TB of 1,400-byte datagrams, or
+/// 21 days.
+pub(super) const END: u32 = i32::MAX as u32 - (1 << 28);
 /// An acknowledgement of something that was sent longer ago says nothing about the way.
 const OLDEST_ACK: u32 = 600_000;
 
