@@ -19,7 +19,7 @@ use crate::redis::{Channels, Failure, Heard, Redis};
 /// is logged once and passed over.
 ///
 /// All subscriptions share a connection of their own, which is made anew when it breaks; what is published meanwhile is
-/// lost.
+/// lost. In a redis cluster, an event may come twice if one of its servers fails while it is published.
 ///
 /// # Errors
 /// [`EventError::Unreachable`] while redis is away, at the [timeout](crate::redis::RedisBuilder::timeout) at the latest:
@@ -113,7 +113,7 @@ impl EventBus for RedisBus {
                 Ok(listening) => *listening >= version,
                 Err(failure) => failure.is_refusal(),
             });
-            let failure = match timeout(self.inner.redis.timeout(), settled).await {
+            let failure = match timeout(self.inner.redis.patience(), settled).await {
                 Ok(settled) => match &*settled.expect("the sender is in this bus") {
                     Ok(_) => return Ok(subscription),
                     Err(failure) => Arc::clone(failure),

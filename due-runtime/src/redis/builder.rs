@@ -10,6 +10,9 @@ use ::redis::{
 use super::server::Server;
 use super::{FIRST_PAUSE, LONGEST_PAUSE, Redis};
 
+/// A server of a cluster that stands still gets this part of the time, so that the others are asked while there is some.
+const CLUSTER_SHARE: u32 = 4;
+
 /// How a [`Redis`] is reached. The names are those of due's configuration (`locate.redis.addrs` and so on).
 #[derive(Clone, Debug)]
 #[must_use]
@@ -130,7 +133,8 @@ impl RedisBuilder {
         self
     }
 
-    /// How long a call may take, with everything that it needs: connecting, and all attempts. Default: 3 s.
+    /// How long a call may take, with everything that it needs: connecting, and all attempts. Default: 3 s. One server of a
+    /// cluster is waited for a quarter of that.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -163,8 +167,8 @@ impl RedisBuilder {
                     .min_retry_wait(FIRST_PAUSE.as_millis() as u64)
                     .max_retry_wait(LONGEST_PAUSE.as_millis() as u64)
                     .retry_wait_formula(FIRST_PAUSE.as_millis() as u64, 2)
-                    .connection_timeout(self.timeout)
-                    .response_timeout(self.timeout);
+                    .connection_timeout(self.timeout / CLUSTER_SHARE)
+                    .response_timeout(self.timeout / CLUSTER_SHARE);
                 if let Some(certificates) = &tls {
                     builder = builder.tls(TlsMode::Secure).certs(certificates.clone());
                 }

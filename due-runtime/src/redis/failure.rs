@@ -9,7 +9,7 @@ use super::server::Server;
 const FULL: &str = "max number of clients reached";
 
 /// Why redis gave no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error("redis at {server} did not answer within {timeout:?}")]
     Late { server: Arc<str>, timeout: Duration },

@@ -30,7 +30,7 @@ pub(crate) struct Channels {
 }
 
 pub(crate) enum Heard<'a> {
-    /// The channels of this version are listened to from here on. What was published before, since the last message, is lost.
+    /// The channels of this version are listened to from here on. After [`Lost`](Self::Lost) there is a gap.
     Listening(u64),
     Message {
         channel: &'a str,

@@ -23,19 +23,23 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ::redis::{Cmd, FromRedisValue};
-use tokio::time::{Instant, sleep, timeout_at};
+use futures_util::FutureExt;
+use futures_util::future::Shared;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 pub use self::builder::{RedisBuilder, RedisSetupError};
 pub(crate) use self::failure::Failure;
 pub(crate) use self::feed::{Channels, Heard};
 use self::server::{Connection, Server};
 use crate::backoff::Backoff;
+use crate::future::BoxFuture;
 
 /// Between two attempts at one call, as in go-redis.
 const FIRST_PAUSE: Duration = Duration::from_millis(8);
 const LONGEST_PAUSE: Duration = Duration::from_millis(512);
-/// A connection to a cluster is many, of which one may be broken for long: it is not made anew more often.
-const CLUSTER_AGE: Duration = Duration::from_secs(1);
+/// A connection to a cluster is many, which mend themselves, and of which one may be broken for long: it is not made anew
+/// more often.
+const CLUSTER_AGE: Duration = Duration::from_secs(30);
 
 /// A redis server, or a redis cluster, and the connection to it. Cheap to clone; clones share the connection.
 ///
@@ -50,17 +54,24 @@ pub struct Redis {
 }
 
 struct Inner {
-    server: Server,
+    server: Arc<Server>,
     max_retries: u32,
     timeout: Duration,
-    current: Mutex<Option<Numbered>>,
-    /// Held by who connects; the others wait for what comes of it.
-    connecting: tokio::sync::Mutex<u64>,
+    current: Mutex<Current>,
 }
 
-#[derive(Clone)]
-struct Numbered {
+#[derive(Default)]
+struct Current {
+    /// Of the connection, or of the attempt at one.
     number: u64,
+    connecting: Option<Connecting>,
+}
+
+/// Goes on when those who waited for it gave up, if others wait.
+type Connecting = Shared<BoxFuture<'static, Result<Connected, Arc<Failure>>>>;
+
+#[derive(Clone)]
+struct Connected {
     born: Instant,
     connection: Connection,
 }
@@ -72,13 +83,7 @@ impl Redis {
     }
 
     fn new(server: Server, max_retries: u32, timeout: Duration) -> Self {
-        let inner = Inner {
-            server,
-            max_retries,
-            timeout,
-            current: Mutex::default(),
-            connecting: tokio::sync::Mutex::default(),
-        };
+        let inner = Inner { server: Arc::new(server), max_retries, timeout, current: Mutex::default() };
         Self { inner: Arc::new(inner) }
     }
 
@@ -115,51 +120,68 @@ impl Redis {
     }
 
     async fn attempt<T: FromRedisValue>(&self, command: &Cmd, deadline: Instant) -> Result<T, Failure> {
-        let Ok(connected) = timeout_at(deadline, self.connection()).await else { return Err(self.late()) };
-        let mut numbered = connected?;
-        let failure = match timeout_at(deadline, numbered.connection.send(command)).await {
+        let Ok(connected) = timeout_at(deadline, self.connected()).await else { return Err(self.late()) };
+        let (number, Connected { born, mut connection }) = connected?;
+        let failure = match timeout_at(deadline, connection.send(command)).await {
             Ok(Ok(reply)) => return T::from_redis_value(reply).map_err(|error| self.failed(error.into()).for_ever()),
             Ok(Err(error)) => self.failed(error).after_sending(),
             Err(_) => self.late(),
         };
-        if failure.is_of_connection() {
-            self.discard(&numbered);
+        if failure.is_of_connection() && (!self.inner.server.is_cluster() || born.elapsed() >= CLUSTER_AGE) {
+            self.discard(number);
         }
         Err(failure)
     }
 
-    async fn connection(&self) -> Result<Numbered, Failure> {
-        if let Some(current) = self.current() {
-            return Ok(current);
+    async fn connected(&self) -> Result<(u64, Connected), Failure> {
+        let (mut number, connecting) = self.connecting();
+        let mut connected = connecting.await;
+        if connected.is_err() {
+            // Perhaps somebody's who gave up long ago, which nobody has looked after since.
+            self.discard(number);
+            let (again, connecting) = self.connecting();
+            (number, connected) = (again, connecting.await);
         }
-        let mut number = self.inner.connecting.lock().await;
-        if let Some(current) = self.current() {
-            return Ok(current);
-        }
-        let connection = self.inner.server.connect().await.map_err(|error| self.failed(error))?;
-        *number += 1;
-        let numbered = Numbered { number: *number, born: Instant::now(), connection };
-        *self.inner.current.lock().unwrap() = Some(numbered.clone());
-        Ok(numbered)
+        connected.map(|connected| (number, connected)).map_err(|failure| {
+            self.discard(number);
+            Failure::clone(&failure)
+        })
     }
 
-    fn current(&self) -> Option<Numbered> {
-        self.inner.current.lock().unwrap().clone()
+    fn connecting(&self) -> (u64, Connecting) {
+        let mut current = self.inner.current.lock().unwrap();
+        let Current { number, connecting } = &mut *current;
+        let connecting = connecting.get_or_insert_with(|| {
+            *number += 1;
+            let (server, patience) = (Arc::clone(&self.inner.server), self.inner.timeout);
+            let connect = async move {
+                let failure = match timeout(patience, server.connect()).await {
+                    Ok(Ok(connection)) => return Ok(Connected { born: Instant::now(), connection }),
+                    Ok(Err(error)) => Failure::of(&server, error),
+                    Err(_) => Failure::Late { server: server.name(), timeout: patience },
+                };
+                Err(Arc::new(failure))
+            };
+            let connect: BoxFuture<'static, _> = Box::pin(connect);
+            connect.shared()
+        });
+        let connecting = connecting.clone();
+        (*number, connecting)
     }
 
     /// The next call connects anew, unless somebody has already.
-    fn discard(&self, broken: &Numbered) {
-        if self.inner.server.is_cluster() && broken.born.elapsed() < CLUSTER_AGE {
-            return;
+    fn discard(&self, broken: u64) {
+        let mut current = self.inner.current.lock().unwrap();
+        if current.number == broken {
+            current.connecting = None;
         }
-        self.inner.current.lock().unwrap().take_if(|current| current.number == broken.number);
     }
 
     fn failed(&self, source: ::redis::RedisError) -> Failure {
         Failure::of(&self.inner.server, source)
     }
 
-    pub(crate) fn timeout(&self) -> Duration {
+    pub(crate) fn patience(&self) -> Duration {
         self.inner.timeout
     }
 

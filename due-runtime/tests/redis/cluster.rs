@@ -2,6 +2,7 @@
 
 use due::locator::{Change, LocateError, Locator, RedisLocator};
 use due::{Gid, Nid, Uid};
+use futures_util::future::join_all;
 
 use crate::next;
 use crate::support::redis::{Cluster, until};
@@ -34,6 +35,27 @@ async fn users_are_spread_over_the_servers_and_changes_are_heard_of_all() {
     for uid in USERS.map(Uid) {
         assert!(here.unbind_gate(uid, &gid).await.unwrap());
         assert!(!there.unbind_gate(uid, &gid).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_stands_still_takes_only_its_users_along() {
+    const MANY: i64 = 200;
+    let cluster = Cluster::start().await;
+    let before = RedisLocator::new(&cluster.redis());
+    for uid in (1..=MANY).map(Uid) {
+        before.bind_gate(uid, &Gid::from("g1")).await.unwrap();
+    }
+    for frozen in &cluster.servers {
+        frozen.freeze();
+        // One that knows the cluster, and one that comes now.
+        for locator in [&before, &RedisLocator::new(&cluster.redis())] {
+            let located = join_all((1..=MANY).map(|uid| locator.locate_gate(Uid(uid)))).await;
+            let found = located.iter().flatten().flatten().count() as i64;
+            assert!(0 < found && found < MANY, "{found} found");
+        }
+        frozen.thaw();
+        cluster.settle().await;
     }
 }
 

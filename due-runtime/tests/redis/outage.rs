@@ -67,6 +67,23 @@ async fn somebody_who_never_answers_costs_the_deadline_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_call_that_was_given_up_spoils_no_later_one() {
+    let mut server = Server::start();
+    let locator = locator(Redis::builder().addr(server.addr()).timeout(Duration::from_millis(300)));
+    server.freeze();
+    {
+        let mut given_up = std::pin::pin!(locator.locate_gate(LI));
+        assert!(futures_util::poll!(given_up.as_mut()).is_pending());
+    }
+    server.thaw();
+    server.kill();
+    server.revive();
+    // Its deadline passes, and nobody looks.
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(locator.locate_gate(LI).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn calls_go_on_when_redis_is_back() {
     let mut server = Server::start();
     let locator = locator(Redis::builder().addr(server.addr()));
