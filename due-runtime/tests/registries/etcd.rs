@@ -340,6 +340,7 @@ async fn join(mut client: TcpStream, mut server: TcpStream, delay: Duration, mut
 }
 
 /// The process is there and does nothing.
+#[cfg(unix)]
 #[tokio::test]
 async fn a_server_that_hangs_is_a_server_that_is_away() {
     let (logs, _guard) = Logs::listen();
@@ -357,6 +358,7 @@ async fn a_server_that_hangs_is_a_server_that_is_away() {
     assert_eq!(ids(&until(&mut watch, |list| list.len() == 2).await), ["n1", "n2"]);
 }
 
+#[cfg(unix)]
 fn signal(pid: u32, name: &str) {
     assert!(Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap().success());
 }

@@ -90,9 +90,7 @@ async fn players_notice_nothing<S: Server, R: Registry>(registry: fn(String) -> 
     players.stop().await;
     // An outage is no reason not to stop.
     server.kill();
-    gate.stop().await;
-    n2.stop().await;
-    n3.stop().await;
+    tokio::join!(gate.stop(), n2.stop(), n3.stop());
 }
 
 /// They ask all the time.

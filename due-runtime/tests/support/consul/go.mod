@@ -1,3 +1,6 @@
+// Consul 1.16.3, of the last line under MPL-2.0, as an ordinary dependency: its own replaces, which point into its
+// repository, do not count here. Two of the modules that it asks for are not in the checksum database of Go, so the nearest
+// later ones that are stand in: envoyextensions v0.5.1 for v0.4.1, hcp-sdk-go v0.60.0 for v0.55.0.
 module github.com/due-rs/due/due-runtime/tests/support/consul
 
 go 1.21
@@ -250,8 +253,10 @@ require (
 	sigs.k8s.io/yaml v1.3.0 // indirect
 )
 
+// The one of consul: later ones compare otherwise.
 replace golang.org/x/exp => golang.org/x/exp v0.0.0-20230321023759-10a507213a29
 
+// Those of consul, which are not inherited.
 exclude (
 	github.com/hashicorp/go-msgpack v1.1.5
 	github.com/hashicorp/go-msgpack v1.1.6
