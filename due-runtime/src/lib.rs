@@ -115,7 +115,7 @@ pub use due_macros::{route, routes};
 pub use error::{Code, Error, Result};
 pub use event::{EventExt, EventMessage};
 pub use future::BoxFuture;
-pub use gate::{Excess, Gate, GateBuilder, HeartbeatMechanism, ListenError, RateLimits};
+pub use gate::{DuplicateLogin, Excess, Gate, GateBuilder, HeartbeatMechanism, ListenError, RateLimits};
 pub use id::{Cid, Gid, Nid, RouteId, Seq, Uid};
 #[cfg(feature = "mesh")]
 pub use mesh::Mesh;

@@ -47,7 +47,7 @@ struct SlowToForget {
 }
 
 impl Locator for SlowToForget {
-    fn bind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<(), LocateError>> {
+    fn bind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<Option<Gid>, LocateError>> {
         Box::pin(async move {
             if self.fails.swap(false, Ordering::Relaxed) {
                 self.asked.add_permits(1);

@@ -48,10 +48,13 @@ impl GateCore {
 
     /// Cleans up after a session whose socket is closed.
     pub(super) async fn clean_up(&self, session: &Session) {
-        let uid = self.sessions.remove(session);
+        let mut uid = self.sessions.remove(session);
         self.metrics.closed(session.reason().unwrap_or(CloseReason::Normal));
-        if let Some(uid) = uid {
-            self.forget(uid).await;
+        // A user who plays on elsewhere has not left.
+        if let Some(left) = uid
+            && self.part(left).await
+        {
+            uid = None;
         }
         self.trigger(Event::Disconnect, session.cid(), uid);
         if let Some(on_close) = &self.on_close {

@@ -53,6 +53,21 @@ pub enum HeartbeatMechanism {
     Tick,
 }
 
+/// What becomes of a session whose user logs in once more. Either way the newest login wins: the user is found at his newest
+/// session, and the older one has no user any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum DuplicateLogin {
+    /// It is told with a [`Status`](crate::Status) for route 0, seq 0 ([`Code::UNAUTHORIZED`], "the user has logged in
+    /// elsewhere") and closed (1008 on ws); a client that connects again by itself should not log in then. One on another
+    /// gate too, also on one of due v2.5.8.
+    #[default]
+    Close,
+    /// As due v2.5.8: nothing is said. On the same gate it stays open without a user; on another gate it goes on to count as
+    /// his until it closes.
+    Keep,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Heartbeat {
     interval: Duration,
@@ -77,6 +92,7 @@ struct Settings {
     rate_limits: Option<RateLimits>,
     codec: Option<Codec>,
     drain: Duration,
+    duplicate_login: DuplicateLogin,
     balance: Balance,
     on_accept: Option<AcceptHook>,
     on_close: Option<CloseHook>,
@@ -106,6 +122,7 @@ impl Gate {
                 rate_limits: None,
                 codec: None,
                 drain: Duration::from_secs(5),
+                duplicate_login: DuplicateLogin::default(),
                 balance: Balance::default(),
                 on_accept: None,
                 on_close: None,
@@ -137,6 +154,7 @@ impl Gate {
             rate_limits: settings.rate_limits,
             outboxes: Arc::new(OutboxRules { limits, overflow, format: Arc::clone(&format) }),
             drain: settings.drain,
+            duplicate_login: settings.duplicate_login,
             on_accept: settings.on_accept,
             on_close: settings.on_close,
             format,
@@ -295,6 +313,13 @@ impl GateBuilder {
         self
     }
 
+    /// What becomes of a session whose user logs in once more, here or at another gate. Default:
+    /// [`DuplicateLogin::Close`].
+    pub fn duplicate_login(mut self, policy: DuplicateLogin) -> Self {
+        self.settings.duplicate_login = policy;
+        self
+    }
+
     /// How messages of stateless routes are spread over nodes. Default: [`Balance::RoundRobin`].
     pub fn balance(mut self, balance: Balance) -> Self {
         self.settings.balance = balance;
@@ -411,6 +436,7 @@ pub(crate) struct GateCore {
     outboxes: Arc<OutboxRules>,
     /// How long a stop waits for clients that do not read.
     drain: Duration,
+    duplicate_login: DuplicateLogin,
     on_accept: Option<AcceptHook>,
     on_close: Option<CloseHook>,
     format: Arc<Format>,
@@ -456,6 +482,7 @@ impl fmt::Debug for Settings {
             .field("rate_limits", &self.rate_limits)
             .field("codec", &self.codec)
             .field("drain", &self.drain)
+            .field("duplicate_login", &self.duplicate_login)
             .field("balance", &self.balance)
             .finish_non_exhaustive()
     }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::GateCore;
+use super::{DuplicateLogin, GateCore};
 use crate::cluster::{Audience, Event, GateAnswer, GateLink, GateOp, LinkError, Then};
+use crate::error::{Code, Error};
 use crate::future::BoxFuture;
-use crate::id::{Cid, Uid};
+use crate::id::{Cid, Gid, RouteId, Seq, Uid};
 use crate::locator::LocateError;
 use crate::session::{Refused, Session, SessionTarget};
+use crate::transport::CloseReason;
 
 impl GateLink for GateCore {
     fn push(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError> {
@@ -88,10 +90,19 @@ impl GateCore {
         if let Some(left) = bound.left {
             self.forget(left).await;
         }
-        if let Err(error) = self.locate(uid).await {
-            // Not another session, which may have taken the user meanwhile.
-            self.sessions.part(&session, uid);
-            return Err(LinkError::Failed(error.to_string()));
+        let located = match self.locate(uid).await {
+            Ok(located) => located,
+            Err(error) => {
+                // Not another session, which may have taken the user meanwhile.
+                self.sessions.part(&session, uid);
+                return Err(LinkError::Failed(error.to_string()));
+            }
+        };
+        if let Some(older) = bound.older {
+            self.part_with(&older);
+        }
+        if let Located::Here { before: Some(gid) } = located {
+            self.supersede(uid, gid);
         }
         // The session may also have ended while the locator wrote.
         if bound.ended || self.sessions.get(SessionTarget::User(uid)).is_none() {
@@ -99,6 +110,32 @@ impl GateCore {
         }
         self.trigger(Event::Reconnect, cid, Some(uid));
         Ok(GateAnswer::Done)
+    }
+
+    /// What becomes of a session whose user has logged in elsewhere.
+    fn part_with(&self, older: &Session) {
+        if self.duplicate_login == DuplicateLogin::Close {
+            self.tell(older, RouteId(0), Seq::NONE, &logged_in_elsewhere());
+            older.because(CloseReason::Policy).finish();
+        }
+    }
+
+    /// The same for a session on another gate, which may be one of due v2.5.8. The login does not wait for it.
+    fn supersede(&self, uid: Uid, gid: Gid) {
+        if self.duplicate_login == DuplicateLogin::Keep || gid == self.gid {
+            return;
+        }
+        let Some(this) = self.this.upgrade() else { return };
+        self.turned_away.spawn(async move {
+            // He may be back there already.
+            match this.cluster.locator().locate_gate(uid).await {
+                Ok(Some(now)) if now == this.gid => {}
+                _ => return,
+            }
+            if let Err(error) = this.cluster.part_with(&gid, uid, &logged_in_elsewhere()).await {
+                tracing::debug!(%uid, %gid, %error, "the older session of a user was not told");
+            }
+        });
     }
 
     async fn unbind(&self, uid: Uid) -> Result<GateAnswer, LinkError> {
@@ -114,19 +151,36 @@ impl GateCore {
         }
     }
 
+    /// Tells the locator that a session of the user has ended. `true`: he plays on, here or at another gate.
+    pub(super) async fn part(&self, uid: Uid) -> bool {
+        match self.locate(uid).await {
+            Ok(Located::Here { .. }) => true,
+            Ok(Located::Left { noted: true }) => false,
+            Ok(Located::Left { noted: false }) => {
+                let found = self.cluster.locator().locate_gate(uid).await;
+                found.is_ok_and(|found| found.is_some_and(|gid| gid != self.gid))
+            }
+            Err(error) => {
+                tracing::warn!(%uid, error = &error as &dyn std::error::Error, "the locator keeps a stale gate");
+                false
+            }
+        }
+    }
+
     /// Makes the locator agree with the sessions. A user may log in here while his last connection is still being
     /// cleaned up: whoever wrote last has also looked last.
-    async fn locate(&self, uid: Uid) -> Result<(), LocateError> {
+    async fn locate(&self, uid: Uid) -> Result<Located, LocateError> {
         let is_here = || self.sessions.get(SessionTarget::User(uid)).is_some();
+        let locator = self.cluster.locator();
         loop {
             let here = is_here();
-            match here {
-                true => self.cluster.locator().bind_gate(uid, &self.gid).await?,
+            let found = match here {
+                true => Located::Here { before: locator.bind_gate(uid, &self.gid).await? },
                 // Only this gate's note: another gate may have the user.
-                false => drop(self.cluster.locator().unbind_gate(uid, &self.gid).await?),
-            }
+                false => Located::Left { noted: locator.unbind_gate(uid, &self.gid).await? },
+            };
             if is_here() == here {
-                return Ok(());
+                return Ok(found);
             }
         }
     }
@@ -139,6 +193,18 @@ impl GateCore {
         }
         if found { Ok(GateAnswer::Done) } else { Err(LinkError::NoSession) }
     }
+}
+
+/// What this gate has written to the locator.
+enum Located {
+    /// The user is here; `before`: the gate that was noted until then.
+    Here { before: Option<Gid> },
+    /// He is not; `noted`: he was, until then.
+    Left { noted: bool },
+}
+
+fn logged_in_elsewhere() -> Error {
+    Error::new(Code::UNAUTHORIZED, "the user has logged in elsewhere")
 }
 
 fn push(session: &Session, packet: Bytes, then: Then) -> Result<(), LinkError> {

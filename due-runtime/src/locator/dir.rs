@@ -77,7 +77,11 @@ impl DirLocator {
         self.blocking(uid, |file| Ok(look(file.read()?))).await
     }
 
-    async fn bind(&self, uid: Uid, note: impl FnOnce(&mut Place) + Send + 'static) -> Result<(), LocateError> {
+    async fn bind<T: Send + 'static>(
+        &self,
+        uid: Uid,
+        note: impl FnOnce(&mut Place) -> T + Send + 'static,
+    ) -> Result<T, LocateError> {
         self.blocking(uid, move |file| {
             let _guard = disk::guard(&file.guard)?;
             let mut place = match file.read() {
@@ -87,8 +91,9 @@ impl DirLocator {
                 }
                 read => read?,
             };
-            note(&mut place);
-            file.write(&place)
+            let noted = note(&mut place);
+            file.write(&place)?;
+            Ok(noted)
         })
         .await
     }
@@ -117,9 +122,9 @@ impl DirLocator {
 }
 
 impl Locator for DirLocator {
-    fn bind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<(), LocateError>> {
+    fn bind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<Option<Gid>, LocateError>> {
         let gid = gid.to_string();
-        Box::pin(self.bind(uid, |place| place.gate = Some(gid)))
+        Box::pin(self.bind(uid, |place| place.gate.replace(gid).map(Gid::from)))
     }
 
     fn unbind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<bool, LocateError>> {

@@ -41,11 +41,8 @@ impl MemoryLocator {
 }
 
 impl Locator for MemoryLocator {
-    fn bind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<(), LocateError>> {
-        Box::pin(async move {
-            self.lock().entry(uid).or_default().gate = Some(gid.clone());
-            Ok(())
-        })
+    fn bind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<Option<Gid>, LocateError>> {
+        Box::pin(async move { Ok(self.lock().entry(uid).or_default().gate.replace(gid.clone())) })
     }
 
     fn unbind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<bool, LocateError>> {

@@ -25,8 +25,9 @@ use crate::id::{Gid, Nid, Uid};
 
 /// What is known of the whereabouts of users. Each method is atomic.
 pub trait Locator: Send + Sync + fmt::Debug + 'static {
-    /// The user is on this gate now; a gate that was noted before is forgotten.
-    fn bind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<(), LocateError>>;
+    /// The user is on this gate now; a gate that was noted before is forgotten, and told to the caller. Of several who bind
+    /// a user at once, each hears of the one before: the last one stays, and everybody else is told to somebody.
+    fn bind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<Option<Gid>, LocateError>>;
 
     /// The user left this gate. Changes nothing, and says `false`, if another gate was noted meanwhile or none is.
     fn unbind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<bool, LocateError>>;

@@ -179,9 +179,9 @@ impl Context {
     }
 
     /// Binds the user to the session: the login. The newest wins: this session is where the user is found from now on. An
-    /// older one on the same gate stays open and has no user any more. One on another gate, as in due v2.5.8, does not
-    /// hear of it and still counts as his until it closes; whoever allows one session per user locates the user first, and
-    /// disconnects what is found.
+    /// older one, on this gate or another, is told so and closed, unless [`GateBuilder::duplicate_login`] says otherwise.
+    ///
+    /// [`GateBuilder::duplicate_login`]: crate::GateBuilder::duplicate_login
     ///
     /// # Errors
     /// [`ClusterError::NoSession`] for a message that a node sent.

@@ -35,8 +35,9 @@ struct Channels {
 }
 
 /// What a bind changed.
-#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Bound {
+    /// The session that had the user before, and has none now.
+    pub(crate) older: Option<Arc<Session>>,
     /// The user that this session had before, now without a session.
     pub(crate) left: Option<Uid>,
     /// The session has ended meanwhile and took no user.
@@ -84,9 +85,8 @@ impl SessionTable {
         if let Some(left) = left {
             self.leave(session, left);
         }
-        if let Some(older) = self.by_uid.insert(uid, Arc::clone(session))
-            && older.cid() != session.cid()
-        {
+        let older = self.by_uid.insert(uid, Arc::clone(session)).filter(|older| older.cid() != session.cid());
+        if let Some(older) = &older {
             older.clear_uid(uid);
         }
         // `remove` takes the session out of `by_cid` first: either it sees our user, or we see that it is gone.
@@ -95,7 +95,7 @@ impl SessionTable {
             session.clear_uid(uid);
             self.leave(session, uid);
         }
-        Bound { left, ended }
+        Bound { older, left, ended }
     }
 
     /// Takes the user off this session, if it has him.
@@ -194,7 +194,9 @@ mod tests {
         let table = SessionTable::default();
         let (first, second) = (session(&table, 1), session(&table, 2));
         table.bind(&first, Uid(7));
-        assert_eq!(table.bind(&second, Uid(7)), Bound { left: None, ended: false });
+        let bound = table.bind(&second, Uid(7));
+        assert_eq!((bound.left, bound.ended), (None, false));
+        assert_eq!(bound.older.map(|older| older.cid()), Some(first.cid()));
         assert_eq!(first.uid(), None);
         assert_eq!(table.get(SessionTarget::User(Uid(7))).unwrap().cid(), Cid(2));
 
@@ -202,11 +204,7 @@ mod tests {
         assert!(table.get(SessionTarget::User(Uid(7))).is_some());
         assert_eq!(table.remove(&second), Some(Uid(7)));
         assert_eq!(table.user_count(), 0);
-        assert_eq!(
-            table.bind(&second, Uid(7)),
-            Bound { left: None, ended: true },
-            "a session that has ended takes no user"
-        );
+        assert!(table.bind(&second, Uid(7)).ended, "a session that has ended takes no user");
         assert_eq!(table.user_count(), 0);
     }
 
@@ -215,7 +213,8 @@ mod tests {
         let table = SessionTable::default();
         let session = session(&table, 1);
         table.bind(&session, Uid(7));
-        assert_eq!(table.bind(&session, Uid(8)), Bound { left: Some(Uid(7)), ended: false });
+        let bound = table.bind(&session, Uid(8));
+        assert_eq!((bound.left, bound.ended, bound.older.is_none()), (Some(Uid(7)), false, true));
         assert!(table.get(SessionTarget::User(Uid(7))).is_none());
         assert_eq!(session.uid(), Some(Uid(8)));
     }

@@ -71,9 +71,10 @@ async fn nobody_is_anywhere_at_first(locator: &impl Locator) {
 
 async fn a_rebind_moves_the_user(locator: &impl Locator) {
     let (old, new) = (Gid::from("g1"), Gid::from("g2"));
-    locator.bind_gate(LI, &old).await.unwrap();
-    locator.bind_gate(HAN, &old).await.unwrap();
-    locator.bind_gate(LI, &new).await.unwrap();
+    assert_eq!(locator.bind_gate(LI, &old).await.unwrap(), None);
+    assert_eq!(locator.bind_gate(HAN, &old).await.unwrap(), None);
+    assert_eq!(locator.bind_gate(LI, &new).await.unwrap(), Some(old.clone()), "who binds hears where he was");
+    assert_eq!(locator.bind_gate(LI, &new).await.unwrap(), Some(new.clone()));
     assert_eq!(locator.locate_gate(LI).await.unwrap(), Some(new));
     assert_eq!(locator.locate_gate(HAN).await.unwrap(), Some(old));
 }

@@ -437,7 +437,7 @@ async fn a_silent_locator_holds_up_no_pushes() {
 struct Silent(MemoryLocator);
 
 impl Locator for Silent {
-    fn bind_gate<'a>(&'a self, _: Uid, _: &'a Gid) -> BoxFuture<'a, Result<(), LocateError>> {
+    fn bind_gate<'a>(&'a self, _: Uid, _: &'a Gid) -> BoxFuture<'a, Result<Option<Gid>, LocateError>> {
         Box::pin(std::future::pending())
     }
 

@@ -202,7 +202,7 @@ async fn messages_of_a_node_keep_their_order_and_wait_for_room() {
 struct Tired(MemoryLocator, AtomicBool);
 
 impl Locator for Tired {
-    fn bind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<(), LocateError>> {
+    fn bind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<Option<Gid>, LocateError>> {
         self.0.bind_gate(uid, gid)
     }
 

@@ -99,7 +99,10 @@ async fn commands_and_the_replies_of_scripts_are_those_of_due() {
     let (gate, node) = ("due:locate:locate:user:1001:gate", "due:locate:locate:user:1001:node");
     let gate_bound = r#"{"uid":1001,"type":1,"insID":"g1","insKind":"gate","insName":""}"#;
     let node_bound = r#"{"uid":1001,"type":2,"insID":"n1","insKind":"node","insName":"game"}"#;
+    // A script tells who was there before; what it does to the key is what due's own command does.
+    assert_eq!(command(&mut monitor).await[..1], ["EVAL"]);
     for expected in [
+        vec!["GET", gate],
         vec!["SET", gate, "g1", "KEEPTTL"],
         vec!["PUBLISH", GATE_EVENTS, gate_bound],
         vec!["HSET", node, "game", "n1"],

@@ -18,6 +18,12 @@ const BEHIND: usize = 4096;
 /// What due's scripts answer.
 const DONE: &str = "OK";
 
+/// One step, so that of several who bind each hears of the one before; redis 6.0 has no `SET .. KEEPTTL GET` yet.
+const BIND_GATE: &str = "\
+local before = redis.call('GET', KEYS[1])
+redis.call('SET', KEYS[1], ARGV[1], 'KEEPTTL')
+return before";
+
 const UNBIND_GATE: &str = "\
 if redis.call('GET', KEYS[1]) == ARGV[1] then
     redis.call('DEL', KEYS[1])
@@ -43,8 +49,8 @@ return {'NO'}";
 /// | `due:locate:locate:cluster:gate:event` | `{"uid":1001,"type":1,"insID":"g1","insKind":"gate","insName":""}` |
 /// | `due:locate:locate:cluster:node:event` | `{"uid":1001,"type":2,"insID":"n1","insKind":"node","insName":"game"}` |
 ///
-/// where type 1 and 2 are a bind to a gate or node, 3 and 4 the unbinds. Nothing expires. In redis a bind is one
-/// command, an unbind one script; what they change is published after it. A change that could not be published is logged,
+/// where type 1 and 2 are a bind to a gate or node, 3 and 4 the unbinds. Nothing expires. In redis the bind
+/// to a node is one command, the rest are scripts; what they change is published after it. A change that could not be published is logged,
 /// and the call succeeds.
 ///
 /// [`changes`](Locator::changes) listens to both channels over a connection of its own, which is made anew when it breaks;
@@ -112,11 +118,13 @@ impl RedisLocator {
 }
 
 impl Locator for RedisLocator {
-    fn bind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<(), LocateError>> {
+    fn bind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<Option<Gid>, LocateError>> {
         Box::pin(async move {
-            self.call::<()>(cmd("SET").arg(self.inner.gate_key(uid)).arg(gid.as_str()).arg("KEEPTTL")).await?;
+            let mut script = cmd("EVAL");
+            script.arg(BIND_GATE).arg(1).arg(self.inner.gate_key(uid)).arg(gid.as_str());
+            let before: Option<String> = self.call(&mut script).await?;
             self.publish(Event::gate_bound(uid, gid)).await;
-            Ok(())
+            Ok(before.filter(|id| !id.is_empty()).map(Gid::from))
         })
     }
 
