@@ -234,17 +234,17 @@ impl Backend for Etcd {
             async move { client.put(key, value, Some(PutOptions::new().with_lease(lease))).await }
         };
         let result = self.call(deadline, put).await;
-        if let Err(Failure::Gone) = result {
+        if let Err(Failure::Gone(_)) = result {
             *hold = None;
         }
         result.map(|_| ())
     }
 
     async fn refresh(&self, _: Kind, _: &str, hold: &mut Option<i64>) -> Result<(), Failure> {
-        let Some(lease) = *hold else { return Err(Failure::Gone) };
+        let Some(lease) = *hold else { return Err(Failure::Gone("no lease".into())) };
         let refresh = |mut client: Client| async move { client.lease_keep_alive(lease).await };
         let result = self.call(self.deadline(), refresh).await;
-        if let Err(Failure::Gone) = result {
+        if let Err(Failure::Gone(_)) = result {
             *hold = None;
         }
         result.map(|_| ())
@@ -256,7 +256,7 @@ impl Backend for Etcd {
         if let Some(lease) = hold.take() {
             let revoke = |mut client: Client| async move { client.lease_revoke(lease).await };
             return match self.call(deadline, revoke).await {
-                Ok(_) | Err(Failure::Gone) => Ok(()),
+                Ok(_) | Err(Failure::Gone(_)) => Ok(()),
                 Err(failure) => Err(failure),
             };
         }
@@ -436,7 +436,7 @@ fn failure(error: Error) -> Failure {
         _ => 0,
     };
     match code {
-        NOT_FOUND => Failure::Gone,
+        NOT_FOUND => Failure::Gone(error.into()),
         INVALID_ARGUMENT | PERMISSION_DENIED | RESOURCE_EXHAUSTED | FAILED_PRECONDITION | UNAUTHENTICATED => {
             Failure::Refused(error.into())
         }
