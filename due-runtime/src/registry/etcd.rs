@@ -33,8 +33,8 @@ const PONG: Duration = Duration::from_secs(3);
 /// ```
 ///
 /// `/NAMESPACE/KIND/ID` holds the JSON of an [`Instance`], as `/services/node/n1`, on a lease of the
-/// [retry interval](Self::retry_interval) and a second. The lease is kept alive every third of that; when it has ended, or
-/// the server has lost it, the entry is written again on a new one, for ever. Entries of a process that dies, and of a
+/// [retry interval](Self::retry_interval) and a second. The lease is kept alive every third of that; when it has ended,
+/// or the server has lost it, the entry is written again on a new one, for ever. Entries of a process that dies, and of a
 /// registry value that is dropped with all its clones, go with their lease.
 ///
 /// # While etcd is away
@@ -119,7 +119,7 @@ impl EtcdRegistry {
     }
 
     /// Whole seconds that decide the life of a lease, which is one second more: how long others see a process that died.
-    /// Default: 10 s, and at least 1 s. due also has `retryTimes`, after which it gives up; here that never happens.
+    /// Default: 10 s, and at least 1 s. due also has `retryTimes`, after which it gives up; that never happens here.
     #[must_use]
     pub fn retry_interval(self, interval: Duration) -> Self {
         self.with(|options| options.retry_interval = interval.max(Duration::from_secs(1)))
