@@ -33,8 +33,8 @@ const PONG: Duration = Duration::from_secs(3);
 /// ```
 ///
 /// `/NAMESPACE/KIND/ID` holds the JSON of an [`Instance`], as `/services/node/n1`, on a lease of the
-/// [retry interval](Self::retry_interval) and a second. The lease is kept alive every third of that; when it has ended, or
-/// the server has lost it, the entry is written again on a new one, for ever. Entries of a process that dies, and of a
+/// [retry interval](Self::retry_interval) and a second. The lease is kept alive every third of that; when it has ended,
+/// or the server has lost it, the entry is written again on a new one, for ever. Entries of a process that dies, and of a
 /// registry value that is dropped with all its clones, go with their lease.
 ///
 /// # While etcd is away
@@ -119,7 +119,7 @@ impl EtcdRegistry {
     }
 
     /// Whole seconds that decide the life of a lease, which is one second more: how long others see a process that died.
-    /// Default: 10 s, and at least 1 s. due also has `retryTimes`, after which it gives up; here that never happens.
+    /// Default: 10 s, and at least 1 s. due also has `retryTimes`, after which it gives up; that never happens here.
     #[must_use]
     pub fn retry_interval(self, interval: Duration) -> Self {
         self.with(|options| options.retry_interval = interval.max(Duration::from_secs(1)))
@@ -234,17 +234,17 @@ impl Backend for Etcd {
             async move { client.put(key, value, Some(PutOptions::new().with_lease(lease))).await }
         };
         let result = self.call(deadline, put).await;
-        if let Err(Failure::Gone) = result {
+        if let Err(Failure::Gone(_)) = result {
             *hold = None;
         }
         result.map(|_| ())
     }
 
     async fn refresh(&self, _: Kind, _: &str, hold: &mut Option<i64>) -> Result<(), Failure> {
-        let Some(lease) = *hold else { return Err(Failure::Gone) };
+        let Some(lease) = *hold else { return Err(Failure::Gone("no lease".into())) };
         let refresh = |mut client: Client| async move { client.lease_keep_alive(lease).await };
         let result = self.call(self.deadline(), refresh).await;
-        if let Err(Failure::Gone) = result {
+        if let Err(Failure::Gone(_)) = result {
             *hold = None;
         }
         result.map(|_| ())
@@ -256,7 +256,7 @@ impl Backend for Etcd {
         if let Some(lease) = hold.take() {
             let revoke = |mut client: Client| async move { client.lease_revoke(lease).await };
             return match self.call(deadline, revoke).await {
-                Ok(_) | Err(Failure::Gone) => Ok(()),
+                Ok(_) | Err(Failure::Gone(_)) => Ok(()),
                 Err(failure) => Err(failure),
             };
         }
@@ -436,7 +436,7 @@ fn failure(error: Error) -> Failure {
         _ => 0,
     };
     match code {
-        NOT_FOUND => Failure::Gone,
+        NOT_FOUND => Failure::Gone(error.into()),
         INVALID_ARGUMENT | PERMISSION_DENIED | RESOURCE_EXHAUSTED | FAILED_PRECONDITION | UNAUTHENTICATED => {
             Failure::Refused(error.into())
         }

@@ -177,7 +177,7 @@ async fn the_limits_are_those_of_consul() {
 async fn ids_may_be_odd() {
     let server = Consul::start();
     let registry = registry(&server);
-    let odd = [" ", "%2F", "../../etc/passwd", "?passing", "a#b", "上海"];
+    let odd = [" ", "%2F", "..", "?passing", "a#b", "上海"];
     let mut watch = registry.watch(Kind::Node).await.unwrap();
     for id in odd {
         registry.register(instance(Kind::Node, id)).await.unwrap();

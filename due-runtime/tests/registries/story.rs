@@ -8,12 +8,12 @@ use bytes::Bytes;
 use due::codec::RawBody;
 use due::locator::MemoryLocator;
 use due::registry::{ConsulRegistry, EtcdRegistry, Kind, Registry};
-use due::{App, Backends, Client, Codec, Context, Gate, Node, RouteId, RunningApp, TcpLink};
+use due::{App, Backends, CallError, Client, Codec, Context, Gate, Node, RouteId, RunningApp, TcpLink};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{Consul, Etcd};
-use crate::{Server, until, until_true};
+use crate::{Server, soon, until, until_true};
 
 #[due::route(1)]
 async fn who(ctx: &mut Context, _: RawBody) -> due::Result<RawBody> {
@@ -49,7 +49,7 @@ fn consul(addr: String) -> ConsulRegistry {
         .addr(addr)
         .health_check_interval(Duration::from_secs(1))
         .health_check_timeout(Duration::from_secs(1))
-        .heartbeat_check_interval(Duration::from_secs(2))
+        .heartbeat_check_interval(Duration::from_secs(5))
 }
 
 async fn players_notice_nothing<S: Server, R: Registry>(registry: fn(String) -> R, start: fn(&mut S)) {
@@ -93,6 +93,10 @@ async fn players_notice_nothing<S: Server, R: Registry>(registry: fn(String) -> 
     tokio::join!(gate.stop(), n2.stop(), n3.stop());
 }
 
+async fn ask(client: &Client) -> Result<RawBody, CallError> {
+    client.request(RouteId(1), &RawBody(Bytes::new())).await
+}
+
 /// They ask all the time.
 struct Players {
     answers: Arc<Mutex<BTreeMap<String, usize>>>,
@@ -105,10 +109,17 @@ impl Players {
         let mut this = Self { answers: Arc::default(), tasks: JoinSet::new(), stop: CancellationToken::new() };
         for _ in 0..4 {
             let client = Client::builder().codec(Codec::Json).connect(gate.addresses().next().unwrap()).await.unwrap();
+            // The gate hears of the nodes a little later than the test may have.
+            soon(async {
+                while let Err(CallError::Status(_)) = ask(&client).await {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            })
+            .await;
             let (answers, stop) = (Arc::clone(&this.answers), this.stop.clone());
             this.tasks.spawn(async move {
                 while !stop.is_cancelled() {
-                    let RawBody(nid) = client.request(RouteId(1), &RawBody(Bytes::new())).await.expect("an answer");
+                    let RawBody(nid) = ask(&client).await.expect("an answer");
                     *answers.lock().unwrap().entry(String::from_utf8_lossy(&nid).into_owned()).or_default() += 1;
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }

@@ -8,7 +8,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use tempfile::TempDir;
 
 use crate::support::{Consul, Etcd};
-use crate::{chain, ids, instance, until};
+use crate::{SOON, chain, ids, instance, until};
 
 /// An authority, a server for 127.0.0.1 and a client, as files.
 struct Papers {
@@ -64,9 +64,11 @@ async fn fails(registry: &impl Registry) {
 async fn etcd_over_tls() {
     let papers = Papers::new();
     let server = Etcd::start_with_tls(papers.path("server.pem"), papers.path("server.key"), papers.path("root.pem"));
+    // The server may not be ready: who has no certificate cannot ask it.
+    let patient = EtcdRegistry::new().timeout(SOON);
     let registry = EtcdRegistry::new().addrs([server.addr()]);
-    works(&registry.clone().tls(papers.client())).await;
-    works(&EtcdRegistry::new().addrs([format!("https://{}", server.addr())]).tls(papers.client())).await;
+    works(&patient.clone().addrs([server.addr()]).tls(papers.client())).await;
+    works(&patient.addrs([format!("https://{}", server.addr())]).tls(papers.client())).await;
     fails(&registry.clone().tls(papers.stranger())).await;
     fails(&registry.clone().tls(Papers::new().client())).await;
     fails(&registry).await;
@@ -78,7 +80,8 @@ async fn consul_over_tls() {
     let server =
         Consul::start_with_tls(&papers.path("server.pem"), &papers.path("server.key"), &papers.path("root.pem"));
     let registry = ConsulRegistry::new().addr(server.addr()).health_check(false);
-    works(&registry.clone().tls(papers.client())).await;
+    // The server may not be ready: who has no certificate cannot ask it.
+    works(&registry.clone().timeout(SOON).tls(papers.client())).await;
     fails(&registry.clone().tls(papers.stranger())).await;
     fails(&registry.clone().tls(Papers::new().client())).await;
     // Plain HTTP is answered with a 400.

@@ -93,8 +93,8 @@ impl Consul {
         command.arg("-data-dir").arg(folder.join("data"));
         let (http, https) = if self.https { (-1, i32::from(port)) } else { (i32::from(port), -1) };
         let hcl = format!(
-            "ports {{ http = {http} https = {https} server = {server} serf_lan = {serf} serf_wan = -1 dns = -1 grpc = -1 \
-             grpc_tls = -1 }} performance {{ raft_multiplier = 1 }} disable_update_check = true {}",
+            "ports {{ http = {http} https = {https} server = {server} serf_lan = {serf} serf_wan = -1 dns = -1 \
+             grpc = -1 grpc_tls = -1 }} performance {{ raft_multiplier = 1 }} disable_update_check = true {}",
             self.config
         );
         command.args(["-hcl", &hcl]);

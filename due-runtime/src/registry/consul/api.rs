@@ -67,7 +67,7 @@ impl Api {
         let result = self.send(request.json(&Pulse { status: "passing", output: "passed" })).await;
         result.map(|_| ()).map_err(|failure| match failure {
             // Of consul before 1.11, too; where it means something else, registering fails as well.
-            Failure::Unreachable(cause) if is_status(&cause, StatusCode::INTERNAL_SERVER_ERROR) => Failure::Gone,
+            Failure::Unreachable(cause) if is_status(&cause, StatusCode::INTERNAL_SERVER_ERROR) => Failure::Gone(cause),
             failure => failure,
         })
     }
@@ -120,7 +120,7 @@ impl Api {
         reason.truncate(reason.floor_char_boundary(MAX_REASON));
         let said = Said { status, reason: reason.trim_end().to_owned() }.into();
         Err(match status {
-            StatusCode::NOT_FOUND => Failure::Gone,
+            StatusCode::NOT_FOUND => Failure::Gone(said),
             StatusCode::TOO_MANY_REQUESTS => Failure::Unreachable(said),
             status if status.is_client_error() => Failure::Refused(said),
             _ => Failure::Unreachable(said),

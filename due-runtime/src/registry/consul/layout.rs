@@ -81,6 +81,9 @@ impl Registration {
         if id.is_empty() {
             return Err("an id has at least one character".to_owned());
         }
+        if id.contains('/') {
+            return Err("an agent takes ids with a slash apart: give it one without".to_owned());
+        }
         let (Some(tcp), Some((scheme, _))) = (instance.address(), endpoint.split_once("://")) else {
             return Err(format!("its endpoint {endpoint:?} names no host and port: give its link an address"));
         };
@@ -393,6 +396,10 @@ mod tests {
             Registration::new(&node, &CHECKS).err().unwrap()
         };
         assert_eq!(reason(|node| node.id.clear()), "an id has at least one character");
+        assert_eq!(
+            reason(|node| node.id = "../n1".into()),
+            "an agent takes ids with a slash apart: give it one without"
+        );
         assert_eq!(
             reason(|node| node.endpoint = "memory:n1".into()),
             r#"its endpoint "memory:n1" names no host and port: give its link an address"#

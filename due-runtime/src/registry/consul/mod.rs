@@ -36,17 +36,17 @@ const PAUSE: Duration = Duration::from_millis(250);
 ///
 /// # While consul is away
 /// Watches keep the last list. All is tried again with pauses that grow to 2 s; that consul is lost is said once in the log,
-/// and once that it is back. Instances that are missing then have half a heartbeat, a [timeout](Self::timeout), and an
-/// interval and a timeout of the health check to come back before watches drop them (23 s by default): an agent that lost its memory disturbs nobody.
-/// [`register`](Registry::register) and [`deregister`](Registry::deregister) fail with
-/// [`Unreachable`](RegistryError::Unreachable) after the [timeout](Self::timeout); what was registered before stays what is
-/// kept, what was deregistered turns critical. So do services of a process that dies, and of a registry value that is
-/// dropped with all its clones.
+/// and once that it is back. Instances that it does not list then have half a heartbeat, a [timeout](Self::timeout), and an
+/// interval and a timeout of the health check to come back before watches drop them (23 s by default): an agent that lost
+/// its memory, or that looks at every port anew, disturbs nobody. [`register`](Registry::register) and
+/// [`deregister`](Registry::deregister) fail with [`Unreachable`](RegistryError::Unreachable) after the
+/// [timeout](Self::timeout); what was registered before stays what is kept, what was deregistered turns critical. So do
+/// services of a process that dies, and of a registry value that is dropped with all its clones.
 ///
 /// # What it cannot hold
 /// Consul takes 64 keys in `Meta`, of at most 128 bytes (letters, digits, `_` and `-`), with values of at most 512 bytes.
-/// The endpoint must name a host and a port. All else is [`Unsuitable`](RegistryError::Unsuitable). Services that are no
-/// instances are skipped and named once in the log.
+/// Ids are not empty and have no `/`. The endpoint must name a host and a port. All else is
+/// [`Unsuitable`](RegistryError::Unsuitable). Services that are no instances are skipped and named once in the log.
 ///
 /// # Cancel safety
 /// A `register` or `deregister` that is dropped may be done or not.
@@ -267,7 +267,7 @@ impl Backend for Consul {
     async fn remove(&self, kind: Kind, id: &str, (): &mut ()) -> Result<(), Failure> {
         let service = layout::service_id(kind, id);
         match until(self.deadline(), || self.api.deregister(&service)).await {
-            Ok(()) | Err(Failure::Gone) => Ok(()),
+            Ok(()) | Err(Failure::Gone(_)) => Ok(()),
             Err(failure) => Err(failure),
         }
     }

@@ -85,7 +85,7 @@ impl<B: Backend> Entry<B> {
         self.is_written = false;
         match self.backend.put(&instance, &mut self.hold).await {
             // The lease may have ended since the last look.
-            Err(Failure::Gone) => self.backend.put(&instance, &mut self.hold).await?,
+            Err(Failure::Gone(_)) => self.backend.put(&instance, &mut self.hold).await?,
             result => result?,
         }
         self.instance = Some(instance);
@@ -125,12 +125,9 @@ impl<B: Backend> Entry<B> {
                 self.next = Instant::now();
                 self.written();
             }
-            Err(Failure::Gone) => {
-                if was_written {
-                    tracing::info!(entry = self.subject, "the registry has lost the entry, which is written again");
-                } else {
-                    self.next = Instant::now() + self.backoff.pause();
-                }
+            Err(Failure::Gone(cause)) if was_written => {
+                let error = &*cause as &dyn std::error::Error;
+                tracing::info!(entry = self.subject, error, "the registry has lost the entry, which is written again");
                 self.is_written = false;
             }
             Err(failure) => {

@@ -67,7 +67,7 @@ pub(super) enum Failure {
     Unreachable(Cause),
     Refused(Cause),
     /// What was written once is there no more.
-    Gone,
+    Gone(Cause),
 }
 
 /// Why a list is followed no more.
@@ -83,16 +83,10 @@ pub(super) enum End {
 
 pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// The server forgot an entry that was written a moment ago.
-#[derive(Debug, thiserror::Error)]
-#[error("the server forgot the entry at once")]
-struct Forgotten;
-
 impl Failure {
     fn into_cause(self) -> Cause {
         match self {
-            Self::Unreachable(cause) | Self::Refused(cause) => cause,
-            Self::Gone => Forgotten.into(),
+            Self::Unreachable(cause) | Self::Refused(cause) | Self::Gone(cause) => cause,
         }
     }
 }

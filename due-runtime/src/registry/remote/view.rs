@@ -10,8 +10,9 @@ use crate::registry::{Feed, Instance, Instances, Watch};
 
 /// What the watches of one kind see.
 ///
-/// While the server is away all stays as it was. When it is back those who are not on its list are awaited for a while:
-/// a server that comes back empty is told again by each of them.
+/// While the server is away all stays as it was. When it is back those who were known are awaited for a while, whatever its
+/// lists say: a server that comes back empty is told again by each of them, and one that has kept its data may doubt them
+/// until it has looked after each.
 pub(in crate::registry) struct View {
     grace: Duration,
     feed: Feed,
@@ -31,6 +32,8 @@ struct State {
 
 struct Seen {
     instance: Instance,
+    /// On the latest list, or put since.
+    is_listed: bool,
     is_awaited: bool,
 }
 
@@ -79,15 +82,11 @@ impl View {
     /// All that the server knows.
     pub(in crate::registry) fn listed(&self, list: Vec<Instance>) {
         let mut state = self.lock();
-        let mut known = BTreeMap::new();
+        state.known.values_mut().for_each(|seen| seen.is_listed = false);
         for instance in list {
-            known.insert(instance.id.clone(), Seen { instance, is_awaited: false });
+            state.put(instance);
         }
-        let missing = std::mem::take(&mut state.known).into_iter().filter(|(_, seen)| seen.is_awaited);
-        for (id, seen) in missing {
-            known.entry(id).or_insert(seen);
-        }
-        state.known = known;
+        state.known.retain(|_, seen| seen.is_listed || seen.is_awaited);
         state.has_listed = true;
         if std::mem::take(&mut state.is_lost) {
             self.until.send_replace(Some(Instant::now() + self.grace));
@@ -102,9 +101,7 @@ impl View {
         let mut state = self.lock();
         for change in changes {
             match change {
-                Change::Put(instance) => {
-                    state.known.insert(instance.id.clone(), Seen { instance, is_awaited: false });
-                }
+                Change::Put(instance) => state.put(instance),
                 Change::Removed(id) => {
                     state.known.remove(&id);
                 }
@@ -159,10 +156,11 @@ impl View {
         }
         self.until.send_replace(None);
         state.known.retain(|id, seen| {
-            if seen.is_awaited {
+            if !seen.is_listed {
                 tracing::info!(kind = %seen.instance.kind, id, "an instance has not come back to the registry");
             }
-            !seen.is_awaited
+            seen.is_awaited = false;
+            seen.is_listed
         });
         self.publish(&state);
     }
@@ -176,6 +174,13 @@ impl View {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn put(&mut self, instance: Instance) {
+        let is_awaited = self.known.get(&instance.id).is_some_and(|seen| seen.is_awaited);
+        self.known.insert(instance.id.clone(), Seen { instance, is_listed: true, is_awaited });
     }
 }
 
@@ -207,8 +212,9 @@ mod tests {
             assert_eq!(ids(&view.with_awaited(vec![node("n2")])), ["n2", "n1", "n3"]);
             tokio::time::sleep(GRACE / 2).await;
             view.listed(vec![node("n1")]);
-            assert_eq!(ids(&watch.latest()), ["n1", "n3"], "who was seen again goes like any other");
-            view.changed([Change::Put(node("n4"))]);
+            assert_eq!(ids(&watch.latest()), ["n1", "n2", "n3"], "who was seen again may be doubted again");
+            view.changed([Change::Put(node("n4")), Change::Removed("n3".into())]);
+            assert_eq!(ids(&watch.latest()), ["n1", "n2", "n4"], "but who leaves is gone");
             tokio::time::sleep(GRACE / 2 + Duration::from_millis(10)).await;
             assert_eq!(ids(&watch.latest()), ["n1", "n4"]);
             view.listed(vec![]);
