@@ -40,6 +40,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(512);
 /// A connection to a cluster is many, which mend themselves, and of which one may be broken for long: it is not made anew
 /// more often.
 const CLUSTER_AGE: Duration = Duration::from_secs(30);
+/// Calls that the attempt to connect to a cluster may outlast: it asks several servers, each of which may stand still.
+const CLUSTER_CALLS: u32 = 3;
 
 /// A redis server, or a redis cluster, and the connection to it. Cheap to clone; clones share the connection.
 ///
@@ -153,7 +155,8 @@ impl Redis {
         let Current { number, connecting } = &mut *current;
         let connecting = connecting.get_or_insert_with(|| {
             *number += 1;
-            let (server, patience) = (Arc::clone(&self.inner.server), self.inner.timeout);
+            let server = Arc::clone(&self.inner.server);
+            let patience = if server.is_cluster() { self.inner.timeout * CLUSTER_CALLS } else { self.inner.timeout };
             let connect = async move {
                 let failure = match timeout(patience, server.connect()).await {
                     Ok(Ok(connection)) => return Ok(Connected { born: Instant::now(), connection }),
