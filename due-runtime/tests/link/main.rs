@@ -1,4 +1,5 @@
-//! The link between servers: one suite over memory, over TCP, and over TCP with secret and TLS, and raw peers that speak drpc byte by byte.
+//! The link between servers: one suite over memory, over TCP, and over TCP with secret and TLS; and raw peers that speak
+//! drpc byte by byte.
 
 mod at_gate;
 mod at_node;

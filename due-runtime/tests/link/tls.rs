@@ -1,11 +1,15 @@
 //! Links inside TLS: who is believed.
 
+use std::time::Duration;
+
 use due::TcpLink;
 use due::packet::Format;
 use due::registry::{Kind, Registry};
 use due::transport::tcp::connect_tls;
 use due::transport::tls::{TlsError, TlsPeer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::certificates::Authority;
 use crate::log::Log;
@@ -102,12 +106,30 @@ async fn without_a_certificate_or_tls_nobody_is_let_in() {
     let _ = connect_tls(addr, &authority.nobody(), Format::new().into()).await;
     assert_eq!(said(&log, REFUSED, "peer sent no certificates").await, 1);
 
-    let mut plain = tokio::net::TcpStream::connect(addr).await.unwrap();
+    let mut plain = TcpStream::connect(addr).await.unwrap();
     plain.write_all(&hex("0000000d 00 01 0000000000000001 01 4731")).await.unwrap();
     let mut answer = Vec::new();
     // An alert, or a reset.
     let _ = plain.read_to_end(&mut answer).await;
     assert!(answer.is_empty() || answer[0] == 0x15, "{answer:?}");
+    gate.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_in_place_of_a_handshake_ends() {
+    let log = Log::new();
+    let world = World::tcp();
+    let gate = world.gate_with("g1", link(&crate::certificates::of_the_suite())).await;
+    let addr = world.registry.list(Kind::Gate).await.unwrap()[0].address().unwrap().to_owned();
+    let mut silent = TcpStream::connect(&addr).await.unwrap();
+    let mut half = TcpStream::connect(&addr).await.unwrap();
+    half.write_all(&hex("16 0301 0200 01")).await.unwrap();
+    let begun = Instant::now();
+    for stream in [&mut silent, &mut half] {
+        assert_eq!(stream.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+    }
+    assert!(begun.elapsed() <= Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert_eq!(said(&log, REFUSED, "it did not prove in time that it belongs here").await, 1);
     gate.stop().await;
 }
 

@@ -55,8 +55,9 @@ const SMALLEST_MAX_FRAME: usize = 128 * 1024;
 /// `drpc://host:port?is_secure=false`.
 ///
 /// As Go speaks it, this wire has no encryption and no authentication: keep the ports within a private network. Where all
-/// processes are of Rust, [`secret`](Self::secret) keeps strangers out, and `tls` (feature `tls`) listeners as well; all of
-/// them must have the same of it. A link that listens beyond the loopback interface with neither says so once in the log.
+/// processes are of Rust, [`secret`](Self::secret) keeps strangers out, and `tls` (feature `tls`) those who eavesdrop as
+/// well; what one of them has, all must have. A link with neither that listens beyond the loopback interface says so once
+/// in the log. Links with neither are as they are in Go, byte for byte.
 ///
 /// ```
 /// use due::{Backends, TcpLink};
@@ -171,8 +172,9 @@ impl TcpLink {
     ///
     /// Each connection begins with an exchange in which both sides prove that they know the secret, and who they are
     /// (HMAC-SHA-256 over fresh nonces), within 3 s. Whoever cannot is not heard, and named once in the log: processes
-    /// without this secret, and those of Go, which cannot have one. It keeps out all who can merely reach the port. Who can
-    /// read or change what is under way is kept out by [`tls`](Self::tls) alone; the two work together.
+    /// without this secret, and those of Go, which cannot have one. It keeps out all who merely reach the port. Whoever can
+    /// read or change what is under way is kept out by `tls` alone (feature `tls`); the two work together, and each proof
+    /// is then bound to its TLS connection.
     ///
     /// # Errors
     /// When it has less than 16 bytes.
@@ -193,8 +195,8 @@ impl TcpLink {
     /// Mutual TLS 1.3 with all other processes, which must have it as well: those of Go cannot. Each side must show a
     /// certificate that the other's authority has signed; [`TlsPeer`] says whose name it bears. Default: none.
     ///
-    /// Servers register as `is_secure=true` then. Whoever shows no such certificate within 3 s is not heard, and named once in
-    /// the log.
+    /// Servers register as `is_secure=true` then. Whoever shows no such certificate within 3 s is not heard, and named
+    /// once in the log.
     #[cfg(feature = "tls")]
     pub fn tls(self, tls: TlsPeer) -> Self {
         self.set(|settings| settings.guard.tls = Some(tls))
@@ -205,8 +207,9 @@ impl TcpLink {
         if is_open && !self.warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 %local,
-                "whoever reaches this port can act as a server of the cluster: give the link a secret (`TcpLink::secret`) or TLS \
-                 (`TcpLink::tls`) if there are only Rust processes, and keep the port within a private network"
+                "whoever reaches this port can act as a server of the cluster: give the link a secret \
+                 (`TcpLink::secret`) or TLS (`TcpLink::tls`) if there are only Rust processes, and keep the port within a \
+                 private network"
             );
         }
     }

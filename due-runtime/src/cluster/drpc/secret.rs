@@ -13,9 +13,9 @@
 //! | "dialer" 00 00, or "listener": who proves | hello | challenge | 32 bytes of this TLS connection, if it is one |
 //! ```
 //! where both frames are whole. The last field is exported keying material (RFC 8446, 7.5) under the label
-//! `EXPORTER-due-secret`, with an empty context. Both nonces are fresh, so nothing serves twice; the roles differ, so nothing can
-//! be sent back to where it came from. The dialer proves itself first: whoever only knocks gets nothing to try secrets
-//! on.
+//! `EXPORTER-due-secret`, with an empty context. Both nonces are fresh, so nothing serves twice; the roles differ, so
+//! nothing can be sent back to where it came from. The dialer proves itself first: whoever only knocks gets nothing to
+//! try secrets on. It also knows whom it wants to meet, and proves nothing to another.
 
 use std::fmt;
 use std::io;
@@ -157,7 +157,7 @@ impl Secret {
         self.mac(role, said).finalize().into_bytes().into()
     }
 
-    /// In constant time, as far as the proof goes.
+    /// Compares in constant time.
     fn check(&self, role: Role, said: &Transcript<'_>, frame: &[u8]) -> Result<(), Unproven> {
         let frame = frame::parse(frame).filter(|frame| (frame.op, frame.seq) == (op::HANDSHAKE, 2));
         let proof = frame.ok_or(Unproven::Noise)?.payload;
