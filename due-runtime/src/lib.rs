@@ -58,7 +58,7 @@
 //! | `ws` | yes | [`GateBuilder::ws`], `ws://` clients |
 //! | `kcp` | no | `GateBuilder::kcp`, `kcp://` clients: `transport::kcp` |
 //! | `link` | yes | [`TcpLink`]: gates and nodes in processes of their own |
-//! | `tls` | no | TLS on both, `tls://` and `wss://` clients: `transport::tls` |
+//! | `tls` | no | TLS on tcp, ws and link, `tls://` and `wss://` clients: `transport::tls` |
 //! | `mesh` | yes | [`Mesh`] |
 //! | `redis` | no | `locator::RedisLocator` and `event::RedisBus`, which Go processes can share: `redis` |
 //! | `etcd` | no | `registry::EtcdRegistry` |
@@ -102,14 +102,14 @@ pub use bytes::Bytes;
 pub use app::{App, RunningApp, StartError};
 pub use client::{Call, CallError, Caller, Client, ClientBuilder, ConnectError, Disconnect, Pushes, ReceiveError};
 #[cfg(feature = "link")]
-pub use cluster::TcpLink;
-#[cfg(feature = "link")]
 #[doc(hidden)]
 pub use cluster::fuzzing;
 pub use cluster::{
     Audience, Backends, Balance, Close, Cluster, ClusterError, Event, Push, PushExt, RouteMismatch, ServerId, Tally,
     Target,
 };
+#[cfg(feature = "link")]
+pub use cluster::{ShortSecret, TcpLink};
 pub use codec::{Body, Codec};
 pub use due_macros::{route, routes};
 pub use error::{Code, Error, Result};

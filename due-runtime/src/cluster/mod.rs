@@ -17,7 +17,7 @@ pub use backends::Backends;
 pub use dispatch::{Balance, RouteMismatch};
 pub(crate) use dispatch::{Candidate, DispatchTable};
 #[cfg(feature = "link")]
-pub use drpc::{TcpLink, fuzzing};
+pub use drpc::{ShortSecret, TcpLink, fuzzing};
 pub use error::{Close, ClusterError, ServerId, Tally, Target};
 pub use handle::Cluster;
 pub(crate) use handle::channel_name;

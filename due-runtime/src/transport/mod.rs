@@ -9,11 +9,11 @@ mod listener;
 pub mod mem;
 #[cfg(any(feature = "tcp", feature = "ws"))]
 mod proxy;
-#[cfg(any(feature = "tcp", feature = "ws"))]
+#[cfg(any(feature = "tcp", feature = "ws", feature = "link"))]
 mod stream;
 #[cfg(feature = "tcp")]
 pub mod tcp;
-#[cfg(all(feature = "tls", any(feature = "tcp", feature = "ws")))]
+#[cfg(all(feature = "tls", any(feature = "tcp", feature = "ws", feature = "link")))]
 pub mod tls;
 #[cfg(feature = "ws")]
 pub mod ws;
@@ -29,7 +29,7 @@ use bytes::Bytes;
 
 pub use attributes::Attributes;
 pub use framed::{FramedRead, FramedWrite};
-#[cfg(any(feature = "tcp", feature = "ws"))]
+#[cfg(any(feature = "tcp", feature = "ws", feature = "link"))]
 pub use stream::{Stream, StreamRead, StreamWrite};
 
 use crate::packet::{DecodeError, Dialect, Format};
@@ -235,8 +235,8 @@ impl fmt::Display for Peer {
 }
 
 /// The host of a URL may be an IPv6 address in brackets.
-#[cfg(any(feature = "ws", all(feature = "tcp", feature = "tls")))]
-fn without_brackets(host: &str) -> &str {
+#[cfg(any(feature = "ws", all(feature = "tls", any(feature = "tcp", feature = "link"))))]
+pub(crate) fn without_brackets(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 

@@ -1,4 +1,4 @@
-//! The byte stream under tcp and ws: plain, or TLS.
+//! The byte stream under tcp, ws and the link between servers: plain, or TLS.
 
 use std::io;
 use std::pin::Pin;
@@ -58,6 +58,19 @@ impl Stream {
                 (StreamRead(ReadHalf::Tls(read)), StreamWrite(WriteHalf::Tls(write)))
             }
         }
+    }
+}
+
+#[cfg(all(feature = "tls", feature = "link"))]
+impl Stream {
+    /// 32 bytes that only the two ends of this TLS connection know (RFC 8446, 7.5); none of a plain one.
+    pub(crate) fn export(&self, label: &[u8]) -> io::Result<Vec<u8>> {
+        let Whole::Tls(stream) = &self.0 else { return Ok(Vec::new()) };
+        let exported = match &**stream {
+            TlsStream::Client(stream) => stream.get_ref().1.export_keying_material([0; 32], label, None),
+            TlsStream::Server(stream) => stream.get_ref().1.export_keying_material([0; 32], label, None),
+        };
+        Ok(exported.map_err(io::Error::other)?.to_vec())
     }
 }
 

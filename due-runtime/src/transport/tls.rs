@@ -1,4 +1,4 @@
-//! TLS under tcp and ws, by rustls with ring: versions 1.2 and 1.3.
+//! TLS under tcp, ws and the link between servers, by rustls with ring: versions 1.2 and 1.3, between servers 1.3 alone.
 //!
 //! ```no_run
 //! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,9 +21,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use rustls;
+use rustls::client::Resumption;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
+use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -41,6 +44,20 @@ pub struct TlsServer {
 pub struct TlsClient {
     config: Arc<ClientConfig>,
     server_name: Option<ServerName<'static>>,
+}
+
+/// How the processes of a cluster prove to each other who they are, whichever of them dials: for `TcpLink::tls`. Cheap to
+/// clone.
+///
+/// Each has a certificate and a key of its own, or all have the same, signed by an authority of the cluster. A process that
+/// dials wants the certificate to bear the host under which the other one is registered (an address mostly, which the
+/// certificate then needs as such), or [`server_name`](Self::server_name); a process that is dialled only asks for the
+/// signature. Certificates that list what they are for must list both servers and clients. Sessions are never resumed: each
+/// connection is checked.
+#[derive(Clone, Debug)]
+pub struct TlsPeer {
+    server: TlsServer,
+    client: TlsClient,
 }
 
 /// Certificates, keys or names that cannot be used.
@@ -148,6 +165,70 @@ impl TlsClient {
         };
         let stream = TlsConnector::from(Arc::clone(&self.config)).connect(name, stream).await?;
         Ok(tokio_rustls::TlsStream::Client(stream).into())
+    }
+}
+
+impl TlsPeer {
+    /// The chain of certificates of this process in PEM, its own first, its private key (PKCS #8, PKCS #1 or SEC 1), and
+    /// the certificates of which one must have signed those of the others. Nobody else is believed.
+    ///
+    /// # Errors
+    /// When any of them cannot be read or used, or the key is not the one of the first certificate.
+    pub fn from_pem(chain: &[u8], key: &[u8], authorities: &[u8]) -> Result<Self, TlsError> {
+        let chain = certificates(chain)?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|source| TlsError::Pem { what: "the key", source })?;
+        let mut store = RootCertStore::empty();
+        for authority in certificates(authorities)? {
+            store.add(authority)?;
+        }
+        let (store, provider) = (Arc::new(store), Arc::new(ring::default_provider()));
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&store), Arc::clone(&provider))
+            .build()
+            .expect("there is an authority, and no list of revocations");
+        let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[&TLS13])?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(chain.clone(), key.clone_key())?;
+        server.send_tls13_tickets = 0;
+        let mut client = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&TLS13])?
+            .with_root_certificates(store)
+            .with_client_auth_cert(chain, key)?;
+        client.resumption = Resumption::disabled();
+        Ok(Self { server: TlsServer::from_config(Arc::new(server)), client: TlsClient::from_config(Arc::new(client)) })
+    }
+
+    /// As [`from_pem`](Self::from_pem), out of files that are read now.
+    ///
+    /// # Errors
+    /// Also when a file cannot be read.
+    pub fn from_pem_files(
+        chain: impl AsRef<Path>,
+        key: impl AsRef<Path>,
+        authorities: impl AsRef<Path>,
+    ) -> Result<Self, TlsError> {
+        let [chain, authorities] = [chain.as_ref(), authorities.as_ref()].map(|path| read("the certificates", path));
+        Self::from_pem(&chain?, &read("the key", key.as_ref())?, &authorities?)
+    }
+
+    /// The name that the certificate of every other process must bear, wherever it runs. Default: the host that is
+    /// dialled.
+    ///
+    /// # Errors
+    /// When it is neither a host name nor an address.
+    pub fn server_name(mut self, name: &str) -> Result<Self, TlsError> {
+        self.client = self.client.server_name(name)?;
+        Ok(self)
+    }
+
+    #[cfg(feature = "link")]
+    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<Stream> {
+        self.server.accept(stream).await
+    }
+
+    #[cfg(feature = "link")]
+    pub(crate) async fn connect(&self, host: &str, stream: TcpStream) -> io::Result<Stream> {
+        self.client.connect(host, stream).await
     }
 }
 

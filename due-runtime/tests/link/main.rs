@@ -1,9 +1,17 @@
-//! The link between servers: one suite over memory and over TCP, and raw peers that speak drpc byte by byte.
+//! The link between servers: one suite over memory, over TCP, and over TCP with secret and TLS; and raw peers that speak
+//! drpc byte by byte.
 
 mod at_gate;
 mod at_node;
 mod calls;
+#[cfg(feature = "tls")]
+mod certificates;
+#[path = "../redis/log.rs"]
+mod log;
 mod losses;
 mod raw;
+mod secret;
 mod suite;
+#[cfg(feature = "tls")]
+mod tls;
 mod world;

@@ -64,7 +64,7 @@ async fn refuse(_: &mut Context, _: RawBody) -> due::Result<RawBody> {
     Err(due::Error::new(42, "no gold"))
 }
 
-fn game() -> NodeBuilder {
+pub(crate) fn game() -> NodeBuilder {
     Node::builder().serve(due::routes![echo, login, notes, bye, slow, lazy, bound, refuse])
 }
 
@@ -72,7 +72,7 @@ async fn pair(world: &World) -> (RunningApp, RunningApp) {
     (world.node("n1", game()).await, world.gate("g1").await)
 }
 
-async fn ask(client: &Client, route: i32, body: &str) -> String {
+pub(crate) async fn ask(client: &Client, route: i32, body: &str) -> String {
     let RawBody(answer) = client.request(RouteId(route), &raw(body.to_owned())).await.unwrap();
     String::from_utf8(answer.to_vec()).unwrap()
 }
@@ -380,7 +380,7 @@ async fn slow_calls(gate: &RunningApp) -> JoinSet<String> {
     calls
 }
 
-macro_rules! over_both {
+macro_rules! over_all {
     ($($test:ident,)*) => {
         mod memory {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -394,6 +394,12 @@ macro_rules! over_both {
                 super::$test(super::World::tcp()).await;
             })*
         }
+        mod secured {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(super::World::secured()).await;
+            })*
+        }
         /// Everything on one thread.
         mod tcp_alone {
             $(#[tokio::test]
@@ -403,7 +409,7 @@ macro_rules! over_both {
         }
     };
 }
-over_both! {
+over_all! {
     requests_are_answered,
     pushes_come_in_order_before_the_response,
     ten_thousand_requests_in_a_row_are_answered_in_order,

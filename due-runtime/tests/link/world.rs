@@ -11,6 +11,8 @@ pub(crate) struct World {
     pub(crate) locator: MemoryLocator,
     /// One link for all, if they call each other's functions.
     process: Option<Backends>,
+    /// With a secret, and TLS if there is any.
+    secured: bool,
 }
 
 impl World {
@@ -21,12 +23,17 @@ impl World {
     }
 
     pub(crate) fn tcp() -> Self {
-        Self { registry: MemoryRegistry::new(), locator: MemoryLocator::new(), process: None }
+        Self { registry: MemoryRegistry::new(), locator: MemoryLocator::new(), process: None, secured: false }
+    }
+
+    pub(crate) fn secured() -> Self {
+        Self { secured: true, ..Self::tcp() }
     }
 
     pub(crate) fn backends(&self) -> Backends {
         match &self.process {
             Some(backends) => backends.clone(),
+            None if self.secured => self.backends_with(secured(TcpLink::new().addr("127.0.0.1:0"))),
             None => self.backends_with(TcpLink::new().addr("127.0.0.1:0")),
         }
     }
@@ -37,14 +44,38 @@ impl World {
     }
 
     pub(crate) async fn gate(&self, gid: &str) -> RunningApp {
-        let gate = Gate::builder().id(gid.to_owned()).tcp("127.0.0.1:0").build();
-        App::new().backends(self.backends()).gate(gate).start().await.unwrap()
+        gate(self.backends(), gid).await
     }
 
-    pub(crate) async fn node(&self, nid: &str, node: NodeBuilder) -> RunningApp {
-        let node = node.id(nid.to_owned()).build().unwrap();
-        App::new().backends(self.backends()).node(node).start().await.unwrap()
+    pub(crate) async fn gate_with(&self, gid: &str, link: TcpLink) -> RunningApp {
+        gate(self.backends_with(link.addr("127.0.0.1:0")), gid).await
     }
+
+    pub(crate) async fn node(&self, nid: &str, builder: NodeBuilder) -> RunningApp {
+        node(self.backends(), nid, builder).await
+    }
+
+    pub(crate) async fn node_with(&self, nid: &str, builder: NodeBuilder, link: TcpLink) -> RunningApp {
+        node(self.backends_with(link.addr("127.0.0.1:0")), nid, builder).await
+    }
+}
+
+async fn gate(backends: Backends, gid: &str) -> RunningApp {
+    let gate = Gate::builder().id(gid.to_owned()).tcp("127.0.0.1:0").build();
+    App::new().backends(backends).gate(gate).start().await.unwrap()
+}
+
+async fn node(backends: Backends, nid: &str, node: NodeBuilder) -> RunningApp {
+    let node = node.id(nid.to_owned()).build().unwrap();
+    App::new().backends(backends).node(node).start().await.unwrap()
+}
+
+/// Everything that a link has to keep others out.
+pub(crate) fn secured(link: TcpLink) -> TcpLink {
+    let link = link.secret("a secret of the suite").unwrap();
+    #[cfg(feature = "tls")]
+    let link = link.tls(crate::certificates::of_the_suite());
+    link
 }
 
 pub(crate) async fn client(gate: &RunningApp) -> Client {

@@ -5,21 +5,38 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
 const SCHEME: &str = "drpc://";
 
-/// `host:port` of an endpoint that this link can dial.
-pub(super) fn parse(endpoint: &str) -> Option<&str> {
+/// Where a server is dialled, and how.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Address {
+    /// `host:port`
+    pub(super) at: String,
+    /// It speaks TLS.
+    pub(super) secure: bool,
+}
+
+impl Address {
+    #[cfg(feature = "tls")]
+    pub(super) fn host(&self) -> &str {
+        self.at.rsplit_once(':').map_or(&self.at, |(host, _)| host)
+    }
+}
+
+/// Out of an endpoint of this link.
+pub(super) fn parse(endpoint: &str) -> Option<Address> {
     let (address, query) = match endpoint.strip_prefix(SCHEME)?.split_once('?') {
         Some((address, query)) => (address, query),
         None => (endpoint.strip_prefix(SCHEME)?, ""),
     };
     let (host, port) = address.rsplit_once(':')?;
     let secure = query.split('&').any(|pair| pair == "is_secure=true");
-    (!secure && !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)).then_some(address)
+    let is_valid = !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0);
+    is_valid.then(|| Address { at: address.to_owned(), secure })
 }
 
-pub(super) fn endpoint(host: &str, port: u16) -> String {
+pub(super) fn endpoint(host: &str, port: u16, secure: bool) -> String {
     match host.contains(':') && !host.starts_with('[') {
-        true => format!("{SCHEME}[{host}]:{port}?is_secure=false"),
-        false => format!("{SCHEME}{host}:{port}?is_secure=false"),
+        true => format!("{SCHEME}[{host}]:{port}?is_secure={secure}"),
+        false => format!("{SCHEME}{host}:{port}?is_secure={secure}"),
     }
 }
 
@@ -80,17 +97,17 @@ mod tests {
 
     #[test]
     fn endpoints_are_those_of_due() {
-        assert_eq!(endpoint("192.168.1.5", 46545), "drpc://192.168.1.5:46545?is_secure=false");
-        assert_eq!(endpoint("::1", 7), "drpc://[::1]:7?is_secure=false");
-        assert_eq!(parse("drpc://192.168.1.5:46545?is_secure=false"), Some("192.168.1.5:46545"));
-        assert_eq!(parse("drpc://[::1]:7?is_secure=false"), Some("[::1]:7"));
-        assert_eq!(parse("drpc://gate:7"), Some("gate:7"));
+        assert_eq!(endpoint("192.168.1.5", 46545, false), "drpc://192.168.1.5:46545?is_secure=false");
+        assert_eq!(endpoint("::1", 7, true), "drpc://[::1]:7?is_secure=true");
+        let address = |at: &str, secure| Some(Address { at: at.to_owned(), secure });
+        assert_eq!(parse("drpc://192.168.1.5:46545?is_secure=false"), address("192.168.1.5:46545", false));
+        assert_eq!(parse("drpc://[::1]:7?is_secure=true"), address("[::1]:7", true));
+        assert_eq!(parse("drpc://gate:7"), address("gate:7", false));
         for unknown in
             ["", "mem://g1", "grpc://a:1", "drpc://", "drpc://a", "drpc://:1", "drpc://a:0", "drpc://a:70000"]
         {
             assert_eq!(parse(unknown), None, "{unknown}");
         }
-        assert_eq!(parse("drpc://a:1?is_secure=true"), None, "there is no TLS on this link");
     }
 
     #[test]

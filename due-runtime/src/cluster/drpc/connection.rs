@@ -1,12 +1,13 @@
 //! One of the connections to another server: dials, writes what is queued, matches answers, dials again.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
+use std::io::ErrorKind::{PermissionDenied, TimedOut, UnexpectedEof};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
@@ -17,9 +18,11 @@ use super::incoming::{Incoming, ReadError, Unit};
 use super::outgoing::{Outgoing, Refused};
 use super::pool::Shared;
 use super::request::{self, put_handshake};
+use super::secret::Identity;
 use crate::backoff::{Backoff, jittered};
 use crate::cluster::link::{Delivery, GateAnswer, LinkError, Missed};
 use crate::id::{Cid, Nid, RouteId, Seq};
+use crate::transport::{StreamRead, StreamWrite};
 
 const HANDSHAKE: Duration = Duration::from_secs(3);
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(10);
@@ -35,6 +38,11 @@ const STEADY: Duration = Duration::from_secs(5);
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 const CLOSED: &str = "the connection was closed";
 const HUNG_UP: &str = "the other side has closed the connection";
+const WANTS_TLS: &str = "it speaks TLS, and this link does not (`TcpLink::tls`)";
+const HAS_NO_TLS: &str = "it speaks no TLS, and this link does (`TcpLink::tls`)";
+const NOT_GREETED: &str =
+    "it closes instead of answering: it may want a secret or TLS (`TcpLink::secret`, `TcpLink::tls`)";
+const NO_ANSWER: &str = "it does not answer";
 const UNUSED: &str = "the server has left the cluster";
 /// Stateful messages that no answer has come for take so many times what may be queued: the kernels on the way hold
 /// some as well.
@@ -75,8 +83,8 @@ enum End {
 
 /// Both halves of a connection after its handshake.
 struct Halves {
-    incoming: Incoming<OwnedReadHalf>,
-    write: OwnedWriteHalf,
+    incoming: Incoming<StreamRead>,
+    write: StreamWrite,
 }
 
 /// What a broken connection leaves for the next one.
@@ -188,7 +196,7 @@ impl Connection {
                 }
                 Err(error) if attempt == ATTEMPTS => {
                     if self.shared.complaints.unreached() {
-                        let addr = &self.shared.addr;
+                        let addr = &self.shared.addr.at;
                         tracing::warn!(to = %self.shared.target, addr, %error, "not reached; dialling goes on");
                     }
                     self.out.down();
@@ -214,31 +222,37 @@ impl Connection {
     }
 
     async fn dial(&self) -> Result<Halves, ReadError> {
-        let Shared { settings, addr, member, .. } = &*self.shared;
-        let stream = match timeout(settings.dial_timeout, TcpStream::connect(addr)).await {
+        let Shared { settings, addr, member, target, .. } = &*self.shared;
+        match (addr.secure, settings.guard.has_tls()) {
+            (true, false) => return Err(io::Error::new(PermissionDenied, WANTS_TLS).into()),
+            (false, true) => return Err(io::Error::new(PermissionDenied, HAS_NO_TLS).into()),
+            _ => {}
+        }
+        let stream = match timeout(settings.dial_timeout, TcpStream::connect(&addr.at)).await {
             Ok(stream) => stream?,
-            Err(_) => return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+            Err(_) => return Err(io::Error::from(TimedOut).into()),
         };
         stream.set_nodelay(true)?;
-        let (read, mut write) = stream.into_split();
-        let mut incoming = Incoming::answers(read, settings.max_frame);
         let greet = async {
+            let own = Identity { kind: member.kind, id: Arc::clone(&member.id) };
+            let stream = settings.guard.approach(stream, addr, &own, &target.identity()).await?;
+            let (read, mut write) = stream.into_split();
+            let mut incoming = Incoming::answers(read, settings.max_frame);
             let mut hello = Vec::new();
             // Nothing else is asked before it is answered.
             put_handshake(&mut hello, 1, member.kind, &member.id);
             write.write_all(&hello).await?;
+            write.flush().await?;
             loop {
                 match incoming.next().await? {
-                    Some(Unit::Frame(frame)) if frame.seq == 1 => return Ok(()),
+                    Some(Unit::Frame(frame)) if frame.seq == 1 => break,
                     Some(_) => {}
-                    None => return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()),
+                    None => return Err(io::Error::new(UnexpectedEof, NOT_GREETED).into()),
                 }
             }
+            Ok(Halves { incoming, write })
         };
-        match timeout(HANDSHAKE, greet).await {
-            Ok(greeted) => greeted.map(|()| Halves { incoming, write }),
-            Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
-        }
+        timeout(HANDSHAKE, greet).await.unwrap_or_else(|_| Err(io::Error::new(TimedOut, NO_ANSWER).into()))
     }
 
     async fn converse(&self, Halves { mut incoming, mut write }: Halves) -> End {
@@ -262,7 +276,7 @@ impl Connection {
         end
     }
 
-    async fn read(&self, incoming: &mut Incoming<OwnedReadHalf>) -> End {
+    async fn read(&self, incoming: &mut Incoming<StreamRead>) -> End {
         loop {
             tokio::task::coop::consume_budget().await;
             match incoming.next().await {
@@ -374,17 +388,25 @@ pub(super) async fn write_all(
     out: &Outgoing,
     write: &mut (impl AsyncWrite + Unpin),
     count: impl Fn(usize),
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let mut batch = Vec::new();
     while out.take(&mut batch).await {
         count(batch.len());
         let mut rest = &batch[..];
         while !rest.is_empty() {
-            let Ok(written) = timeout(STALL, write.write(rest)).await else {
-                return Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "the other side does not read"));
+            let step = async {
+                let written = write.write(rest).await?;
+                if written == rest.len() {
+                    // TLS may hold back what the socket did not take; there is nothing to flush in a plain one.
+                    write.flush().await?;
+                }
+                Ok::<_, io::Error>(written)
+            };
+            let Ok(written) = timeout(STALL, step).await else {
+                return Err(io::Error::new(TimedOut, "the other side does not read"));
             };
             match written? {
-                0 => return Err(std::io::ErrorKind::WriteZero.into()),
+                0 => return Err(io::ErrorKind::WriteZero.into()),
                 written => rest = &rest[written..],
             }
         }

@@ -1,7 +1,7 @@
 //! What holds for every byte string that another server can send, for the fuzzer and for tests.
 
 use super::frame::{self, op};
-use super::{answer, request};
+use super::{answer, request, secret};
 use crate::packet::Format;
 
 /// Takes the bytes for a stream, as a server and as a caller would.
@@ -18,6 +18,7 @@ pub fn claims(stream: &[u8]) {
             assert!(matches!(frame::measure(&whole[..cut], LIMIT), Ok(None)), "a part of a frame is not a frame");
         }
         rest = behind;
+        secret::claims(whole);
         let Some(frame) = frame::parse(whole) else {
             assert!(whole[4] & 0x80 != 0);
             continue;

@@ -5,32 +5,41 @@ mod answer;
 mod connection;
 mod frame;
 pub mod fuzzing;
+mod guard;
 mod handed;
 mod incoming;
 mod outgoing;
 mod pool;
 mod remote;
 mod request;
+mod secret;
 mod serve;
 mod server;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use self::guard::Guard;
 use self::pool::{Lease, Pool, Target};
 use self::remote::{RemoteGate, RemoteNode};
+use self::secret::Secret;
+pub use self::secret::ShortSecret;
 use self::server::Port;
 use super::link::{Attached, GateLink, Link, Member, NodeLink, Server};
 use super::memory::MemoryLink;
 use crate::future::BoxFuture;
 use crate::id::{Gid, Nid};
 use crate::registry::Kind;
+#[cfg(feature = "tls")]
+use crate::transport::tls::TlsPeer;
 
 /// How long a server that leaves waits for others to read what it still has for them.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -45,7 +54,10 @@ const SMALLEST_MAX_FRAME: usize = 128 * 1024;
 /// processes can be among them. Every gate and node listens on a port of its own and registers it as
 /// `drpc://host:port?is_secure=false`.
 ///
-/// There is no encryption and no authentication on this wire: keep the ports within a private network.
+/// As Go speaks it, this wire has no encryption and no authentication: keep the ports within a private network. Where all
+/// processes are of Rust, [`secret`](Self::secret) keeps strangers out, and `tls` (feature `tls`) those who eavesdrop as
+/// well; what one of them has, all must have. A link with neither that listens beyond the loopback interface says so once
+/// in the log. Links with neither are as they are in Go, byte for byte.
 ///
 /// ```
 /// use due::{Backends, TcpLink};
@@ -60,6 +72,8 @@ pub struct TcpLink {
     /// Servers of this process, unless they shall use TCP as well.
     process: Option<MemoryLink>,
     pools: Arc<Mutex<Pools>>,
+    /// It was said that the link is open to everybody.
+    warned: AtomicBool,
 }
 
 #[derive(Clone, Debug)]
@@ -69,6 +83,7 @@ struct Settings {
     dial_timeout: Duration,
     queue_bytes: usize,
     max_frame: usize,
+    guard: Guard,
 }
 
 /// From whom to whom.
@@ -90,6 +105,7 @@ impl TcpLink {
             dial_timeout: Duration::from_secs(3),
             queue_bytes: 8 * 1024 * 1024,
             max_frame: 16 * 1024 * 1024,
+            guard: Guard::default(),
         };
         Self {
             addr: ":0".to_owned(),
@@ -97,6 +113,7 @@ impl TcpLink {
             settings: Arc::new(settings),
             process: Some(MemoryLink::default()),
             pools: Arc::default(),
+            warned: AtomicBool::new(false),
         }
     }
 
@@ -151,6 +168,52 @@ impl TcpLink {
         self
     }
 
+    /// What all processes of the cluster know, and nobody else: at least 16 random bytes. Default: none.
+    ///
+    /// Each connection begins with an exchange in which both sides prove that they know the secret, and who they are
+    /// (HMAC-SHA-256 over fresh nonces), within 3 s. Whoever cannot is not heard, and named once in the log: processes
+    /// without this secret, and those of Go, which cannot have one. It keeps out all who merely reach the port. Whoever can
+    /// read or change what is under way is kept out by `tls` alone (feature `tls`); the two work together, and each proof
+    /// is then bound to its TLS connection.
+    ///
+    /// # Errors
+    /// When it has less than 16 bytes.
+    ///
+    /// ```
+    /// use due::{Backends, TcpLink};
+    ///
+    /// # let read = |_| Ok::<_, std::io::Error>("6bd3f0a1c9e24578a0d1e2f3");
+    /// let link = TcpLink::new().addr("10.0.0.7:0").secret(read("/run/secrets/link")?)?;
+    /// let backends = Backends::memory().link(link);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn secret(self, secret: impl AsRef<[u8]>) -> Result<Self, ShortSecret> {
+        let secret = Secret::new(secret.as_ref())?;
+        Ok(self.set(|settings| settings.guard.secret = Some(secret)))
+    }
+
+    /// Mutual TLS 1.3 with all other processes, which must have it as well: those of Go cannot. Each side must show a
+    /// certificate that the other's authority has signed; [`TlsPeer`] says whose name it bears. Default: none.
+    ///
+    /// Servers register as `is_secure=true` then. Whoever shows no such certificate within 3 s is not heard, and named
+    /// once in the log.
+    #[cfg(feature = "tls")]
+    pub fn tls(self, tls: TlsPeer) -> Self {
+        self.set(|settings| settings.guard.tls = Some(tls))
+    }
+
+    fn warn_if_open(&self, local: SocketAddr) {
+        let is_open = self.settings.guard.is_open() && !local.ip().to_canonical().is_loopback();
+        if is_open && !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                %local,
+                "whoever reaches this port can act as a server of the cluster: give the link a secret \
+                 (`TcpLink::secret`) or TLS (`TcpLink::tls`) if there are only Rust processes, and keep the port within a \
+                 private network"
+            );
+        }
+    }
+
     fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(Arc::make_mut(&mut self.settings));
         self
@@ -187,6 +250,7 @@ impl Link for TcpLink {
             let bound = TcpListener::bind(&addr).await;
             let listener = bound.map_err(|error| io::Error::new(error.kind(), format!("{addr}: {error}")))?;
             let local = listener.local_addr()?;
+            self.warn_if_open(local);
             let host = self.host.clone().unwrap_or_else(|| address::host_of(local).to_string());
             if let Some(process) = &self.process {
                 process.attach(member, server.clone()).await?;
@@ -197,8 +261,9 @@ impl Link for TcpLink {
                     pool.doubt();
                 }
             };
-            let port = Port::open(listener, server, &member.format, self.settings.max_frame, Box::new(silent));
-            Ok(Attached { endpoint: address::endpoint(&host, local.port()), door: Some(Box::new(port)) })
+            let port = Port::open(listener, server, member, &self.settings, Box::new(silent));
+            let endpoint = address::endpoint(&host, local.port(), self.settings.guard.has_tls());
+            Ok(Attached { endpoint, door: Some(Box::new(port)) })
         })
     }
 

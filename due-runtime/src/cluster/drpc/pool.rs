@@ -11,11 +11,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Settings;
+use super::address::Address;
 use super::connection::Connection;
 use super::outgoing::Refused;
+use super::secret::Identity;
 use crate::cluster::link::{GateAnswer, LinkError, Member};
 use crate::id::{Gid, Nid};
 use crate::metrics::LinkMetrics;
+use crate::registry::Kind;
 
 /// Who is called.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -36,8 +39,7 @@ pub(super) struct Shared {
     pub(super) settings: Arc<Settings>,
     pub(super) member: Member,
     pub(super) target: Target,
-    /// `host:port`
-    pub(super) addr: String,
+    pub(super) addr: Address,
     pub(super) metrics: LinkMetrics,
     seq: AtomicU64,
     users: AtomicUsize,
@@ -60,13 +62,13 @@ pub(super) struct Complaints {
 pub(super) struct Lease(pub(super) Arc<Pool>);
 
 impl Pool {
-    pub(super) fn new(settings: &Arc<Settings>, member: &Member, target: Target, addr: &str) -> Arc<Self> {
+    pub(super) fn new(settings: &Arc<Settings>, member: &Member, target: Target, addr: Address) -> Arc<Self> {
         let shared = Arc::new(Shared {
             settings: Arc::clone(settings),
             metrics: LinkMetrics::new(&member.id, &target.to_string()),
             member: member.clone(),
             target,
-            addr: addr.to_owned(),
+            addr,
             seq: AtomicU64::new(0),
             users: AtomicUsize::new(0),
             complaints: Complaints::default(),
@@ -182,6 +184,15 @@ impl Shared {
 
     pub(super) fn is_used(&self) -> bool {
         self.users.load(Ordering::Acquire) > 0
+    }
+}
+
+impl Target {
+    pub(super) fn identity(&self) -> Identity {
+        match self {
+            Self::Gate(gid) => Identity { kind: Kind::Gate, id: gid.as_str().into() },
+            Self::Node(nid) => Identity { kind: Kind::Node, id: nid.as_str().into() },
+        }
     }
 }
 

@@ -159,25 +159,33 @@ pub(super) fn put_push(buf: &mut Vec<u8>, cid: Cid, packet: &[u8]) {
 
 pub(super) fn handshake(frame: &Frame<'_>) -> Result<Handshake, Bad> {
     let mut fields = Fields(frame.payload);
-    let kind = match fields.u8()? {
-        1 => Some(Kind::Gate),
-        2 => Some(Kind::Node),
-        3 => Some(Kind::Mesh),
-        _ => None,
-    };
+    let kind = kind(fields.u8()?);
     // It is compared, never shown to clients: bytes that are no UTF-8 need no error.
     Ok(Handshake { kind, id: String::from_utf8_lossy(fields.0).into() })
 }
 
 pub(super) fn put_handshake(buf: &mut Vec<u8>, seq: u64, kind: Kind, id: &str) {
     frame::put(buf, op::HANDSHAKE, seq, false, |buf| {
-        buf.put_u8(match kind {
-            Kind::Gate => 1,
-            Kind::Node => 2,
-            Kind::Mesh => 3,
-        });
+        buf.put_u8(kind_byte(kind));
         buf.put_slice(id.as_bytes());
     });
+}
+
+pub(super) fn kind(byte: u8) -> Option<Kind> {
+    match byte {
+        1 => Some(Kind::Gate),
+        2 => Some(Kind::Node),
+        3 => Some(Kind::Mesh),
+        _ => None,
+    }
+}
+
+pub(super) fn kind_byte(kind: Kind) -> u8 {
+    match kind {
+        Kind::Gate => 1,
+        Kind::Node => 2,
+        Kind::Mesh => 3,
+    }
 }
 
 pub(super) fn trigger(frame: &Frame<'_>) -> Result<Trigger, Bad> {

@@ -1,6 +1,7 @@
 //! One connection of another server, from its first request to its last answer.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,17 +9,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::answer;
 use super::connection::write_all;
 use super::frame::{Frame, op};
+use super::guard::PROOF_WAIT;
 use super::incoming::{Incoming, Unit};
 use super::outgoing::Outgoing;
 use super::pool::Target;
 use super::request::{self, Bad, Handshake};
+use super::secret::Identity;
 use super::server::Shared;
 use crate::cluster::Cluster;
 use crate::cluster::link::{
@@ -30,6 +32,7 @@ use crate::id::{Gid, Nid};
 use crate::packet::{Frame as ClientFrame, Packet};
 use crate::registry::Kind;
 use crate::session::SessionTarget;
+use crate::transport::{Stream, StreamRead};
 
 /// Who has sent nothing in two of these is gone.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -49,6 +52,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Time to ask the registry who calls.
 const LOOK_UP: Duration = Duration::from_secs(1);
 
+const LATE_PROOF: &str = "it did not prove in time that it belongs here (`TcpLink::secret`, `TcpLink::tls`)";
+
 type Answer = Result<GateAnswer, LinkError>;
 
 pub(super) struct Connection {
@@ -61,6 +66,8 @@ pub(super) struct Connection {
     held_up: AtomicBool,
     /// It was said that payloads of the peer have wrong lengths.
     misread: AtomicBool,
+    /// Who has proven to know the secret, if there is one.
+    proven: Option<Identity>,
     /// Who has said that it calls.
     caller: Mutex<Option<Target>>,
 }
@@ -91,22 +98,54 @@ impl Connection {
             heard: AtomicBool::new(false),
             held_up: AtomicBool::new(false),
             misread: AtomicBool::new(false),
+            proven: None,
             caller: Mutex::default(),
         }
     }
 
-    pub(super) async fn run(self, stream: TcpStream) {
+    pub(super) async fn run(mut self, stream: TcpStream, peer: IpAddr) {
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let stream = match self.shared.guard().is_open() {
+            true => stream.into(),
+            false => match self.admit(stream, peer).await {
+                Some(stream) => stream,
+                None => return,
+            },
+        };
         let silently = self.talk(stream).await;
         self.is_called_by(None, silently);
     }
 
-    /// Whether the peer was silent for too long.
-    async fn talk(&self, stream: TcpStream) -> bool {
-        if stream.set_nodelay(true).is_err() {
-            return false;
+    /// Has the peer prove that it belongs here. `None`: it did not.
+    async fn admit(&mut self, stream: TcpStream, peer: IpAddr) -> Option<Stream> {
+        let shared = Arc::clone(&self.shared);
+        let admitted = tokio::select! {
+            biased;
+            () = shared.cut.cancelled() => return None,
+            () = shared.finish.cancelled() => return None,
+            admitted = timeout(PROOF_WAIT, shared.guard().admit(stream, &shared.own)) => admitted,
+        };
+        match admitted.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, LATE_PROOF))) {
+            Ok((stream, proven)) => {
+                self.proven = proven;
+                Some(stream)
+            }
+            Err(error) => {
+                match shared.refuses(peer) {
+                    true => tracing::warn!(%peer, %error, "a process was not let into the link"),
+                    false => tracing::debug!(%peer, %error, "a process was not let into the link again"),
+                }
+                None
+            }
         }
+    }
+
+    /// Whether the peer was silent for too long.
+    async fn talk(&self, stream: Stream) -> bool {
         let (read, mut write) = stream.into_split();
-        let mut incoming = Incoming::requests(read, self.shared.max_frame);
+        let mut incoming = Incoming::requests(read, self.shared.settings.max_frame);
         let talk = async {
             let read = async {
                 self.read(&mut incoming).await?;
@@ -163,7 +202,7 @@ impl Connection {
     }
 
     /// Fails if the answers are not read.
-    async fn read(&self, incoming: &mut Incoming<OwnedReadHalf>) -> io::Result<()> {
+    async fn read(&self, incoming: &mut Incoming<StreamRead>) -> io::Result<()> {
         let mut caller = Caller::default();
         loop {
             if timeout(PATIENCE, self.answers.room()).await.is_err() {
@@ -198,7 +237,7 @@ impl Connection {
     /// Handles what was read, in order.
     async fn take(
         &self,
-        incoming: &mut Incoming<OwnedReadHalf>,
+        incoming: &mut Incoming<StreamRead>,
         caller: &mut Caller,
     ) -> Result<(), super::incoming::ReadError> {
         while let Some(unit) = incoming.buffered()? {
@@ -228,6 +267,12 @@ impl Connection {
 
     async fn greet(&self, frame: &Frame<'_>, caller: &mut Caller) -> Result<(), Bad> {
         let Handshake { kind, id } = request::handshake(frame)?;
+        if let Some(proven) = &self.proven
+            && (kind, &id) != (Some(proven.kind), &proven.id)
+        {
+            tracing::debug!(%proven, "another server calls itself otherwise than it has proven");
+            return Err(Bad::Value);
+        }
         let called_by = match kind {
             Some(Kind::Gate) => Some(Target::Gate(Gid::from(Arc::clone(&id)))),
             Some(Kind::Node) => Some(Target::Node(Nid::from(Arc::clone(&id)))),

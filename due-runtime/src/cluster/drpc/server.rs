@@ -1,7 +1,8 @@
 //! The port on which a gate or a node is called.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,9 +12,12 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::Settings;
+use super::guard::Guard;
 use super::pool::Target;
+use super::secret::Identity;
 use super::serve::Connection;
-use crate::cluster::link::{Door, Server};
+use crate::cluster::link::{Door, Member, Server};
 use crate::future::BoxFuture;
 use crate::packet::Format;
 
@@ -21,6 +25,8 @@ use crate::packet::Format;
 const CONNECTIONS: usize = 4096;
 /// Time for the cause of a failed accept to pass, as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Addresses whose refusal is told in the log, once each.
+const NAMED: usize = 1024;
 /// How long others may take to read their last answers.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
@@ -28,8 +34,9 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 pub(super) struct Shared {
     pub(super) server: Server,
     pub(super) format: Arc<Format>,
-    /// Longest frame, in bytes after its size field.
-    pub(super) max_frame: usize,
+    pub(super) settings: Arc<Settings>,
+    /// Who is called here.
+    pub(super) own: Identity,
     /// Nothing more is read.
     pub(super) finish: CancellationToken,
     /// Everything ends at once.
@@ -37,6 +44,8 @@ pub(super) struct Shared {
     pub(super) tasks: TaskTracker,
     /// How many connections each other server has here.
     callers: Mutex<HashMap<Target, usize>>,
+    /// Who was refused, and named in the log.
+    refused: Mutex<HashSet<IpAddr>>,
     silent: OnSilence,
 }
 
@@ -49,18 +58,20 @@ impl Port {
     pub(super) fn open(
         listener: TcpListener,
         server: Server,
-        format: &Arc<Format>,
-        max_frame: usize,
+        member: &Member,
+        settings: &Arc<Settings>,
         silent: OnSilence,
     ) -> Self {
         let shared = Arc::new(Shared {
             server,
-            format: Arc::clone(format),
-            max_frame,
+            format: Arc::clone(&member.format),
+            settings: Arc::clone(settings),
+            own: Identity { kind: member.kind, id: Arc::clone(&member.id) },
             finish: CancellationToken::new(),
             cut: CancellationToken::new(),
             tasks: TaskTracker::new(),
             callers: Mutex::default(),
+            refused: Mutex::default(),
             silent,
         });
         shared.tasks.spawn(accept_all(listener, Arc::clone(&shared)));
@@ -69,6 +80,16 @@ impl Port {
 }
 
 impl Shared {
+    pub(super) fn guard(&self) -> &Guard {
+        &self.settings.guard
+    }
+
+    /// Whether it is news that somebody there is refused.
+    pub(super) fn refuses(&self, peer: IpAddr) -> bool {
+        let mut refused = self.refused.lock().unwrap();
+        refused.len() < NAMED && refused.insert(peer)
+    }
+
     pub(super) fn enter(&self, caller: Target) {
         *self.callers.lock().unwrap().entry(caller).or_default() += 1;
     }
@@ -113,7 +134,7 @@ impl Drop for Port {
 async fn accept_all(listener: TcpListener, shared: Arc<Shared>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             biased;
             () = shared.cut.cancelled() => return,
             () = shared.finish.cancelled() => return,
@@ -125,18 +146,18 @@ async fn accept_all(listener: TcpListener, shared: Arc<Shared>) {
         };
         let connection = Connection::new(Arc::clone(&shared));
         shared.tasks.spawn(async move {
-            connection.run(stream).await;
+            connection.run(stream, peer.ip()).await;
             drop(permit);
         });
     }
 }
 
 /// Cancel safe; what fails is logged and tried again.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset};
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionReset) => {}
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "cannot accept other servers");

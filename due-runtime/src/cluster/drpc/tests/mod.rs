@@ -1,6 +1,7 @@
 mod incoming;
 mod outgoing;
 mod properties;
+mod secret;
 mod vectors;
 
 fn hex(text: &str) -> Vec<u8> {
