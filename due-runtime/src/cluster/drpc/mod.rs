@@ -57,9 +57,19 @@ pub struct TcpLink {
     addr: String,
     host: Option<String>,
     settings: Arc<Settings>,
+    /// Where servers of one kind are told something else.
+    kinds: HashMap<Kind, Own>,
     /// Servers of this process, unless they shall use TCP as well.
     process: Option<MemoryLink>,
     pools: Arc<Mutex<Pools>>,
+}
+
+/// What one server is told.
+#[derive(Clone, Debug)]
+struct Own {
+    addr: String,
+    host: Option<String>,
+    settings: Arc<Settings>,
 }
 
 #[derive(Clone, Debug)]
@@ -95,6 +105,7 @@ impl TcpLink {
             addr: ":0".to_owned(),
             host: None,
             settings: Arc::new(settings),
+            kinds: HashMap::new(),
             process: Some(MemoryLink::default()),
             pools: Arc::default(),
         }
@@ -151,6 +162,30 @@ impl TcpLink {
         self
     }
 
+    /// Other settings for servers of one kind, where a process has gates and nodes: all but
+    /// [`in_process`](Self::in_process). What is changed afterwards changes the other kinds only.
+    ///
+    /// ```
+    /// use due::TcpLink;
+    /// use due::registry::Kind;
+    ///
+    /// let link = TcpLink::new().addr("10.0.0.5:7001").of(Kind::Node, |link| link.addr("10.0.0.5:7002"));
+    /// ```
+    pub fn of(mut self, kind: Kind, change: impl FnOnce(Self) -> Self) -> Self {
+        let Own { addr, host, settings } = self.own(kind);
+        let Self { addr, host, settings, .. } = change(Self { addr, host, settings, ..Self::new() });
+        self.kinds.insert(kind, Own { addr, host, settings });
+        self
+    }
+
+    fn own(&self, kind: Kind) -> Own {
+        self.kinds.get(&kind).cloned().unwrap_or_else(|| Own {
+            addr: self.addr.clone(),
+            host: self.host.clone(),
+            settings: Arc::clone(&self.settings),
+        })
+    }
+
     fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(Arc::make_mut(&mut self.settings));
         self
@@ -168,7 +203,7 @@ impl TcpLink {
             // One id, one server: the one at the old address is gone.
             pool.abandon();
         }
-        let pool = Pool::new(&self.settings, member, target, addr);
+        let pool = Pool::new(&self.own(member.kind).settings, member, target, addr);
         let lease = Lease::new(&pool);
         pools.insert(route, pool);
         Some(lease)
@@ -178,16 +213,17 @@ impl TcpLink {
 impl Link for TcpLink {
     fn attach<'a>(&'a self, member: &'a Member, server: Server) -> BoxFuture<'a, io::Result<Attached>> {
         Box::pin(async move {
-            let (largest, limit) = (member.format.max_frame_bytes() + FRAME_ROOM, self.settings.max_frame);
+            let Own { addr, host, settings } = self.own(member.kind);
+            let (largest, limit) = (member.format.max_frame_bytes() + FRAME_ROOM, settings.max_frame);
             if largest > limit {
                 let text = format!("packets of {largest} bytes do not fit TcpLink::max_frame({limit})");
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
             }
-            let addr = address::listen_on(&self.addr);
+            let addr = address::listen_on(&addr);
             let bound = TcpListener::bind(&addr).await;
             let listener = bound.map_err(|error| io::Error::new(error.kind(), format!("{addr}: {error}")))?;
             let local = listener.local_addr()?;
-            let host = self.host.clone().unwrap_or_else(|| address::host_of(local).to_string());
+            let host = host.unwrap_or_else(|| address::host_of(local).to_string());
             if let Some(process) = &self.process {
                 process.attach(member, server.clone()).await?;
             }
@@ -197,7 +233,7 @@ impl Link for TcpLink {
                     pool.doubt();
                 }
             };
-            let port = Port::open(listener, server, &member.format, self.settings.max_frame, Box::new(silent));
+            let port = Port::open(listener, server, &member.format, settings.max_frame, Box::new(silent));
             Ok(Attached { endpoint: address::endpoint(&host, local.port()), door: Some(Box::new(port)) })
         })
     }
@@ -238,6 +274,7 @@ impl fmt::Debug for TcpLink {
             .field("addr", &self.addr)
             .field("host", &self.host)
             .field("settings", &self.settings)
+            .field("kinds", &self.kinds)
             .field("in_process", &self.process.is_some())
             .finish()
     }

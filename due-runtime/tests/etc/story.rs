@@ -1,0 +1,89 @@
+//! Servers that were started out of a directory, and a client of theirs.
+
+use due::etc::Etc;
+use due::{App, Client, Codec, Context};
+
+use super::{directory, load};
+
+#[derive(serde::Deserialize, serde::Serialize)]
+struct Greet {
+    name: String,
+}
+
+#[derive(serde::Deserialize, serde::Serialize)]
+struct Greeting {
+    text: String,
+}
+
+#[due::route(1)]
+async fn greet(_ctx: &mut Context, request: Greet) -> due::Result<Greeting> {
+    Ok(Greeting { text: format!("hello {}", request.name) })
+}
+
+async fn call(url: &str) -> String {
+    let client = Client::builder().codec(Codec::Json).connect(url).await.unwrap();
+    let greeting: Greeting = client.call(due::RouteId(1), &Greet { name: url[..2].to_owned() }).await.unwrap();
+    client.close().await;
+    greeting.text
+}
+
+fn app(etc: &Etc) -> App {
+    let node = etc.node().unwrap().serve(due::routes![greet]).build().unwrap();
+    etc.app().unwrap().gate(etc.gate().unwrap()).node(node)
+}
+
+#[tokio::test]
+async fn gate_and_node_of_a_directory_answer_a_call() {
+    let dir = directory(&[]);
+    let pid = dir.path().join("game.pid");
+    let file = format!(
+        "pid = '{}'\n[cluster.node]\ncodec = 'json'\n[network.ws.server]\naddr = '127.0.0.1:0'\npath = '/game'\n\
+         [network.tcp.server]\naddr = '127.0.0.1:0'\n",
+        pid.display()
+    );
+    std::fs::write(dir.path().join("etc.toml"), file).unwrap();
+    let app = app(&load(dir.path()).unwrap()).start().await.unwrap();
+    assert_eq!(std::fs::read_to_string(&pid).unwrap(), format!("{}\n", std::process::id()));
+    let addresses: Vec<_> = app.addresses().map(str::to_owned).collect();
+    assert_eq!(addresses.len(), 2);
+    assert!(addresses[0].starts_with("tcp://") && addresses[1].ends_with("/game"), "{addresses:?}");
+    for address in addresses {
+        assert_eq!(call(&address).await, format!("hello {}", &address[..2]));
+    }
+    app.stop().await;
+    assert!(!pid.exists());
+}
+
+/// Two apps that share nothing but what their files name.
+async fn apart(gate: &str, node: &str) {
+    let (gate_dir, node_dir) = (directory(&[("etc.toml", gate)]), directory(&[("etc.toml", node)]));
+    let (gate, node) = (load(gate_dir.path()).unwrap(), load(node_dir.path()).unwrap());
+    let node = node.app().unwrap().node(node.node().unwrap().serve(due::routes![greet]).build().unwrap());
+    let node = node.start().await.unwrap();
+    let gate = gate.app().unwrap().gate(gate.gate().unwrap()).start().await.unwrap();
+    let address = gate.addresses().next().unwrap().to_owned();
+    assert_eq!(call(&address).await, "hello tc");
+    gate.stop().await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_line_of_a_file_makes_it_two_processes() {
+    let dir = tempfile::tempdir().unwrap();
+    let shared = format!("[cluster]\ndir = '{}'\n", dir.path().display());
+    let gate = format!("{shared}[network.tcp.server]\naddr = '127.0.0.1:0'\n");
+    apart(&gate, &format!("{shared}node.codec = 'json'\n")).await;
+}
+
+#[cfg(all(feature = "redis", feature = "etcd"))]
+#[tokio::test(flavor = "multi_thread")]
+async fn so_do_sections_of_redis_and_etcd() {
+    let (redis, etcd) = (super::support::redis::Server::start(), super::support::Etcd::start());
+    let shared = format!(
+        "[registry.etcd]\naddrs = ['{}']\n[locate.redis]\naddrs = ['{redis}']\n[eventbus.redis]\naddrs = '{redis}'\n",
+        etcd.addr(),
+        redis = redis.addr(),
+    );
+    let gate = format!("{shared}[cluster.gate]\naddr = '127.0.0.1:0'\n[network.tcp.server]\naddr = '127.0.0.1:0'\n");
+    apart(&gate, &format!("{shared}[cluster.node]\naddr = '127.0.0.1:0'\ncodec = 'json'\n")).await;
+}
