@@ -38,7 +38,7 @@ impl Etc {
         Ok(backends.format(self.format()))
     }
 
-    fn format(&self) -> Format {
+    pub(super) fn format(&self) -> Format {
         let settings = &self.settings;
         let number = |path| settings.text(path).and_then(|text| text.parse::<u8>().ok());
         // The schema lets only those through that exist.
@@ -73,17 +73,18 @@ impl Etc {
         let mut found = found.into_iter().filter_map(|(choice, name, place)| Some((choice, name, place?)));
         let Some((choice, first, _)) = found.next() else { return Choice::Memory };
         if let Some((_, second, place)) = found.next() {
-            report.error(
-                place,
-                format!("{first} and {second} are both registries; say which by `etc.cluster.registry`"),
-            );
+            report
+                .error(place, format!("{first} and {second} are both registries; say which by `etc.cluster.registry`"));
         }
         choice
     }
 
     fn dir_backends(&self, report: &mut Report) -> Backends {
         let Some(_dir) = self.settings.text("cluster.dir") else {
-            report.error(&self.place("cluster.registry"), "`etc.cluster.registry` is dir, but there is no `etc.cluster.dir`");
+            report.error(
+                &self.place("cluster.registry"),
+                "`etc.cluster.registry` is dir, but there is no `etc.cluster.dir`",
+            );
             return Backends::memory();
         };
         #[cfg(feature = "link")]
@@ -132,7 +133,10 @@ impl Etc {
         let settings = &self.settings;
         let (user, password) = (settings.text("registry.etcd.username"), settings.text("registry.etcd.password"));
         if password.is_some() && user.is_none() {
-            report.error(&self.place("registry.etcd.password"), "`etc.registry.etcd.password` is there, but no `username`");
+            report.error(
+                &self.place("registry.etcd.password"),
+                "`etc.registry.etcd.password` is there, but no `username`",
+            );
         }
         let registry = EtcdRegistry::new()
             .with(settings.texts("registry.etcd.addrs"), |registry, addrs| registry.addrs(addrs.to_vec()))

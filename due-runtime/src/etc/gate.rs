@@ -1,4 +1,3 @@
-use super::backends::needs;
 use super::report::Report;
 use super::{Etc, EtcError, Setting, Typed, With, bindable, is_ephemeral};
 use crate::cluster::Balance;
@@ -132,7 +131,10 @@ impl Etc {
 
     #[cfg(not(feature = "tcp"))]
     fn tcp(&self, gate: GateBuilder, report: &mut Report) -> GateBuilder {
-        report.error(&self.section_place("network.tcp.server"), needs("`etc.network.tcp.server`", "tcp"));
+        report.error(
+            &self.section_place("network.tcp.server"),
+            super::backends::needs("`etc.network.tcp.server`", "tcp"),
+        );
         gate
     }
 
@@ -156,7 +158,7 @@ impl Etc {
 
     #[cfg(not(feature = "ws"))]
     fn ws(&self, gate: GateBuilder, report: &mut Report) -> GateBuilder {
-        report.error(&self.section_place("network.ws.server"), needs("`etc.network.ws.server`", "ws"));
+        report.error(&self.section_place("network.ws.server"), super::backends::needs("`etc.network.ws.server`", "ws"));
         gate
     }
 
@@ -190,7 +192,10 @@ impl Etc {
 
     #[cfg(not(feature = "kcp"))]
     fn kcp(&self, gate: GateBuilder, report: &mut Report) -> GateBuilder {
-        report.error(&self.section_place("network.kcp.server"), needs("`etc.network.kcp.server`", "kcp"));
+        report.error(
+            &self.section_place("network.kcp.server"),
+            super::backends::needs("`etc.network.kcp.server`", "kcp"),
+        );
         gate
     }
 
@@ -206,7 +211,7 @@ impl Etc {
     fn tls(&self, section: &str, report: &mut Report) {
         if self.cert_files(section, report).is_some() {
             let path = format!("{section}.certFile");
-            report.error(&self.place(&path), needs(&format!("`etc.{path}`"), "tls"));
+            report.error(&self.place(&path), super::backends::needs(&format!("`etc.{path}`"), "tls"));
         }
     }
 }

@@ -6,18 +6,22 @@ pub(super) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) 
     edits.filter(|(edits, name)| *edits <= (name.len().max(wanted.len()) / 3).max(1)).min().map(|(_, name)| name)
 }
 
-/// Characters to insert, to delete or to replace.
+/// Characters to insert, to delete, to replace, or to swap with the next one.
 fn distance(from: &str, to: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (above, a) in from.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], above + 1);
-        for (column, b) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
+    let from: Vec<char> = from.chars().collect();
+    let mut rows = vec![(0..=to.len()).collect::<Vec<usize>>()];
+    for (i, a) in from.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, b) in to.iter().enumerate() {
+            let mut edits = (rows[i][j] + usize::from(a != b)).min(rows[i][j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && from[i - 1] == *b && to[j - 1] == *a {
+                edits = edits.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(edits);
         }
+        rows.push(row);
     }
-    row[to.len()]
+    rows[from.len()][to.len()]
 }
 
 #[cfg(test)]
@@ -27,6 +31,7 @@ mod tests {
     #[test]
     fn slips_find_their_key() {
         assert_eq!(distance("kitten", &"sitting".chars().collect::<Vec<_>>()), 3);
+        assert_eq!(nearest("tpc", ["ws", "tcp"]), Some("tcp"));
         assert_eq!(nearest("maxConNum", ["addr", "maxConnNum"]), Some("maxConnNum"));
         assert_eq!(nearest("ADDR", ["addrs", "addr"]), Some("addr"));
         assert_eq!(nearest("x", ["maxConnNum"]), None);

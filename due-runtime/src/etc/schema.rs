@@ -57,7 +57,9 @@ pub(super) enum Effect {
 }
 
 use Effect::{None as Without, Ours, Used};
-use Kind::{Addr, Bool, Expose, Int, Ints, Seconds, Server, Servers, Size, Span, Table, Text, Texts, Time, Word, Words};
+use Kind::{
+    Addr, Bool, Expose, Int, Ints, Seconds, Server, Servers, Size, Span, Table, Text, Texts, Time, Word, Words,
+};
 
 const BALANCES: Kind = Word(&["random", "rr", "wrr"]);
 const MECHANISMS: Kind = Word(&["resp", "tick"]);
@@ -251,6 +253,10 @@ fn below(path: &'static str, section: &str) -> Option<&'static str> {
 }
 
 impl Kind {
+    pub(super) fn is_list(self) -> bool {
+        matches!(self, Ints(_) | Texts | Words(_) | Servers)
+    }
+
     /// What it takes, for people.
     pub(super) fn wants(self) -> String {
         match self {
@@ -261,8 +267,8 @@ impl Kind {
                 let ranges: Vec<_> = ranges.iter().map(|(from, to)| format!("{from} to {to}")).collect();
                 format!("a list of {} numbers: {}", ranges.len(), ranges.join(", "))
             }
-            Time(0 | 1) => "a time such as \"10s\"".to_owned(),
-            Time(least) => format!("0 or a time of at least {least}ms, such as \"10s\""),
+            Time(0) => "a time such as \"10s\"".to_owned(),
+            Time(least) => format!("0 or a time of at least {}, such as \"10s\"", millis(least)),
             Span(least) => format!("a time of at least {}, such as \"10s\"", millis(least)),
             Seconds(least) => format!("seconds, or a time such as \"10s\"; at least {}", millis(least)),
             Size => "a size such as 65536 or \"64KB\"".to_owned(),
@@ -280,6 +286,5 @@ impl Kind {
 }
 
 fn millis(millis: u64) -> String {
-    if millis % 1000 == 0 { format!("{}s", millis / 1000) } else { format!("{millis}ms") }
+    if millis.is_multiple_of(1000) { format!("{}s", millis / 1000) } else { format!("{millis}ms") }
 }
-

@@ -80,6 +80,10 @@ impl Settings {
                 }
                 value
             }
+            Err(NotThat::Kind) if matches!(node.value, Value::List(_)) && key.kind.is_list() => {
+                let text = format!("`{PREFIX}.{}` must be {}", key.path, key.kind.wants());
+                return report.error(&node.at, text);
+            }
             Err(NotThat::Kind) => {
                 let (is, wants) = (is(key.path, &node.value), key.kind.wants());
                 return report.error(&node.at, format!("{is} but must be {wants}"));
@@ -252,7 +256,8 @@ fn convert(kind: Kind, node: &Node) -> Result<Converted, NotThat> {
 }
 
 fn expose_all() -> Converted {
-    let warning = "is true, but no service of the internet is asked for the public address; give the host that others dial";
+    let warning =
+        "is true, but no service of the internet is asked for the public address; give the host that others dial";
     Converted { value: Typed::Text(String::new()), warning: Some(warning.to_owned()) }
 }
 
@@ -308,7 +313,9 @@ fn time(kind: Kind, value: &Value, plain: Option<&str>) -> Result<Converted, Not
         Some(number) if in_seconds => Duration::from_secs(number.unsigned_abs()),
         Some(number) => {
             if number > 0 {
-                let text = format!("is {number} without a unit, which is {number} nanoseconds; write \"{number}ns\", or what is meant");
+                let text = format!(
+                    "is {number} without a unit, which is {number} nanoseconds; write \"{number}ns\", or what is meant"
+                );
                 warning = Some(text);
             }
             Duration::from_nanos(number.unsigned_abs())

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::format::Format;
+use super::nearest::nearest;
 use super::report::{Place, Report, Text};
 use super::schema::{KEYS, Kind, PREFIX};
 use super::tree::{Node, Table, Value};
@@ -19,10 +20,7 @@ const MAX_FOLDERS: usize = 8;
 const VARIABLES: &str = "DUE_ETC_";
 
 /// The directory: of the variable `DUE_ETC`, else of the last flag, else `./etc`, which need not exist.
-pub(super) fn directory(
-    variable: Option<OsString>,
-    arguments: impl IntoIterator<Item = OsString>,
-) -> (PathBuf, bool) {
+pub(super) fn directory(variable: Option<OsString>, arguments: impl IntoIterator<Item = OsString>) -> (PathBuf, bool) {
     if let Some(named) = variable.filter(|named| !named.is_empty()) {
         return (named.into(), true);
     }
@@ -58,7 +56,8 @@ pub(super) fn read(dir: &Path, must_exist: bool, report: &mut Report) -> Table {
     files.sort_by(|a, b| (a.name.len(), &a.name, &a.path).cmp(&(b.name.len(), &b.name, &b.path)));
     let mut whole = Table::default();
     for (index, file) in files.iter().enumerate() {
-        if let Some(twin) = index.checked_sub(1).map(|before| &files[before]).filter(|before| before.name == file.name) {
+        if let Some(twin) = index.checked_sub(1).map(|before| &files[before]).filter(|before| before.name == file.name)
+        {
             let text = format!("has the same name as {}, so that neither goes before the other", twin.path.display());
             report.error(&place(&file.path), text);
         }
@@ -91,7 +90,8 @@ fn list(dir: &Path, depth: usize, files: &mut Vec<Found>, report: &mut Report) -
             continue;
         }
         if path.is_dir() {
-            if depth < MAX_FOLDERS && !path.is_symlink()
+            if depth < MAX_FOLDERS
+                && !path.is_symlink()
                 && let Err(error) = list(&path, depth + 1, files, report)
             {
                 report.error(&place(&path), format!("cannot read the directory: {error}"));
@@ -155,11 +155,12 @@ pub(super) fn overlay(whole: &mut Table, mut variables: Vec<(String, String)>, r
         };
         let at = Place::whole(format!("environment variable {name}"));
         let wanted = flat(&name[rest.len()..]);
-        let Some(key) = KEYS.iter().find(|key| flat(key.path) == wanted && key.kind != Kind::Table) else {
-            let flats: Vec<(String, &str)> = KEYS.iter().map(|key| (flat(key.path), key.path)).collect();
-            let like = super::nearest::nearest(&wanted, flats.iter().map(|(flat, _)| &**flat));
-            let like = like.and_then(|like| flats.iter().find(|(flat, _)| flat == like));
-            let like = like.map_or_else(String::new, |(_, path)| format!("; did you mean {}?", variable(path)));
+        let mut keys = KEYS.iter().filter(|key| key.kind != Kind::Table);
+        let Some(key) = keys.clone().find(|key| flat(key.path) == wanted) else {
+            let flats: Vec<String> = keys.clone().map(|key| flat(key.path)).collect();
+            let like = nearest(&wanted, flats.iter().map(|flat| &**flat));
+            let like = keys.find(|key| like.is_some_and(|like| flat(key.path) == like));
+            let like = like.map_or_else(String::new, |key| format!("; did you mean {}?", variable(key.path)));
             report.warning(&at, format!("stands for no key{like}"));
             continue;
         };
@@ -169,9 +170,7 @@ pub(super) fn overlay(whole: &mut Table, mut variables: Vec<(String, String)>, r
         taken.push((key.path, name.clone()));
         let item = |text: &str| Node { at: at.clone(), value: Value::Plain(text.trim().to_owned()) };
         let value = match key.kind {
-            Kind::Texts | Kind::Words(_) | Kind::Servers | Kind::Ints(_) => {
-                Value::List(value.split(',').map(item).collect())
-            }
+            kind if kind.is_list() => Value::List(value.split(',').map(item).collect()),
             _ => Value::Plain(value),
         };
         whole.overlay(Table::of(key.path.split('.'), Node { at: at.clone(), value }));

@@ -45,7 +45,8 @@ fn the_documentation_has_every_key() {
         writeln!(table, "| `{name}` | {} | {default} | {note} |", key.kind.wants()).unwrap();
     }
     let unsupported: Vec<_> = UNSUPPORTED.iter().map(|section| format!("`{section}`")).collect();
-    writeln!(table, "\nSections of due that are accepted with a warning, and do nothing: {}.", unsupported.join(", ")).unwrap();
+    writeln!(table, "\nSections of due that are accepted with a warning, and do nothing: {}.", unsupported.join(", "))
+        .unwrap();
     let path = "src/etc/keys.md";
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(path, &table).unwrap();
@@ -74,7 +75,7 @@ fn the_defaults_of_the_table_are_those_of_the_builders() {
         assert_eq!(shown(&gate), shown(&Gate::builder()), "{wire}");
     }
     #[cfg(feature = "mesh")]
-    assert_eq!(shown(&told.mesh().unwrap().addr("")), shown(&crate::Mesh::builder().addr("")));
+    assert_eq!(shown(&told.mesh().unwrap()), shown(&crate::Mesh::builder()));
 }
 
 #[cfg(all(feature = "etcd", feature = "consul", feature = "redis", feature = "link"))]
@@ -94,7 +95,10 @@ fn the_defaults_of_the_table_are_those_of_the_backends() {
         let redis = told.redis_builder(section, &mut Report::default());
         assert_eq!(shown(&redis), shown(&crate::redis::Redis::builder()));
     }
-    assert_eq!(shown(&backends.locator), shown(&crate::locator::RedisLocator::new(&crate::redis::Redis::builder().build().unwrap())));
+    assert_eq!(
+        shown(&backends.locator),
+        shown(&crate::locator::RedisLocator::new(&crate::redis::Redis::builder().build().unwrap()))
+    );
 }
 
 fn shown(value: &impl std::fmt::Debug) -> String {
@@ -130,7 +134,10 @@ fn every_key_of_due_is_known() {
         ("network.kcp.server", "mtu noDelay ackNoDelay writeDelay windowSize readBuffer writeBuffer"),
         ("network.tcp.client", "addr caFile serverName dialTimeout writeTimeout writeQueueSize heartbeatInterval"),
         ("network.ws.client", "url dialTimeout writeTimeout writeQueueSize heartbeatInterval"),
-        ("network.kcp.client", "addr timeout heartbeatInterval mtu noDelay ackNoDelay writeDelay windowSize readBuffer"),
+        (
+            "network.kcp.client",
+            "addr timeout heartbeatInterval mtu noDelay ackNoDelay writeDelay windowSize readBuffer",
+        ),
         ("task", "size nonblocking disablePurge"),
         ("registry.consul", "addr healthCheck healthCheckInterval healthCheckTimeout heartbeatCheck"),
         ("registry.consul", "heartbeatCheckInterval deregisterCriticalServiceAfter"),
@@ -175,7 +182,7 @@ fn every_key_of_due_is_known() {
             let mut prefixes = path.match_indices('.').map(|(end, _)| &path[..end]).chain([&*path]);
             let is_known = prefixes.any(|path| matches!(schema::lookup(path), Known::Key(_) | Known::Unsupported));
             if !is_known {
-                report.error(&Place::whole(path), "is not known");
+                report.error(&Place::whole(&*path), "is not known");
             }
         }
     }

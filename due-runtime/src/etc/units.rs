@@ -118,7 +118,9 @@ mod tests {
 
     #[test]
     fn sizes_are_powers_of_1024() {
-        for (text, bytes) in [("5000", 5000), ("4K", 4096), ("4kb", 4096), ("1M", 1 << 20), ("2 GB", 2 << 30), ("7B", 7)] {
+        for (text, bytes) in
+            [("5000", 5000), ("4K", 4096), ("4kb", 4096), ("1M", 1 << 20), ("2 GB", 2 << 30), ("7B", 7)]
+        {
             assert_eq!(size(text), Some(bytes), "{text}");
         }
         for text in ["", "K", "4X", "-1", "1.5K", "16E", "1ZB", "99999999999999999999"] {

@@ -89,7 +89,9 @@ const XML: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 /// Everything that a program sees of it.
 fn shown(etc: &Etc) -> String {
     let gate = etc.gate().unwrap();
-    format!("{:?} {gate:?} {:?} {:?}", etc.app().unwrap(), gate.build(), etc.node().unwrap().build().unwrap())
+    let gate = format!("{gate:?} {:?}", etc.gate().unwrap().build());
+    let node = format!("{:?} {:?}", etc.node().unwrap(), etc.node().unwrap().build().unwrap());
+    format!("{:?} {gate} {node}", etc.app().unwrap())
 }
 
 #[cfg(feature = "ws")]
@@ -155,17 +157,25 @@ fn no_directory_is_wrong_only_if_somebody_named_it() {
 #[test]
 fn files_that_are_too_long_or_no_text_are_said_to_be() {
     let dir = directory(&[]);
-    for name in ["etc.toml", "etc.a.json", "etc.b.yaml", "etc.c.xml"] {
+    for name in ["etc.toml", "etc.packet.json", "etc.network.yaml", "etc.cluster.xml"] {
         fs::write(dir.path().join(name), " ".repeat(256 * 1024 + 1)).unwrap();
     }
-    fs::write(dir.path().join("etc.d.toml"), b"a = 1\nb = \"\xff\"\n").unwrap();
-    fs::write(dir.path().join("etc.e.toml"), b"a\0=1").unwrap();
+    fs::write(dir.path().join("etc.registry.toml"), b"a = 1\nb = \"\xff\"\n").unwrap();
+    fs::write(dir.path().join("etc.locate.toml"), b"a\0=1").unwrap();
     let error = load(dir.path()).unwrap_err();
     let said = text(&error, dir.path());
-    for line in ["etc.toml: is longer than 256 KiB", "etc.c.xml: is longer than 256 KiB", "etc.d.toml:2: is no UTF-8"] {
+    for line in [
+        "etc.toml: is longer than 256 KiB",
+        "etc.cluster.xml: is longer than 256 KiB",
+        "etc.registry.toml:2: is no UTF-8",
+    ] {
         assert!(said.lines().any(|said| said == line), "{line} is missing in {said}");
     }
-    assert_eq!(error.findings().iter().filter(|finding| finding.source().ends_with("etc.e.toml")).count(), 1, "{said}");
+    assert_eq!(
+        error.findings().iter().filter(|finding| finding.source().ends_with("etc.locate.toml")).count(),
+        1,
+        "{said}"
+    );
 }
 
 /// Deep nesting, and everything that a cut or changed file can be: it is read or refused, and nothing panics.
@@ -179,7 +189,10 @@ fn broken_files_do_no_harm() {
         ("etc.d.yaml", &"[".repeat(deep)),
         ("etc.e.yaml", &(0..400).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect::<String>()),
         ("etc.f.xml", &"<a>".repeat(50_000)),
-        ("etc.g.yaml", "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e]\n"),
+        (
+            "etc.g.yaml",
+            "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e]\n",
+        ),
         ("etc.h.json", &format!("{}1{}", "{\"a\":".repeat(1000), "}".repeat(1000))),
     ]);
     let error = load(dir.path()).unwrap_err();
@@ -191,8 +204,10 @@ fn broken_files_do_no_harm() {
     for (name, whole) in [("etc.toml", TOML), ("etc.yaml", YAML), ("etc.json", JSON), ("etc.xml", XML)] {
         let dir = directory(&[]);
         let path = dir.path().join(name);
-        for end in (0..whole.len()).filter(|end| whole.is_char_boundary(*end)) {
-            for text in [whole[..end].to_owned(), whole[end..].to_owned(), format!("{}\0{}", &whole[..end], &whole[end..])] {
+        for end in (0..whole.len()).step_by(3).filter(|end| whole.is_char_boundary(*end)) {
+            for text in
+                [whole[..end].to_owned(), whole[end..].to_owned(), format!("{}\0{}", &whole[..end], &whole[end..])]
+            {
                 fs::write(&path, text).unwrap();
                 if let Ok(etc) = load(dir.path()) {
                     drop((etc.app(), etc.gate(), etc.node()));

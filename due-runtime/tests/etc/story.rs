@@ -1,7 +1,8 @@
 //! Servers that were started out of a directory, and a client of theirs.
 
+use due::codec::SerdeBody;
 use due::etc::Etc;
-use due::{App, Client, Codec, Context};
+use due::{App, Client, Codec, Context, RouteId};
 
 use super::{directory, load};
 
@@ -22,9 +23,10 @@ async fn greet(_ctx: &mut Context, request: Greet) -> due::Result<Greeting> {
 
 async fn call(url: &str) -> String {
     let client = Client::builder().codec(Codec::Json).connect(url).await.unwrap();
-    let greeting: Greeting = client.call(due::RouteId(1), &Greet { name: url[..2].to_owned() }).await.unwrap();
+    let request = SerdeBody(Greet { name: url[..2].to_owned() });
+    let greeting: SerdeBody<Greeting> = client.request(RouteId(1), &request).await.unwrap();
     client.close().await;
-    greeting.text
+    greeting.0.text
 }
 
 fn app(etc: &Etc) -> App {

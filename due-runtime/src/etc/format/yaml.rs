@@ -24,7 +24,10 @@ pub(super) fn read(text: &Text<'_>, report: &mut Report) -> Table {
             let line = error.location().map_or(0, |location| location.line());
             let message = error.to_string();
             let is_deep = message.to_lowercase().contains("depth");
-            report.error(&text.at_line(line as usize), if is_deep { TOO_DEEP.to_owned() } else { without_place(&message) });
+            report.error(
+                &text.at_line(line as usize),
+                if is_deep { TOO_DEEP.to_owned() } else { without_place(&message) },
+            );
         }
     }
     Table::default()
