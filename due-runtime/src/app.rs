@@ -165,7 +165,7 @@ impl RunningApp {
 
     async fn start_all(&mut self, app: App) -> Result<(), StartError> {
         if let Some(path) = app.pid_file {
-            if let Err(source) = fs::write(&path, format!("{}\n", std::process::id())) {
+            if let Err(source) = fs::write(&path, pid_line()) {
                 return Err(StartError::PidFile { path, source });
             }
             self.pid_file = Some(path);
@@ -231,12 +231,18 @@ impl RunningApp {
         for mesh in self.meshes {
             mesh.stop().await;
         }
-        if let Some(path) = self.pid_file
-            && let Err(error) = fs::remove_file(&path)
-        {
-            tracing::warn!(path = %path.display(), %error, "the file of the process id stays");
+        if let Some(path) = self.pid_file {
+            // A process that took over has written its own.
+            let is_ours = fs::read_to_string(&path).is_ok_and(|text| text == pid_line());
+            if is_ours && let Err(error) = fs::remove_file(&path) {
+                tracing::warn!(path = %path.display(), %error, "the file of the process id stays");
+            }
         }
     }
+}
+
+fn pid_line() -> String {
+    format!("{}\n", std::process::id())
 }
 
 struct Signals {

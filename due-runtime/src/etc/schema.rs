@@ -50,13 +50,15 @@ pub(super) enum Kind {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Effect {
     Used,
-    /// Due does not have it.
-    Ours,
+    /// Used, and there is something to say.
+    Note(&'static str),
+    /// Due does not have it; the text says what it is for.
+    Ours(&'static str),
     /// Accepted; the text says what happens instead.
     None(&'static str),
 }
 
-use Effect::{None as Without, Ours, Used};
+use Effect::{None as Without, Note, Ours, Used};
 use Kind::{
     Addr, Bool, Expose, Int, Ints, Seconds, Server, Servers, Size, Span, Table, Text, Texts, Time, Word, Words,
 };
@@ -74,17 +76,27 @@ const fn key(path: &'static str, kind: Kind, default: &'static str, effect: Effe
 }
 
 pub(super) static KEYS: &[Key] = &[
-    key("pid", Text, "", Used),
+    key("pid", Text, "", Note("the file of the process id")),
     key("mode", Word(&["debug", "release", "test"]), "debug", Without("there are no modes")),
     key("timezone", Text, "Local", Without("what is logged is up to the subscriber")),
-    key("shutdownMaxWaitTime", Time(1), "0s", Used),
-    key("cluster.dir", Text, "", Ours),
-    key("cluster.registry", Word(&["memory", "dir", "etcd", "consul"]), "the one that has a section", Ours),
+    key("shutdownMaxWaitTime", Time(1), "0s", Note("0 means the builders' own `drain`, where due waits for ever")),
+    key("cluster.dir", Text, "", Ours("a directory that the processes of one machine share instead of servers")),
+    key(
+        "cluster.registry",
+        Word(&["memory", "dir", "etcd", "consul"]),
+        "the one that has a section",
+        Ours("where `registry` has several sections"),
+    ),
     key("cluster.gate.id", Text, "random", Used),
     key("cluster.gate.name", Text, "gate", Used),
-    key("cluster.gate.dispatch", BALANCES, "rr", Used),
-    key("cluster.gate.listen", Words(&["tcp", "ws", "kcp"]), "those that have a section", Ours),
-    key("cluster.gate.addr", Addr, ":0", Used),
+    key("cluster.gate.dispatch", BALANCES, "rr", Note("due's default is random")),
+    key(
+        "cluster.gate.listen",
+        Words(&["tcp", "ws", "kcp"]),
+        "those that have a section",
+        Ours("where `network` has more sections than the gate has listeners"),
+    ),
+    key("cluster.gate.addr", Addr, ":0", Note("for other servers; with `cluster.dir` 127.0.0.1:0")),
     key("cluster.gate.expose", Expose, "false", Used),
     key("cluster.gate.metadata", Table, "{}", Without(METADATA)),
     key("cluster.gate.connNum", Int(1, 1024), "5", Used),
@@ -98,7 +110,7 @@ pub(super) static KEYS: &[Key] = &[
     key("cluster.node.name", Text, "what its routes agree on, else node", Used),
     key("cluster.node.codec", Text, "proto", Used),
     key("cluster.node.weight", Int(1, i32::MAX as i64), "1", Used),
-    key("cluster.node.addr", Addr, ":0", Used),
+    key("cluster.node.addr", Addr, ":0", Note("for other servers; with `cluster.dir` 127.0.0.1:0")),
     key("cluster.node.expose", Expose, "false", Used),
     key("cluster.node.metadata", Table, "{}", Without(METADATA)),
     key("cluster.node.connNum", Int(1, 1024), "5", Used),
@@ -123,14 +135,14 @@ pub(super) static KEYS: &[Key] = &[
     key("packet.byteOrder", Word(&["big", "little"]), "big", Used),
     key("packet.routeBytes", Word(&["1", "2", "4"]), "2", Used),
     key("packet.seqBytes", Word(&["0", "1", "2", "4"]), "2", Used),
-    key("packet.bufferBytes", Int(0, u32::MAX as i64), "5000", Used),
+    key("packet.bufferBytes", Int(0, u32::MAX as i64), "5000", Note("bytes of the longest body that is sent")),
     key("packet.heartbeatTime", Bool, "false", Used),
     key("network.tcp.server.addr", Addr, ":3553", Used),
     key("network.tcp.server.certFile", Text, "", Used),
     key("network.tcp.server.keyFile", Text, "", Used),
     key("network.tcp.server.maxConnNum", COUNT, "5000", Used),
     key("network.tcp.server.writeTimeout", Time(1), "0s", Without(QUEUE)),
-    key("network.tcp.server.writeQueueSize", COUNT, "1024", Used),
+    key("network.tcp.server.writeQueueSize", COUNT, "1024", Note("packets; due's default is 512")),
     key("network.tcp.server.heartbeatInterval", Time(1), "10s", Used),
     key("network.tcp.server.heartbeatMechanism", MECHANISMS, "resp", Used),
     key("network.tcp.server.authorizeTimeout", Time(1), "0s", Used),
@@ -141,7 +153,7 @@ pub(super) static KEYS: &[Key] = &[
     key("network.ws.server.keyFile", Text, "", Used),
     key("network.ws.server.maxConnNum", COUNT, "5000", Used),
     key("network.ws.server.writeTimeout", Time(1), "0s", Without(QUEUE)),
-    key("network.ws.server.writeQueueSize", COUNT, "1024", Used),
+    key("network.ws.server.writeQueueSize", COUNT, "1024", Note("packets")),
     key("network.ws.server.heartbeatInterval", Time(1), "10s", Used),
     key("network.ws.server.heartbeatMechanism", MECHANISMS, "resp", Used),
     key("network.ws.server.authorizeTimeout", Time(1), "0s", Used),
@@ -150,11 +162,16 @@ pub(super) static KEYS: &[Key] = &[
     key("network.kcp.server.heartbeatInterval", Time(1), "10s", Used),
     key("network.kcp.server.heartbeatMechanism", MECHANISMS, "resp", Used),
     key("network.kcp.server.authorizeTimeout", Time(1), "0s", Used),
-    key("network.kcp.server.mtu", Int(128, 9000), "1400", Used),
-    key("network.kcp.server.noDelay", Ints(&[(0, 1), (10, 5000), (0, 255), (0, 1)]), "0,100,0,0", Used),
+    key("network.kcp.server.mtu", Int(128, 9000), "1400", Note("bytes")),
+    key(
+        "network.kcp.server.noDelay",
+        Ints(&[(0, 1), (10, 5000), (0, 255), (0, 1)]),
+        "0,100,0,0",
+        Note("no delay, interval in ms, fast resend, no congestion control"),
+    ),
     key("network.kcp.server.ackNoDelay", Bool, "false", Used),
     key("network.kcp.server.writeDelay", Bool, "false", Used),
-    key("network.kcp.server.windowSize", Ints(&[(1, 4096), (1, 4096)]), "32,32", Used),
+    key("network.kcp.server.windowSize", Ints(&[(1, 4096), (1, 4096)]), "32,32", Note("segments: to send, to receive")),
     key("network.kcp.server.readBuffer", Size, "the system's", Used),
     key("network.kcp.server.writeBuffer", Size, "the system's", Used),
     key("registry.consul.addr", Server, "127.0.0.1:8500", Used),

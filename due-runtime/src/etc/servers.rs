@@ -44,7 +44,8 @@ impl Etc {
             let text = "`etc.transport.grpc.server.certFile` asks for TLS, which meshes do not have yet";
             report.error(&self.place("transport.grpc.server.certFile"), text);
         }
-        let choice = self.registry_choice(&mut report);
+        // What is wrong with it is said by `backends`.
+        let choice = self.registry_choice(&mut Report::default());
         let is_far = matches!(choice, Choice::Etcd | Choice::Consul);
         let addr = settings.text("transport.grpc.server.addr").or(is_far.then_some(":0"));
         let advertised = settings.text("transport.grpc.server.expose").and_then(|host| {

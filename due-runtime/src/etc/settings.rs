@@ -312,13 +312,13 @@ fn time(kind: Kind, value: &Value, plain: Option<&str>) -> Result<Converted, Not
         Some(number @ ..0) => return Err(NotThat::Because(format!("is {number}, which is negative"))),
         Some(number) if in_seconds => Duration::from_secs(number.unsigned_abs()),
         Some(number) => {
+            let time = Duration::from_nanos(number.unsigned_abs());
             if number > 0 {
-                let text = format!(
-                    "is {number} without a unit, which is {number} nanoseconds; write \"{number}ns\", or what is meant"
-                );
-                warning = Some(text);
+                warning = Some(format!(
+                    "is {number} without a unit, so it counts nanoseconds; write \"{time:?}\" if that is meant"
+                ));
             }
-            Duration::from_nanos(number.unsigned_abs())
+            time
         }
         None => {
             let text = plain.ok_or(NotThat::Kind)?;
@@ -341,7 +341,7 @@ fn time(kind: Kind, value: &Value, plain: Option<&str>) -> Result<Converted, Not
         () if is_too_short && bare.is_some() && !in_seconds => {
             let number = time.as_nanos();
             Err(NotThat::Because(format!(
-                "is {number} without a unit, which is {number} nanoseconds; write \"{number}s\" if seconds are meant"
+                "is {number} without a unit, so it counts nanoseconds; write \"{number}s\" if seconds are meant"
             )))
         }
         () if is_too_short => Err(NotThat::Because(format!("is {time:?} but must be {}", kind.wants()))),

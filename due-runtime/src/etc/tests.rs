@@ -38,7 +38,8 @@ fn the_documentation_has_every_key() {
         }
         let note = match key.effect {
             Effect::Used => "",
-            Effect::Ours => "not in due",
+            Effect::Note(note) => note,
+            Effect::Ours(purpose) => &format!("not in due: {purpose}"),
             Effect::None(instead) => &format!("does nothing: {instead}"),
         };
         let default = if key.default.is_empty() { "none" } else { key.default };
@@ -75,7 +76,10 @@ fn the_defaults_of_the_table_are_those_of_the_builders() {
         assert_eq!(shown(&gate), shown(&Gate::builder()), "{wire}");
     }
     #[cfg(feature = "mesh")]
-    assert_eq!(shown(&told.mesh().unwrap()), shown(&crate::Mesh::builder()));
+    assert_eq!(
+        shown(&with_all_defaults(&[("cluster.registry", "memory")]).mesh().unwrap()),
+        shown(&crate::Mesh::builder())
+    );
 }
 
 #[cfg(all(feature = "etcd", feature = "consul", feature = "redis", feature = "link"))]

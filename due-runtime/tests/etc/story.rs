@@ -2,6 +2,7 @@
 
 use due::codec::SerdeBody;
 use due::etc::Etc;
+use due::registry::Kind;
 use due::{App, Client, Codec, Context, RouteId};
 
 use super::{directory, load};
@@ -29,9 +30,9 @@ async fn call(url: &str) -> String {
     greeting.0.text
 }
 
-fn app(etc: &Etc) -> App {
+fn serving(app: App, etc: &Etc) -> App {
     let node = etc.node().unwrap().serve(due::routes![greet]).build().unwrap();
-    etc.app().unwrap().gate(etc.gate().unwrap()).node(node)
+    app.gate(etc.gate().unwrap()).node(node)
 }
 
 #[tokio::test]
@@ -44,7 +45,8 @@ async fn gate_and_node_of_a_directory_answer_a_call() {
         pid.display()
     );
     std::fs::write(dir.path().join("etc.toml"), file).unwrap();
-    let app = app(&load(dir.path()).unwrap()).start().await.unwrap();
+    let app = App::from_etc_dir(dir.path()).unwrap();
+    let app = serving(app, &load(dir.path()).unwrap()).start().await.unwrap();
     assert_eq!(std::fs::read_to_string(&pid).unwrap(), format!("{}\n", std::process::id()));
     let addresses: Vec<_> = app.addresses().map(str::to_owned).collect();
     assert_eq!(addresses.len(), 2);
@@ -54,6 +56,37 @@ async fn gate_and_node_of_a_directory_answer_a_call() {
     }
     app.stop().await;
     assert!(!pid.exists());
+
+    let etc = load(dir.path()).unwrap();
+    let app = serving(etc.app().unwrap(), &etc).start().await.unwrap();
+    std::fs::write(&pid, "1\n").unwrap();
+    app.stop().await;
+    assert_eq!(std::fs::read_to_string(&pid).unwrap(), "1\n", "the process that took over needs it");
+
+    std::fs::write(dir.path().join("etc.toml"), "pid = '/no/such/folder/game.pid'\n").unwrap();
+    let error = load(dir.path()).unwrap().app().unwrap().start().await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot write the process id to /no/such/folder/game.pid");
+}
+
+#[tokio::test]
+async fn gate_and_node_of_one_process_have_links_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = directory(&[(
+        "etc.toml",
+        &format!(
+            "[cluster]\ndir = '{}'\ngate.expose = 'gate.example'\nnode.expose = 'node.example'\n\
+             node.addr = '127.0.0.1:0'\nnode.codec = 'json'\n[network.tcp.server]\naddr = '127.0.0.1:0'\n",
+            dir.path().display()
+        ),
+    )]);
+    let etc = load(files.path()).unwrap();
+    let app = serving(etc.app().unwrap(), &etc).start().await.unwrap();
+    let cluster = app.cluster().unwrap();
+    for (kind, host) in [(Kind::Gate, "drpc://gate.example:"), (Kind::Node, "drpc://node.example:")] {
+        let instances = cluster.instances(kind).await.unwrap();
+        assert!(instances.len() == 1 && instances[0].endpoint.starts_with(host), "{instances:?}");
+    }
+    app.stop().await;
 }
 
 /// Two apps that share nothing but what their files name.

@@ -58,7 +58,7 @@ pub struct TcpLink {
     host: Option<String>,
     settings: Arc<Settings>,
     /// Where servers of one kind are told something else.
-    kinds: HashMap<Kind, Own>,
+    kinds: Vec<(Kind, Own)>,
     /// Servers of this process, unless they shall use TCP as well.
     process: Option<MemoryLink>,
     pools: Arc<Mutex<Pools>>,
@@ -105,7 +105,7 @@ impl TcpLink {
             addr: ":0".to_owned(),
             host: None,
             settings: Arc::new(settings),
-            kinds: HashMap::new(),
+            kinds: Vec::new(),
             process: Some(MemoryLink::default()),
             pools: Arc::default(),
         }
@@ -174,12 +174,14 @@ impl TcpLink {
     pub fn of(mut self, kind: Kind, change: impl FnOnce(Self) -> Self) -> Self {
         let Own { addr, host, settings } = self.own(kind);
         let Self { addr, host, settings, .. } = change(Self { addr, host, settings, ..Self::new() });
-        self.kinds.insert(kind, Own { addr, host, settings });
+        self.kinds.retain(|(own, _)| *own != kind);
+        self.kinds.push((kind, Own { addr, host, settings }));
         self
     }
 
     fn own(&self, kind: Kind) -> Own {
-        self.kinds.get(&kind).cloned().unwrap_or_else(|| Own {
+        let own = self.kinds.iter().find(|(own, _)| *own == kind).map(|(_, own)| own.clone());
+        own.unwrap_or_else(|| Own {
             addr: self.addr.clone(),
             host: self.host.clone(),
             settings: Arc::clone(&self.settings),
