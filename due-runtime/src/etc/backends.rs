@@ -244,6 +244,7 @@ impl Etc {
     }
 
     /// `certFile` and `keyFile` of a section: both or none.
+    #[cfg(any(feature = "tcp", feature = "ws", feature = "mesh", feature = "redis"))]
     pub(super) fn cert_files(&self, section: &str, report: &mut Report) -> Option<(&str, &str)> {
         let (cert, key) = (format!("{section}.certFile"), format!("{section}.keyFile"));
         match (self.settings.text(&cert), self.settings.text(&key)) {

@@ -1,5 +1,7 @@
+#[cfg(any(feature = "tcp", feature = "ws", feature = "kcp"))]
+use super::bindable;
 use super::report::Report;
-use super::{Etc, EtcError, Setting, Typed, With, bindable, is_ephemeral};
+use super::{Etc, EtcError, Setting, Typed, With, is_ephemeral};
 use crate::cluster::Balance;
 use crate::gate::{Gate, GateBuilder, HeartbeatMechanism};
 use crate::session::OutboxLimits;
@@ -116,17 +118,15 @@ impl Etc {
     fn tcp(&self, gate: GateBuilder, report: &mut Report) -> GateBuilder {
         use crate::transport::tcp::Tcp;
 
-        let addr = bindable(self.addr("tcp"));
-        #[cfg(feature = "tls")]
-        {
-            let tls = self.tls("network.tcp.server", report);
-            gate.listen(addr, move |addr| async move { Ok(Tcp::bind(addr).await?.with(tls, Tcp::tls)) })
-        }
-        #[cfg(not(feature = "tls"))]
-        {
-            self.tls("network.tcp.server", report);
-            gate.listen(addr, |addr| async move { Tcp::bind(addr).await })
-        }
+        let tls = self.tls("network.tcp.server", report);
+        gate.listen(bindable(self.addr("tcp")), move |addr| async move {
+            let tcp = Tcp::bind(addr).await?;
+            #[cfg(feature = "tls")]
+            let tcp = tcp.with(tls, Tcp::tls);
+            #[cfg(not(feature = "tls"))]
+            debug_assert!(tls.is_none());
+            Ok(tcp)
+        })
     }
 
     #[cfg(not(feature = "tcp"))]
@@ -151,7 +151,7 @@ impl Etc {
             #[cfg(feature = "tls")]
             let ws = ws.with(tls, Ws::tls);
             #[cfg(not(feature = "tls"))]
-            let () = tls;
+            debug_assert!(tls.is_none());
             Ok(ws)
         })
     }
@@ -208,10 +208,11 @@ impl Etc {
     }
 
     #[cfg(all(not(feature = "tls"), any(feature = "tcp", feature = "ws")))]
-    fn tls(&self, section: &str, report: &mut Report) {
+    fn tls(&self, section: &str, report: &mut Report) -> Option<std::convert::Infallible> {
         if self.cert_files(section, report).is_some() {
             let path = format!("{section}.certFile");
             report.error(&self.place(&path), super::backends::needs(&format!("`etc.{path}`"), "tls"));
         }
+        None
     }
 }

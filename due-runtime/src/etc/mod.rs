@@ -181,6 +181,7 @@ impl App {
 }
 
 /// What listens on every interface when no host is given.
+#[cfg(any(feature = "tcp", feature = "ws", feature = "kcp", feature = "mesh"))]
 fn bindable(addr: &str) -> String {
     if addr.starts_with(':') { format!("0.0.0.0{addr}") } else { addr.to_owned() }
 }
