@@ -19,7 +19,7 @@ pub(super) enum Choice {
 impl Etc {
     /// What the servers share: the packet format; the registry of `registry.etcd` or `registry.consul`, or the directory of
     /// `cluster.dir`, else memory; the locator of `locate.redis`, and the event bus of `eventbus.redis`. Where the registry
-    /// is not in memory, a [`TcpLink`](crate::TcpLink) with the settings of `cluster.gate` and `cluster.node`.
+    /// is not in memory, a `TcpLink` with the settings of `cluster.gate` and `cluster.node`.
     ///
     /// # Errors
     /// A backend that is not compiled in, two registries, addresses and certificates that cannot be used.

@@ -87,6 +87,7 @@ const XML: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 "#;
 
 /// Everything that a program sees of it.
+#[cfg(feature = "ws")]
 fn shown(etc: &Etc) -> String {
     let gate = etc.gate().unwrap();
     let gate = format!("{gate:?} {:?}", etc.gate().unwrap().build());
