@@ -1,6 +1,9 @@
 //! Several servers in one process: started in the right order, stopped in the right order.
 
 use std::fmt;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
 
 use tokio::task::JoinSet;
 
@@ -19,6 +22,7 @@ use crate::registry::RegistryError;
 #[derive(Debug, Default)]
 pub struct App {
     backends: Backends,
+    pid_file: Option<PathBuf>,
     gates: Vec<Gate>,
     nodes: Vec<Node>,
     #[cfg(feature = "mesh")]
@@ -48,6 +52,14 @@ pub enum StartError {
     #[cfg(feature = "mesh")]
     #[error(transparent)]
     Mesh(#[from] MeshError),
+    /// The [`pid_file`](App::pid_file) could not be written.
+    #[error("cannot write the process id to {}", path.display())]
+    PidFile {
+        /// Which one.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The signal handlers could not be installed.
     #[error("cannot listen for signals")]
     Signals(#[source] std::io::Error),
@@ -65,9 +77,15 @@ impl App {
         self
     }
 
-    /// Adds a gate.
-    pub fn gate(mut self, gate: Gate) -> Self {
-        self.gates.push(gate);
+    /// A file that holds the id of this process while its servers run, with a line end. Default: none.
+    pub fn pid_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.pid_file = Some(path.into());
+        self
+    }
+
+    /// Adds a gate, or what its builder builds.
+    pub fn gate(mut self, gate: impl Into<Gate>) -> Self {
+        self.gates.push(gate.into());
         self
     }
 
@@ -77,10 +95,10 @@ impl App {
         self
     }
 
-    /// Adds a mesh.
+    /// Adds a mesh, or what its builder builds.
     #[cfg(feature = "mesh")]
-    pub fn mesh(mut self, mesh: Mesh) -> Self {
-        self.meshes.push(mesh);
+    pub fn mesh(mut self, mesh: impl Into<Mesh>) -> Self {
+        self.meshes.push(mesh.into());
         self
     }
 
@@ -126,6 +144,7 @@ impl App {
 /// Servers that run. Dropping it does not stop them gracefully: call [`stop`](Self::stop).
 pub struct RunningApp {
     backends: Backends,
+    pid_file: Option<PathBuf>,
     gates: Vec<RunningGate>,
     nodes: Vec<RunningNode>,
     #[cfg(feature = "mesh")]
@@ -136,6 +155,7 @@ impl RunningApp {
     fn new(backends: Backends) -> Self {
         Self {
             backends,
+            pid_file: None,
             gates: Vec::new(),
             nodes: Vec::new(),
             #[cfg(feature = "mesh")]
@@ -144,6 +164,12 @@ impl RunningApp {
     }
 
     async fn start_all(&mut self, app: App) -> Result<(), StartError> {
+        if let Some(path) = app.pid_file {
+            if let Err(source) = fs::write(&path, pid_line()) {
+                return Err(StartError::PidFile { path, source });
+            }
+            self.pid_file = Some(path);
+        }
         #[cfg(feature = "mesh")]
         for mesh in app.meshes {
             self.meshes.push(mesh.start(&self.backends).await?);
@@ -205,7 +231,18 @@ impl RunningApp {
         for mesh in self.meshes {
             mesh.stop().await;
         }
+        if let Some(path) = self.pid_file {
+            // A process that took over has written its own.
+            let is_ours = fs::read_to_string(&path).is_ok_and(|text| text == pid_line());
+            if is_ours && let Err(error) = fs::remove_file(&path) {
+                tracing::warn!(path = %path.display(), %error, "the file of the process id stays");
+            }
+        }
     }
+}
+
+fn pid_line() -> String {
+    format!("{}\n", std::process::id())
 }
 
 struct Signals {

@@ -63,6 +63,7 @@
 //! | `redis` | no | `locator::RedisLocator` and `event::RedisBus`, which Go processes can share: `redis` |
 //! | `etcd` | no | `registry::EtcdRegistry` |
 //! | `consul` | no | `registry::ConsulRegistry` |
+//! | `etc` | no | `App::from_etc`: servers out of a directory of toml, yaml, json and xml files: `etc` |
 
 // Inside one process, servers use half of what they can say to each other.
 #![cfg_attr(not(feature = "link"), allow(dead_code))]
@@ -77,6 +78,8 @@ pub mod codec;
 pub mod codegen;
 mod disk;
 mod error;
+#[cfg(feature = "etc")]
+pub mod etc;
 pub mod event;
 mod future;
 mod gate;
@@ -113,6 +116,8 @@ pub use cluster::{ShortSecret, TcpLink};
 pub use codec::{Body, Codec};
 pub use due_macros::{route, routes};
 pub use error::{Code, Error, Result};
+#[cfg(feature = "etc")]
+pub use etc::{Etc, EtcError};
 pub use event::{EventExt, EventMessage};
 pub use future::BoxFuture;
 pub use gate::{DuplicateLogin, Excess, Gate, GateBuilder, HeartbeatMechanism, ListenError, RateLimits};

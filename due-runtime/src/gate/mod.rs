@@ -202,39 +202,40 @@ impl GateBuilder {
 
     /// Accepts TCP clients on `addr`, as `127.0.0.1:3554`; port 0 takes any free one.
     #[cfg(feature = "tcp")]
-    pub fn tcp(mut self, addr: impl Into<String>) -> Self {
-        let addr = addr.into();
-        self.listeners.push(Box::new(move || async move {
-            Tcp::bind(&addr).await.map_err(|source| ListenError { addr, source })
-        }));
-        self
+    pub fn tcp(self, addr: impl Into<String>) -> Self {
+        self.listen(addr.into(), |addr| async move { Tcp::bind(addr).await })
     }
 
     /// Accepts ws clients of both dialects on `addr`, on every path. For more settings build a [`Ws`] and use
     /// [`transport`](Self::transport).
     #[cfg(feature = "ws")]
-    pub fn ws(mut self, addr: impl Into<String>) -> Self {
-        let addr = addr.into();
-        self.listeners.push(Box::new(move || async move {
-            Ws::bind(&addr).await.map_err(|source| ListenError { addr, source })
-        }));
-        self
+    pub fn ws(self, addr: impl Into<String>) -> Self {
+        self.listen(addr.into(), |addr| async move { Ws::bind(addr).await })
     }
 
     /// Accepts KCP clients on `addr`, a UDP port. For more settings build a [`Kcp`] and use
     /// [`transport`](Self::transport).
     #[cfg(feature = "kcp")]
-    pub fn kcp(mut self, addr: impl Into<String>) -> Self {
-        let addr = addr.into();
-        self.listeners.push(Box::new(move || async move {
-            Kcp::bind(&addr).await.map_err(|source| ListenError { addr, source })
-        }));
-        self
+    pub fn kcp(self, addr: impl Into<String>) -> Self {
+        self.listen(addr.into(), |addr| async move { Kcp::bind(addr).await })
     }
 
     /// Accepts the clients of a transport that is listening already.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.listeners.push(Box::new(move || async move { Ok::<_, ListenError>(transport) }));
+        self
+    }
+
+    /// Accepts the clients of a transport that is bound when the gate starts.
+    #[cfg(any(feature = "tcp", feature = "ws", feature = "kcp"))]
+    pub(crate) fn listen<T: Transport, B: Future<Output = io::Result<T>> + Send + 'static>(
+        mut self,
+        addr: String,
+        bind: impl FnOnce(String) -> B + Send + 'static,
+    ) -> Self {
+        self.listeners.push(Box::new(move || async move {
+            bind(addr.clone()).await.map_err(|source| ListenError { addr, source })
+        }));
         self
     }
 
@@ -330,6 +331,12 @@ impl GateBuilder {
     pub fn build(self) -> Gate {
         let gid = self.gid.unwrap_or_else(|| Gid::from(uuid::Uuid::new_v4().to_string()));
         Gate { gid, name: self.name, settings: self.settings, listeners: self.listeners }
+    }
+}
+
+impl From<GateBuilder> for Gate {
+    fn from(builder: GateBuilder) -> Self {
+        builder.build()
     }
 }
 

@@ -168,6 +168,12 @@ impl MeshBuilder {
     }
 }
 
+impl From<MeshBuilder> for Mesh {
+    fn from(builder: MeshBuilder) -> Self {
+        builder.build()
+    }
+}
+
 /// A mesh that serves. Dropping it cuts its connections and leaves it in the registry: call [`stop`](Self::stop).
 pub struct RunningMesh {
     registry: Arc<dyn Registry>,
@@ -273,6 +279,7 @@ impl fmt::Debug for MeshBuilder {
         f.debug_struct("MeshBuilder")
             .field("name", &self.name)
             .field("addr", &self.addr)
+            .field("drain", &self.drain)
             .field("services", &self.names)
             .finish_non_exhaustive()
     }

@@ -71,6 +71,7 @@ pub struct Node {
     hooks: Hooks,
 }
 
+#[derive(Debug)]
 struct Settings {
     codec: Option<Codec>,
     dispatch: Dispatch,

@@ -174,8 +174,14 @@ impl Registry for EtcdRegistry {
 
 impl fmt::Debug for EtcdRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Options { addrs, namespace, .. } = &*self.options;
-        f.debug_struct("EtcdRegistry").field("addrs", addrs).field("namespace", namespace).finish_non_exhaustive()
+        let Options { addrs, dial_timeout, namespace, timeout, retry_interval, .. } = &*self.options;
+        f.debug_struct("EtcdRegistry")
+            .field("addrs", addrs)
+            .field("dial_timeout", dial_timeout)
+            .field("namespace", namespace)
+            .field("timeout", timeout)
+            .field("retry_interval", retry_interval)
+            .finish_non_exhaustive()
     }
 }
 

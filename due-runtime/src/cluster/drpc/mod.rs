@@ -69,11 +69,21 @@ pub struct TcpLink {
     addr: String,
     host: Option<String>,
     settings: Arc<Settings>,
+    /// Where servers of one kind are told something else.
+    kinds: Vec<(Kind, Own)>,
     /// Servers of this process, unless they shall use TCP as well.
     process: Option<MemoryLink>,
     pools: Arc<Mutex<Pools>>,
     /// It was said that the link is open to everybody.
     warned: AtomicBool,
+}
+
+/// What one server is told.
+#[derive(Clone, Debug)]
+struct Own {
+    addr: String,
+    host: Option<String>,
+    settings: Arc<Settings>,
 }
 
 #[derive(Clone, Debug)]
@@ -111,6 +121,7 @@ impl TcpLink {
             addr: ":0".to_owned(),
             host: None,
             settings: Arc::new(settings),
+            kinds: Vec::new(),
             process: Some(MemoryLink::default()),
             pools: Arc::default(),
             warned: AtomicBool::new(false),
@@ -202,8 +213,8 @@ impl TcpLink {
         self.set(|settings| settings.guard.tls = Some(tls))
     }
 
-    fn warn_if_open(&self, local: SocketAddr) {
-        let is_open = self.settings.guard.is_open() && !local.ip().to_canonical().is_loopback();
+    fn warn_if_open(&self, local: SocketAddr, guard: &Guard) {
+        let is_open = guard.is_open() && !local.ip().to_canonical().is_loopback();
         if is_open && !self.warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 %local,
@@ -212,6 +223,32 @@ impl TcpLink {
                  private network"
             );
         }
+    }
+
+    /// Other settings for servers of one kind, where a process has gates and nodes: all but
+    /// [`in_process`](Self::in_process). What is changed afterwards changes the other kinds only.
+    ///
+    /// ```
+    /// use due::TcpLink;
+    /// use due::registry::Kind;
+    ///
+    /// let link = TcpLink::new().addr("10.0.0.5:7001").of(Kind::Node, |link| link.addr("10.0.0.5:7002"));
+    /// ```
+    pub fn of(mut self, kind: Kind, change: impl FnOnce(Self) -> Self) -> Self {
+        let Own { addr, host, settings } = self.own(kind);
+        let Self { addr, host, settings, .. } = change(Self { addr, host, settings, ..Self::new() });
+        self.kinds.retain(|(own, _)| *own != kind);
+        self.kinds.push((kind, Own { addr, host, settings }));
+        self
+    }
+
+    fn own(&self, kind: Kind) -> Own {
+        let own = self.kinds.iter().find(|(own, _)| *own == kind).map(|(_, own)| own.clone());
+        own.unwrap_or_else(|| Own {
+            addr: self.addr.clone(),
+            host: self.host.clone(),
+            settings: Arc::clone(&self.settings),
+        })
     }
 
     fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
@@ -231,7 +268,7 @@ impl TcpLink {
             // One id, one server: the one at the old address is gone.
             pool.abandon();
         }
-        let pool = Pool::new(&self.settings, member, target, addr);
+        let pool = Pool::new(&self.own(member.kind).settings, member, target, addr);
         let lease = Lease::new(&pool);
         pools.insert(route, pool);
         Some(lease)
@@ -241,17 +278,18 @@ impl TcpLink {
 impl Link for TcpLink {
     fn attach<'a>(&'a self, member: &'a Member, server: Server) -> BoxFuture<'a, io::Result<Attached>> {
         Box::pin(async move {
-            let (largest, limit) = (member.format.max_frame_bytes() + FRAME_ROOM, self.settings.max_frame);
+            let Own { addr, host, settings } = self.own(member.kind);
+            let (largest, limit) = (member.format.max_frame_bytes() + FRAME_ROOM, settings.max_frame);
             if largest > limit {
                 let text = format!("packets of {largest} bytes do not fit TcpLink::max_frame({limit})");
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
             }
-            let addr = address::listen_on(&self.addr);
+            let addr = address::listen_on(&addr);
             let bound = TcpListener::bind(&addr).await;
             let listener = bound.map_err(|error| io::Error::new(error.kind(), format!("{addr}: {error}")))?;
             let local = listener.local_addr()?;
-            self.warn_if_open(local);
-            let host = self.host.clone().unwrap_or_else(|| address::host_of(local).to_string());
+            self.warn_if_open(local, &settings.guard);
+            let host = host.unwrap_or_else(|| address::host_of(local).to_string());
             if let Some(process) = &self.process {
                 process.attach(member, server.clone()).await?;
             }
@@ -261,8 +299,8 @@ impl Link for TcpLink {
                     pool.doubt();
                 }
             };
-            let port = Port::open(listener, server, member, &self.settings, Box::new(silent));
-            let endpoint = address::endpoint(&host, local.port(), self.settings.guard.has_tls());
+            let endpoint = address::endpoint(&host, local.port(), settings.guard.has_tls());
+            let port = Port::open(listener, server, member, &settings, Box::new(silent));
             Ok(Attached { endpoint, door: Some(Box::new(port)) })
         })
     }
@@ -303,6 +341,7 @@ impl fmt::Debug for TcpLink {
             .field("addr", &self.addr)
             .field("host", &self.host)
             .field("settings", &self.settings)
+            .field("kinds", &self.kinds)
             .field("in_process", &self.process.is_some())
             .finish()
     }

@@ -67,7 +67,7 @@ struct Options {
 }
 
 /// How an agent finds out whether an instance lives.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Checks {
     health: bool,
     health_interval: Duration,
@@ -215,7 +215,13 @@ impl Registry for ConsulRegistry {
 
 impl fmt::Debug for ConsulRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConsulRegistry").field("addr", &self.options.addr).finish_non_exhaustive()
+        let Options { addr, checks, wait, timeout, .. } = &*self.options;
+        f.debug_struct("ConsulRegistry")
+            .field("addr", addr)
+            .field("checks", checks)
+            .field("wait", wait)
+            .field("timeout", timeout)
+            .finish_non_exhaustive()
     }
 }
 

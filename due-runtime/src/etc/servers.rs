@@ -1,0 +1,73 @@
+use std::time::Duration;
+
+use super::report::Report;
+use super::{Etc, EtcError, With};
+use crate::codec::Codec;
+use crate::node::{Node, NodeBuilder};
+
+impl Etc {
+    /// A node: `cluster.node` and `shutdownMaxWaitTime`.
+    ///
+    /// # Errors
+    /// A codec that nobody has [registered](Codec::register).
+    pub fn node(&self) -> Result<NodeBuilder, EtcError> {
+        let mut report = Report::default();
+        let settings = &self.settings;
+        let codec = settings.text("cluster.node.codec").and_then(|name| {
+            let unknown = |error: crate::codec::UnknownCodec| {
+                report.error(&self.place("cluster.node.codec"), format!("`etc.cluster.node.codec`: {error}"));
+            };
+            Codec::named(name).map_err(unknown).ok()
+        });
+        report.finish()?;
+        Ok(Node::builder()
+            .with(settings.text("cluster.node.id"), NodeBuilder::id)
+            .with(settings.text("cluster.node.name"), NodeBuilder::name)
+            .with(codec, NodeBuilder::codec)
+            .with(settings.int("cluster.node.weight"), NodeBuilder::weight)
+            .with(self.drain(), NodeBuilder::drain))
+    }
+
+    /// A mesh: `cluster.mesh`, `transport.grpc.server` and `shutdownMaxWaitTime`.
+    ///
+    /// # Errors
+    /// Certificates: there is no TLS between servers yet.
+    #[cfg(feature = "mesh")]
+    pub fn mesh(&self) -> Result<crate::mesh::MeshBuilder, EtcError> {
+        use super::backends::Choice;
+        use super::{bindable, is_ephemeral};
+        use crate::mesh::{Mesh, MeshBuilder};
+
+        let mut report = Report::default();
+        let settings = &self.settings;
+        if self.cert_files("transport.grpc.server", &mut report).is_some() {
+            let text = "`etc.transport.grpc.server.certFile` asks for TLS, which meshes do not have yet";
+            report.error(&self.place("transport.grpc.server.certFile"), text);
+        }
+        // What is wrong with it is said by `backends`.
+        let choice = self.registry_choice(&mut Report::default());
+        let is_far = matches!(choice, Choice::Etcd | Choice::Consul);
+        let addr = settings.text("transport.grpc.server.addr").or(is_far.then_some(":0"));
+        let advertised = settings.text("transport.grpc.server.expose").and_then(|host| {
+            let port = addr.and_then(|addr| addr.rsplit_once(':')).map_or("0", |(_, port)| port);
+            if addr.is_none_or(is_ephemeral) {
+                let text = "`etc.transport.grpc.server.expose` needs a fixed port in `etc.transport.grpc.server.addr`";
+                report.error(&self.place("transport.grpc.server.expose"), text);
+                return None;
+            }
+            Some(format!("{host}:{port}"))
+        });
+        report.finish()?;
+        Ok(Mesh::builder()
+            .with(settings.text("cluster.mesh.id"), MeshBuilder::id)
+            .with(settings.text("cluster.mesh.name"), MeshBuilder::name)
+            .with(addr.map(bindable), MeshBuilder::addr)
+            .with(advertised, MeshBuilder::advertise)
+            .with(self.drain(), MeshBuilder::drain))
+    }
+
+    /// Zero, due's default, stands for the builders' own: due waits for clients to leave, we send them away.
+    pub(super) fn drain(&self) -> Option<Duration> {
+        self.settings.time("shutdownMaxWaitTime").filter(|time| !time.is_zero())
+    }
+}

@@ -1,0 +1,58 @@
+//! What is not compiled in is said with the name of its feature.
+
+use super::{directory, load, text};
+
+#[test]
+fn a_section_without_its_part_names_the_feature() {
+    let dir = directory(&[("etc.toml", "[network.kcp.server]\naddr = \":0\"\n")]);
+    let etc = load(dir.path()).unwrap();
+    assert_eq!(
+        text(&etc.gate().unwrap_err(), dir.path()),
+        "the configuration cannot be used\n\
+         etc.toml:1: `etc.network.kcp.server` needs the cargo feature `kcp` of due-runtime"
+    );
+    assert!(etc.app().is_ok(), "nodes do not listen for clients");
+
+    let dir = directory(&[("etc.toml", "[network.kcp.server]\n[cluster.gate]\nlisten = []\n")]);
+    assert!(load(dir.path()).unwrap().gate().is_ok(), "nobody wants it");
+}
+
+#[cfg(not(any(feature = "etcd", feature = "consul", feature = "redis", feature = "link")))]
+#[test]
+fn all_missing_backends_are_said_at_once() {
+    let file = "[registry.etcd]\n[locate.redis]\n[eventbus.redis]\n";
+    let dir = directory(&[("etc.toml", file)]);
+    assert_eq!(
+        text(&load(dir.path()).unwrap().app().unwrap_err(), dir.path()),
+        "the configuration cannot be used\n\
+         etc.toml:1: `etc.registry.etcd` needs the cargo feature `link` of due-runtime\n\
+         etc.toml:1: `etc.registry.etcd` needs the cargo feature `etcd` of due-runtime\n\
+         etc.toml:2: `etc.locate.redis` needs the cargo feature `redis` of due-runtime\n\
+         etc.toml:3: `etc.eventbus.redis` needs the cargo feature `redis` of due-runtime"
+    );
+    let dir = directory(&[("etc.toml", "[registry.consul]\n")]);
+    assert_eq!(
+        text(&load(dir.path()).unwrap().app().unwrap_err(), dir.path()),
+        "the configuration cannot be used\n\
+         etc.toml:1: `etc.registry.consul` needs the cargo feature `link` of due-runtime\n\
+         etc.toml:1: `etc.registry.consul` needs the cargo feature `consul` of due-runtime"
+    );
+    let dir = directory(&[("etc.toml", "cluster.dir = \"/tmp/game\"\n")]);
+    assert_eq!(
+        text(&load(dir.path()).unwrap().app().unwrap_err(), dir.path()),
+        "the configuration cannot be used\n\
+         etc.toml:1: `etc.cluster.dir` needs the cargo feature `link` of due-runtime"
+    );
+}
+
+#[cfg(not(any(feature = "tcp", feature = "ws")))]
+#[test]
+fn so_are_listeners() {
+    let dir = directory(&[("etc.toml", "network.tcp.server.addr = \":1\"\nnetwork.ws.server.addr = \":2\"\n")]);
+    assert_eq!(
+        text(&load(dir.path()).unwrap().gate().unwrap_err(), dir.path()),
+        "the configuration cannot be used\n\
+         etc.toml:1: `etc.network.tcp.server` needs the cargo feature `tcp` of due-runtime\n\
+         etc.toml:2: `etc.network.ws.server` needs the cargo feature `ws` of due-runtime"
+    );
+}

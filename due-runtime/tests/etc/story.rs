@@ -1,0 +1,124 @@
+//! Servers that were started out of a directory, and a client of theirs.
+
+use due::codec::SerdeBody;
+use due::etc::Etc;
+use due::registry::Kind;
+use due::{App, Client, Codec, Context, RouteId};
+
+use super::{directory, load};
+
+#[derive(serde::Deserialize, serde::Serialize)]
+struct Greet {
+    name: String,
+}
+
+#[derive(serde::Deserialize, serde::Serialize)]
+struct Greeting {
+    text: String,
+}
+
+#[due::route(1)]
+async fn greet(_ctx: &mut Context, request: Greet) -> due::Result<Greeting> {
+    Ok(Greeting { text: format!("hello {}", request.name) })
+}
+
+async fn call(url: &str) -> String {
+    let client = Client::builder().codec(Codec::Json).connect(url).await.unwrap();
+    let request = SerdeBody(Greet { name: url[..2].to_owned() });
+    let greeting: SerdeBody<Greeting> = client.request(RouteId(1), &request).await.unwrap();
+    client.close().await;
+    greeting.0.text
+}
+
+fn serving(app: App, etc: &Etc) -> App {
+    let node = etc.node().unwrap().serve(due::routes![greet]).build().unwrap();
+    app.gate(etc.gate().unwrap()).node(node)
+}
+
+#[tokio::test]
+async fn gate_and_node_of_a_directory_answer_a_call() {
+    let dir = directory(&[]);
+    let pid = dir.path().join("game.pid");
+    let file = format!(
+        "pid = '{}'\n[cluster.node]\ncodec = 'json'\n[network.ws.server]\naddr = '127.0.0.1:0'\npath = '/game'\n\
+         [network.tcp.server]\naddr = '127.0.0.1:0'\n",
+        pid.display()
+    );
+    std::fs::write(dir.path().join("etc.toml"), file).unwrap();
+    let app = App::from_etc_dir(dir.path()).unwrap();
+    let app = serving(app, &load(dir.path()).unwrap()).start().await.unwrap();
+    assert_eq!(std::fs::read_to_string(&pid).unwrap(), format!("{}\n", std::process::id()));
+    let addresses: Vec<_> = app.addresses().map(str::to_owned).collect();
+    assert_eq!(addresses.len(), 2);
+    assert!(addresses[0].starts_with("tcp://") && addresses[1].ends_with("/game"), "{addresses:?}");
+    for address in addresses {
+        assert_eq!(call(&address).await, format!("hello {}", &address[..2]));
+    }
+    app.stop().await;
+    assert!(!pid.exists());
+
+    let etc = load(dir.path()).unwrap();
+    let app = serving(etc.app().unwrap(), &etc).start().await.unwrap();
+    std::fs::write(&pid, "1\n").unwrap();
+    app.stop().await;
+    assert_eq!(std::fs::read_to_string(&pid).unwrap(), "1\n", "the process that took over needs it");
+
+    std::fs::write(dir.path().join("etc.toml"), "pid = '/no/such/folder/game.pid'\n").unwrap();
+    let error = load(dir.path()).unwrap().app().unwrap().start().await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot write the process id to /no/such/folder/game.pid");
+}
+
+#[tokio::test]
+async fn gate_and_node_of_one_process_have_links_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = directory(&[(
+        "etc.toml",
+        &format!(
+            "[cluster]\ndir = '{}'\ngate.expose = 'gate.example'\nnode.expose = 'node.example'\n\
+             node.addr = '127.0.0.1:0'\nnode.codec = 'json'\n[network.tcp.server]\naddr = '127.0.0.1:0'\n",
+            dir.path().display()
+        ),
+    )]);
+    let etc = load(files.path()).unwrap();
+    let app = serving(etc.app().unwrap(), &etc).start().await.unwrap();
+    let cluster = app.cluster().unwrap();
+    for (kind, host) in [(Kind::Gate, "drpc://gate.example:"), (Kind::Node, "drpc://node.example:")] {
+        let instances = cluster.instances(kind).await.unwrap();
+        assert!(instances.len() == 1 && instances[0].endpoint.starts_with(host), "{instances:?}");
+    }
+    app.stop().await;
+}
+
+/// Two apps that share nothing but what their files name.
+async fn apart(gate: &str, node: &str) {
+    let (gate_dir, node_dir) = (directory(&[("etc.toml", gate)]), directory(&[("etc.toml", node)]));
+    let (gate, node) = (load(gate_dir.path()).unwrap(), load(node_dir.path()).unwrap());
+    let node = node.app().unwrap().node(node.node().unwrap().serve(due::routes![greet]).build().unwrap());
+    let node = node.start().await.unwrap();
+    let gate = gate.app().unwrap().gate(gate.gate().unwrap()).start().await.unwrap();
+    let address = gate.addresses().next().unwrap().to_owned();
+    assert_eq!(call(&address).await, "hello tc");
+    gate.stop().await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_line_of_a_file_makes_it_two_processes() {
+    let dir = tempfile::tempdir().unwrap();
+    let shared = format!("[cluster]\ndir = '{}'\n", dir.path().display());
+    let gate = format!("{shared}[network.tcp.server]\naddr = '127.0.0.1:0'\n");
+    apart(&gate, &format!("{shared}node.codec = 'json'\n")).await;
+}
+
+#[cfg(all(feature = "redis", feature = "etcd"))]
+#[tokio::test(flavor = "multi_thread")]
+async fn so_do_sections_of_redis_and_etcd() {
+    let (redis, etcd) = (super::support::redis::Server::start(), super::support::Etcd::start());
+    let shared = format!(
+        "[registry.etcd]\naddrs = ['{}']\n[locate.redis]\naddrs = ['{redis}']\n[eventbus.redis]\naddrs = '{redis}'\n",
+        etcd.addr(),
+        redis = redis.addr(),
+    );
+    let gate = format!("{shared}[cluster.gate]\naddr = '127.0.0.1:0'\n[network.tcp.server]\naddr = '127.0.0.1:0'\n");
+    apart(&gate, &format!("{shared}[cluster.node]\naddr = '127.0.0.1:0'\ncodec = 'json'\n")).await;
+}
