@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use due::packet::Format;
-use due::{Cid, Excess, GateBuilder, RateLimits, RunningApp, Target, Uid};
+use due::{Cid, DuplicateLogin, Excess, GateBuilder, RateLimits, RunningApp, Target, Uid};
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
@@ -75,8 +75,9 @@ async fn a_login_stops_the_clock_and_a_logout_winds_it_up_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_loses_his_user_to_another_session_must_log_in_again() {
-    let app = patient(7).await;
+async fn who_loses_his_user_to_another_session_and_is_kept_must_log_in_again() {
+    let patient = |gate: GateBuilder| gate.authorize_timeout(Duration::from_secs(7));
+    let app = echo_app_with(Format::new(), |gate| patient(gate).duplicate_login(DuplicateLogin::Keep)).await;
     let (mut first, mut second) = (Raw::tcp(&app).await, Raw::tcp(&app).await);
     login(&mut first, 1, "1001").await;
     tokio::time::sleep(Duration::from_secs(5)).await;
