@@ -1,3 +1,6 @@
+#[path = "../support/listen.rs"]
+mod listen;
+
 use std::io;
 use std::sync::{Arc, Mutex};
 
@@ -15,6 +18,7 @@ struct Writer(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     pub(crate) fn new() -> Self {
+        listen::listen_everywhere();
         let text = Arc::<Mutex<Vec<u8>>>::default();
         let writer = Arc::clone(&text);
         let subscriber = tracing_subscriber::fmt()

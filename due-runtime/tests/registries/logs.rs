@@ -1,3 +1,6 @@
+#[path = "../support/listen.rs"]
+mod listen;
+
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex};
 
@@ -11,6 +14,7 @@ pub(crate) struct Logs(Arc<Mutex<Vec<String>>>);
 
 impl Logs {
     pub(crate) fn listen() -> (Self, DefaultGuard) {
+        listen::listen_everywhere();
         let logs = Self::default();
         let guard = set_default(logs.clone());
         (logs, guard)
