@@ -1,10 +1,16 @@
 //! One user, two sessions: on one gate, on two gates of a process, on two gates that talk over TCP.
 
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::time::Duration;
+
 use bytes::Bytes;
 use due::codec::RawBody;
+use due::locator::{LocateError, Locator, MemoryLocator};
+use due::testing::Harness;
 use due::{
-    App, Backends, Client, Code, Codec, Context, Disconnect, DuplicateLogin, Event, Gate, Node, RouteId, RunningApp,
-    Uid,
+    App, Backends, BoxFuture, Client, Code, Codec, Context, Disconnect, DuplicateLogin, Event, Gate, Gid, Nid, Node,
+    RouteId, RunningApp, Uid,
 };
 use tokio::sync::mpsc;
 
@@ -159,4 +165,48 @@ async fn kept_sessions_are_told_nothing() {
     first.close().await;
     assert_eq!(world.left.recv().await, Some(None));
     world.stop().await;
+}
+
+/// Says that every user was elsewhere before, and never again where he is.
+#[derive(Debug)]
+struct Mute(MemoryLocator);
+
+impl Locator for Mute {
+    fn bind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<Option<Gid>, LocateError>> {
+        Box::pin(async move { self.0.bind_gate(uid, gid).await.map(|_| Some(Gid::from("elsewhere"))) })
+    }
+
+    fn unbind_gate<'a>(&'a self, uid: Uid, gid: &'a Gid) -> BoxFuture<'a, Result<bool, LocateError>> {
+        self.0.unbind_gate(uid, gid)
+    }
+
+    fn locate_gate(&self, _: Uid) -> BoxFuture<'_, Result<Option<Gid>, LocateError>> {
+        Box::pin(pending())
+    }
+
+    fn bind_node<'a>(&'a self, uid: Uid, name: &'a str, nid: &'a Nid) -> BoxFuture<'a, Result<(), LocateError>> {
+        self.0.bind_node(uid, name, nid)
+    }
+
+    fn unbind_node<'a>(&'a self, uid: Uid, name: &'a str, nid: &'a Nid) -> BoxFuture<'a, Result<bool, LocateError>> {
+        self.0.unbind_node(uid, name, nid)
+    }
+
+    fn locate_node<'a>(&'a self, uid: Uid, name: &'a str) -> BoxFuture<'a, Result<Option<Nid>, LocateError>> {
+        self.0.locate_node(uid, name)
+    }
+
+    fn locate_nodes(&self, uid: Uid) -> BoxFuture<'_, Result<BTreeMap<String, Nid>, LocateError>> {
+        self.0.locate_nodes(uid)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_locator_that_falls_silent_holds_up_no_stop() {
+    let backends = Backends::memory().locator(Mute(MemoryLocator::new()));
+    let harness = Harness::builder().backends(backends).codec(Codec::Json).serve(due::routes![login]).start().await;
+    let harness = harness.unwrap();
+    let client = harness.client().await.unwrap();
+    let _: RawBody = client.request(RouteId(1), &empty()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), harness.stop()).await.expect("a stop");
 }

@@ -242,7 +242,7 @@ impl Cluster {
 
     /// Ends the session that a user has on this gate although he is found elsewhere now. Gates of due v2.5.8 lose the flag
     /// of a push that disconnects, so it takes two calls.
-    pub(crate) async fn part_with(&self, gid: &Gid, uid: Uid, reason: &Error) -> Result<(), ClusterError> {
+    pub(crate) async fn dismiss(&self, gid: &Gid, uid: Uid, reason: &Error) -> Result<(), ClusterError> {
         let (gate, target) = (self.gate(gid)?, SessionTarget::User(uid));
         let called = async |op| gate.call(op).await.map_err(|error| error.at(gid, Target::User(uid)));
         if self.backends().statuses {

@@ -99,7 +99,7 @@ impl GateCore {
             }
         };
         if let Some(older) = bound.older {
-            self.part_with(&older);
+            self.dismiss(&older);
         }
         if let Located::Here { before: Some(gid) } = located {
             self.supersede(uid, gid);
@@ -113,7 +113,7 @@ impl GateCore {
     }
 
     /// What becomes of a session whose user has logged in elsewhere.
-    fn part_with(&self, older: &Session) {
+    fn dismiss(&self, older: &Session) {
         if self.duplicate_login == DuplicateLogin::Close {
             self.tell(older, RouteId(0), Seq::NONE, &logged_in_elsewhere());
             older.because(CloseReason::Policy).finish();
@@ -126,16 +126,18 @@ impl GateCore {
             return;
         }
         let Some(this) = self.this.upgrade() else { return };
-        self.turned_away.spawn(async move {
+        // A stop waits for neither the locator nor the other gate.
+        let stop = self.finish.clone();
+        self.turned_away.spawn(stop.run_until_cancelled_owned(async move {
             // He may be back there already.
             match this.cluster.locator().locate_gate(uid).await {
                 Ok(Some(now)) if now == this.gid => {}
                 _ => return,
             }
-            if let Err(error) = this.cluster.part_with(&gid, uid, &logged_in_elsewhere()).await {
+            if let Err(error) = this.cluster.dismiss(&gid, uid, &logged_in_elsewhere()).await {
                 tracing::debug!(%uid, %gid, %error, "the older session of a user was not told");
             }
-        });
+        }));
     }
 
     async fn unbind(&self, uid: Uid) -> Result<GateAnswer, LinkError> {
