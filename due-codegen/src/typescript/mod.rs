@@ -32,7 +32,10 @@ pub(crate) fn render(
     packet: &PacketOptions,
 ) -> Result<Vec<GeneratedFile>, RenderError> {
     let mut env = environment(TEMPLATES)?;
-    env.add_filter("jsdoc", |lines: Vec<String>, indent: &str| jsdoc(&lines, indent));
+    // The template ends the line.
+    env.add_filter("jsdoc", |lines: Vec<String>, indent: &str| {
+        pb::block(&lines.join("\n"), indent).trim_end().to_owned()
+    });
     let messages = pb::Messages::new(sources, options.view);
     let mut files = if options.parts.messages { messages.print(&options.import_extension) } else { Vec::new() };
     if options.parts.stubs {
@@ -49,15 +52,4 @@ pub(crate) fn render(
         files.extend(runtime::files(&env, options, packet)?);
     }
     Ok(files)
-}
-
-/// A block comment of TSDoc, which nothing in the lines can end.
-fn jsdoc(lines: &[String], indent: &str) -> String {
-    let mut text = format!("{indent}/**\n");
-    for line in lines {
-        let line = line.replace("*/", "*\\/");
-        text.push_str(format!("{indent} * {line}").trim_end());
-        text.push('\n');
-    }
-    text + indent + " */"
 }

@@ -59,7 +59,7 @@ pub(super) fn doc(comment: Option<&Comment>, origin: &str, deprecated: bool) -> 
 }
 
 /// A comment block that ends with its line.
-pub(super) fn block(text: &str, indent: &str) -> String {
+pub(crate) fn block(text: &str, indent: &str) -> String {
     let mut out = format!("{indent}/**\n");
     for line in text.split('\n') {
         let gap = if line.is_empty() { "" } else { " " };

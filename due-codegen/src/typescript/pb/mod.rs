@@ -27,6 +27,7 @@ use std::collections::BTreeSet;
 use prost_reflect::FileDescriptor;
 use prost_reflect::prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 
+pub(super) use self::comment::block;
 use self::cut::Cut;
 use self::description::Description;
 pub(super) use self::modules::{Export, stem};
