@@ -89,7 +89,7 @@ impl Etc {
         };
         #[cfg(feature = "link")]
         {
-            Backends::dir(_dir).link(self.link(TcpLink::new().addr("127.0.0.1:0")))
+            Backends::dir(_dir).link(self.link(TcpLink::new().addr("127.0.0.1:0"), report))
         }
         #[cfg(not(feature = "link"))]
         {
@@ -102,7 +102,7 @@ impl Etc {
     fn linked(&self, _choice: Choice, _report: &mut Report) -> Backends {
         #[cfg(feature = "link")]
         {
-            Backends::memory().link(self.link(TcpLink::new()))
+            Backends::memory().link(self.link(TcpLink::new(), _report))
         }
         #[cfg(not(feature = "link"))]
         {
@@ -113,7 +113,8 @@ impl Etc {
     }
 
     #[cfg(feature = "link")]
-    fn link(&self, base: TcpLink) -> TcpLink {
+    fn link(&self, base: TcpLink, report: &mut Report) -> TcpLink {
+        let base = self.guarded(base, report);
         [("cluster.gate", Kind::Gate), ("cluster.node", Kind::Node)].into_iter().fold(base, |link, (section, kind)| {
             let (settings, path) = (&self.settings, |key: &str| format!("{section}.{key}"));
             link.of(kind, |link| {
@@ -144,7 +145,8 @@ impl Etc {
             .with(settings.text("registry.etcd.namespace"), EtcdRegistry::namespace)
             .with(settings.time("registry.etcd.timeout"), EtcdRegistry::timeout)
             .with(user, |registry, user| registry.user(user, password.unwrap_or_default()))
-            .with(settings.time("registry.etcd.retryInterval"), EtcdRegistry::retry_interval);
+            .with(settings.time("registry.etcd.retryInterval"), EtcdRegistry::retry_interval)
+            .with(self.registry_tls("registry.etcd", report), EtcdRegistry::tls);
         backends.registry(registry)
     }
 
@@ -155,12 +157,14 @@ impl Etc {
     }
 
     #[cfg(feature = "consul")]
-    fn consul(&self, backends: Backends, _: &mut Report) -> Backends {
+    fn consul(&self, backends: Backends, report: &mut Report) -> Backends {
         use crate::registry::ConsulRegistry;
 
         let settings = &self.settings;
         let registry = ConsulRegistry::new()
             .with(settings.text("registry.consul.addr"), ConsulRegistry::addr)
+            .with(settings.text("registry.consul.token"), ConsulRegistry::token)
+            .with(self.registry_tls("registry.consul", report), ConsulRegistry::tls)
             .with(settings.bool("registry.consul.healthCheck"), ConsulRegistry::health_check)
             .with(settings.time("registry.consul.healthCheckInterval"), ConsulRegistry::health_check_interval)
             .with(settings.time("registry.consul.healthCheckTimeout"), ConsulRegistry::health_check_timeout)
@@ -241,19 +245,6 @@ impl Etc {
             report.error(place, needs("`etc.eventbus.redis`", "redis"));
         }
         backends
-    }
-
-    /// `certFile` and `keyFile` of a section: both or none.
-    #[cfg(any(feature = "tcp", feature = "ws", feature = "mesh", feature = "redis"))]
-    pub(super) fn cert_files(&self, section: &str, report: &mut Report) -> Option<(&str, &str)> {
-        let (cert, key) = (format!("{section}.certFile"), format!("{section}.keyFile"));
-        match (self.settings.text(&cert), self.settings.text(&key)) {
-            (Some(cert), Some(key)) => return Some((cert, key)),
-            (None, None) => {}
-            (Some(_), None) => report.error(&self.place(&cert), format!("`etc.{cert}` is there, but no `keyFile`")),
-            (None, Some(_)) => report.error(&self.place(&key), format!("`etc.{key}` is there, but no `certFile`")),
-        }
-        None
     }
 }
 

@@ -3,7 +3,7 @@ use super::bindable;
 use super::report::Report;
 use super::{Etc, EtcError, Setting, Typed, With, is_ephemeral};
 use crate::cluster::Balance;
-use crate::gate::{Gate, GateBuilder, HeartbeatMechanism};
+use crate::gate::{DuplicateLogin, Gate, GateBuilder, HeartbeatMechanism};
 use crate::session::OutboxLimits;
 
 const WIRES: [&str; 3] = ["tcp", "ws", "kcp"];
@@ -28,6 +28,9 @@ impl Etc {
                     "wrr" => Balance::Weighted,
                     _ => Balance::RoundRobin,
                 })
+            })
+            .with(settings.text("cluster.gate.duplicateLogin"), |gate, word| {
+                gate.duplicate_login(if word == "keep" { DuplicateLogin::Keep } else { DuplicateLogin::Close })
             })
             .with(self.drain(), GateBuilder::drain)
             .with(self.sessions(&wires), GateBuilder::max_sessions);

@@ -60,6 +60,16 @@
 mod backends;
 mod format;
 mod gate;
+#[cfg(any(
+    feature = "tcp",
+    feature = "ws",
+    feature = "mesh",
+    feature = "redis",
+    feature = "etcd",
+    feature = "consul",
+    feature = "link"
+))]
+mod guard;
 mod nearest;
 mod report;
 mod schema;

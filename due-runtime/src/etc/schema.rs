@@ -69,6 +69,9 @@ const QUEUE: &str = "a client that lets `writeQueueSize` packets pile up is disc
 const LINK_QUEUE: &str = "up to 8 MiB wait for each connection";
 const DIALS: &str = "connecting is tried three times before what waits is given up, and then goes on";
 const METADATA: &str = "instances have no metadata of the user's";
+const LINK_TLS: &str = "mutual TLS between processes, all three or none; see `TcpLink::tls`";
+const REGISTRY_TLS: &str = "TLS, and whose certificates are believed; PEM";
+const IDENTITY: &str = "shown to a server that asks; PEM";
 const COUNT: Kind = Int(1, u32::MAX as i64);
 
 const fn key(path: &'static str, kind: Kind, default: &'static str, effect: Effect) -> Key {
@@ -87,9 +90,19 @@ pub(super) static KEYS: &[Key] = &[
         "the one that has a section",
         Ours("where `registry` has several sections"),
     ),
+    key("cluster.secret", Text, "", Ours("what all processes know, at least 16 bytes; see `TcpLink::secret`")),
+    key("cluster.caFile", Text, "", Ours(LINK_TLS)),
+    key("cluster.certFile", Text, "", Ours(LINK_TLS)),
+    key("cluster.keyFile", Text, "", Ours(LINK_TLS)),
     key("cluster.gate.id", Text, "random", Used),
     key("cluster.gate.name", Text, "gate", Used),
     key("cluster.gate.dispatch", BALANCES, "rr", Note("due's default is random")),
+    key(
+        "cluster.gate.duplicateLogin",
+        Word(&["close", "keep"]),
+        "close",
+        Ours("what becomes of the older session of a user; due keeps it"),
+    ),
     key(
         "cluster.gate.listen",
         Words(&["tcp", "ws", "kcp"]),
@@ -175,6 +188,10 @@ pub(super) static KEYS: &[Key] = &[
     key("network.kcp.server.readBuffer", Size, "the system's", Used),
     key("network.kcp.server.writeBuffer", Size, "the system's", Used),
     key("registry.consul.addr", Server, "127.0.0.1:8500", Used),
+    key("registry.consul.token", Text, "", Ours("the ACL token")),
+    key("registry.consul.caFile", Text, "", Ours(REGISTRY_TLS)),
+    key("registry.consul.certFile", Text, "", Ours(IDENTITY)),
+    key("registry.consul.keyFile", Text, "", Ours(IDENTITY)),
     key("registry.consul.healthCheck", Bool, "true", Used),
     key("registry.consul.healthCheckInterval", Seconds(1000), "10", Used),
     key("registry.consul.healthCheckTimeout", Seconds(1000), "5", Used),
@@ -187,6 +204,9 @@ pub(super) static KEYS: &[Key] = &[
     key("registry.etcd.timeout", Span(1), "3s", Used),
     key("registry.etcd.username", Text, "", Used),
     key("registry.etcd.password", Text, "", Used),
+    key("registry.etcd.caFile", Text, "", Ours(REGISTRY_TLS)),
+    key("registry.etcd.certFile", Text, "", Ours(IDENTITY)),
+    key("registry.etcd.keyFile", Text, "", Ours(IDENTITY)),
     key("registry.etcd.retryTimes", Int(0, i64::MAX), "3", Without("it is tried for ever")),
     key("registry.etcd.retryInterval", Span(1000), "10s", Used),
     key("locate.redis.addrs", Servers, "127.0.0.1:6379", Used),

@@ -132,7 +132,7 @@ fn read_file(file: &Found, report: &mut Report) -> Table {
 }
 
 /// One byte more than is allowed, at most.
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is no file"));
     }
