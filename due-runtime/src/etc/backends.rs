@@ -38,6 +38,12 @@ impl Etc {
         Ok(backends.format(self.format()))
     }
 
+    /// Whether nobody but the servers of this process is found, since no registry and no `cluster.dir` is named.
+    pub fn is_in_memory(&self) -> bool {
+        // What is wrong with it is said by `backends`.
+        self.registry_choice(&mut Report::default()) == Choice::Memory
+    }
+
     pub(super) fn format(&self) -> Format {
         let settings = &self.settings;
         let number = |path| settings.text(path).and_then(|text| text.parse::<u8>().ok());
