@@ -39,7 +39,8 @@ impl Game for GameService {
             return Err(failed());
         }
         let id = self.open(ctx, &request.name).await?;
-        self.leave_other_rooms(ctx, uid).await?;
+        self.leave_other_nodes(ctx, uid, ctx.nid()).await?;
+        self.leave(ctx.cluster(), ctx.nid(), uid).await?;
         self.rooms().open(id, uid);
         ctx.bind_node().await?;
         Ok(CreateRoomResponse { id, ..CreateRoomResponse::default() })
@@ -53,13 +54,14 @@ impl Game for GameService {
             self.store.close_room(request.id, &owner).await?;
             return Err(missing());
         }
-        self.leave_other_rooms(ctx, uid).await?;
+        self.leave_other_nodes(ctx, uid, &owner).await?;
         ctx.cluster().bind_node(uid, NAME, &owner).await?;
         if &owner == ctx.nid() {
-            self.admit_here(ctx.cluster(), uid, request.id).await.map_err(|not_in| match not_in {
-                NotIn::Missing => missing(),
-                NotIn::Full => failed(),
-            })?;
+            match self.admit_here(ctx.cluster(), ctx.nid(), uid, request.id).await? {
+                Some(NotIn::Missing) => return Err(missing()),
+                Some(NotIn::Full) => return Err(failed()),
+                None => {}
+            }
         } else {
             ctx.cluster().deliver_to(&owner, GAME_ADMIT, Some(uid), &AdmitRequest { room: request.id }).await?;
         }
@@ -68,7 +70,7 @@ impl Game for GameService {
 
     async fn admit(&self, ctx: &mut Context, request: AdmitRequest) -> due::Result<()> {
         let uid = ctx.user()?;
-        if self.admit_here(ctx.cluster(), uid, request.room).await.is_err() {
+        if self.admit_here(ctx.cluster(), ctx.nid(), uid, request.room).await?.is_some() {
             RoomClosed { room: request.room }.push(ctx.cluster(), uid).await?;
         }
         Ok(())
@@ -124,19 +126,27 @@ impl GameService {
         Err(Error::new(CreateRoomCode::NameExists, "the name exists"))
     }
 
-    async fn admit_here(&self, cluster: &Cluster, uid: Uid, room: i32) -> Result<(), NotIn> {
-        let Circle { room, members } = self.rooms().join(room, uid)?;
-        let all = members.iter().map(|uid| uid.0).collect();
-        match (MemberJoined { room, uid: uid.0, members: all }).multicast(cluster, &members).await {
-            Ok(tally) => told(tally),
-            Err(error) => tracing::warn!(room, %error, "the members did not hear who joined"),
+    /// Into a room of this node, and out of another one. Whoever is in already stays.
+    async fn admit_here(&self, cluster: &Cluster, here: &Nid, uid: Uid, room: i32) -> due::Result<Option<NotIn>> {
+        match self.rooms().of(uid) {
+            Some(is_in) if is_in == room => return Ok(None),
+            _ => {}
         }
-        Ok(())
+        self.leave(cluster, here, uid).await?;
+        let joined = self.rooms().join(room, uid);
+        let Circle { room, members } = match joined {
+            Ok(circle) => circle,
+            Err(not_in) => return Ok(Some(not_in)),
+        };
+        let all = members.iter().map(|uid| uid.0).collect();
+        told(MemberJoined { room, uid: uid.0, members: all }.multicast(cluster, &members).await?);
+        Ok(None)
     }
 
-    /// Out of the room that he has, wherever it is.
-    async fn leave_other_rooms(&self, ctx: &Context, uid: Uid) -> due::Result<()> {
+    /// Out of a room that he has on another node than this one.
+    async fn leave_other_nodes(&self, ctx: &Context, uid: Uid, wanted: &Nid) -> due::Result<()> {
         match ctx.cluster().locate_node(uid, NAME).await? {
+            Some(nid) if &nid == wanted => Ok(()),
             Some(nid) if &nid == ctx.nid() => self.leave(ctx.cluster(), &nid, uid).await,
             Some(nid) if is_there(ctx.cluster(), &nid).await? => {
                 Ok(ctx.cluster().deliver_to(&nid, GAME_DEPART, Some(uid), &DepartRequest {}).await?)
