@@ -3,6 +3,7 @@
 
 #![cfg(unix)]
 
+mod fleet;
 mod golden;
 mod player;
 mod process;
