@@ -51,7 +51,7 @@ pub(crate) struct Member {
     /// The directory of etc.toml and lobby.toml
     #[arg(long, value_name = "DIR", env = "DUE_ETC")]
     pub(crate) etc: PathBuf,
-    /// Its name among the others [default: what it is, and its process id]
+    /// Its name among the others [default: what it is, and a random number]
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub(crate) id: Option<String>,
 }

@@ -3,13 +3,16 @@
 
 mod args;
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use args::{Args, Command, Member};
 use clap::Parser as _;
-use due::{App, Cluster, RunningApp};
+use due::mesh::MeshError;
+use due::registry::RegistryError;
+use due::{App, Cluster, RunningApp, StartError};
 use lobby::servers::Directory;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -42,9 +45,11 @@ async fn main() -> anyhow::Result<()> {
         Command::Admin(member) => {
             let (directory, id) = meet(member, "admin")?;
             let mut door = Door::open(&directory).await?;
-            let (cluster, app) = directory.join().await.with_context(|| format!("{id} cannot join the others"))?;
+            let backends = directory.backends()?;
+            let cluster = Cluster::connect(&backends).await.map_err(|error| explained(error.into(), &id))?;
+
             door.cluster = Some(cluster);
-            run(app, &id, Some(door)).await
+            run(App::new().backends(backends), &id, Some(door)).await
         }
         Command::Play { url, admin } => lobby::play::play(&url, &admin, &mut |line| say(line)).await,
     }
@@ -64,7 +69,9 @@ async fn alone(
 fn meet(member: Member, kind: &str) -> anyhow::Result<(Directory, String)> {
     let directory = Directory::read(&member.etc)?;
     directory.check_is_shared()?;
-    Ok((directory, member.id.unwrap_or_else(|| format!("{kind}-{}", std::process::id()))))
+    // Not the process id, which is 1 in every container.
+    let id = member.id.unwrap_or_else(|| format!("{kind}-{:08x}", RandomState::new().hash_one(kind) as u32));
+    Ok((directory, id))
 }
 
 /// Serves until a signal comes, and stops without losing anything.
@@ -78,7 +85,7 @@ async fn run(app: App, id: &str, mut door: Option<Door>) -> anyhow::Result<()> {
         telling = door.take().and_then(|door| door.serve(app, stopped));
         say(&format!("{id} is up; Ctrl-C stops"));
     });
-    started.await.with_context(|| format!("{id} cannot serve"))?;
+    started.await.map_err(|error| explained(error, id))?;
     drop(stop);
     if let Some(telling) = telling {
         match timeout(TELLING, telling).await {
@@ -88,6 +95,25 @@ async fn run(app: App, id: &str, mut door: Option<Door>) -> anyhow::Result<()> {
     }
     say("stopped");
     Ok(())
+}
+
+/// What to do about a server that does not start.
+fn explained(error: StartError, id: &str) -> anyhow::Error {
+    let hint = match &error {
+        StartError::Registry(RegistryError::Unreachable(_))
+        | StartError::Mesh(MeshError::Registry(RegistryError::Unreachable(_))) => {
+            ": start consul first, or say where it is: `registry.consul.addr` of etc.toml, or DUE_ETC_REGISTRY_CONSUL_ADDR"
+        }
+        StartError::Listen(_) => {
+            ": other addresses are chosen by `network.ws.server.addr` and `network.tcp.server.addr` of etc.toml, or \
+             DUE_ETC_NETWORK_WS_SERVER_ADDR and DUE_ETC_NETWORK_TCP_SERVER_ADDR; 127.0.0.1:0 is any free port"
+        }
+        StartError::Hook(_) => {
+            ": start redis first, or say where it is: `eventbus.redis.addrs` of etc.toml, or DUE_ETC_EVENTBUS_REDIS_ADDRS"
+        }
+        _ => "",
+    };
+    anyhow::Error::new(error).context(format!("{id} cannot serve{hint}"))
 }
 
 /// Where notices come in.

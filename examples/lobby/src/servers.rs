@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
-use due::{App, Cluster, Etc, Gate, Mesh, Node};
+use due::{App, Backends, Etc, Gate, Mesh, Node};
 
 use crate::game::{self, GameService};
 use crate::login::{self, LoginService};
@@ -112,13 +112,11 @@ impl Directory {
         Ok(())
     }
 
-    /// A way to the others for a process that has no server among them, and an app that only hears signals.
+    /// What the servers of the directory share: for a process that has none of them.
     ///
     /// # Errors
-    /// A registry that does not answer.
-    pub async fn join(&self) -> anyhow::Result<(Cluster, App)> {
-        let backends = self.etc.backends()?;
-        let cluster = Cluster::connect(&backends).await?;
-        Ok((cluster, App::new().backends(backends)))
+    /// Backends that cannot be used.
+    pub fn backends(&self) -> anyhow::Result<Backends> {
+        Ok(self.etc.backends()?)
     }
 }
