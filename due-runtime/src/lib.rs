@@ -125,8 +125,9 @@ pub use id::{Cid, Gid, Nid, RouteId, Seq, Uid};
 #[cfg(feature = "mesh")]
 pub use mesh::Mesh;
 pub use node::{
-    BuildError, Context, DefaultHandler, Dispatch, EventHandler, InvokeError, LayerFn, Layered, Middleware, Next, Node,
-    NodeBuilder, NodeHandle, Reply, RouteConflict, RouteOptions, Sender, Timer, TimerGuard, layer_fn,
+    Actor, ActorError, ActorRef, BuildError, Context, DefaultHandler, Dispatch, EventHandler, InvokeError, LayerFn,
+    Layered, Middleware, Next, Node, NodeBuilder, NodeHandle, Reply, RouteConflict, RouteOptions, Sender, SpawnError,
+    StopCause, Timer, TimerGuard, layer_fn,
 };
 pub use route::{HandlerFuture, RouteSpec, Routes};
 pub use session::{OutboxLimits, Overflow};
