@@ -1,117 +1,85 @@
-//! The game node: rooms, each on the node where it was opened.
+//! The game node: how users come into its rooms, and into those of others.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use due::registry::Kind;
 use due::{
-    Cluster, Code, Context, Error, Nid, Node, NodeBuilder, NodeHandle, PushExt as _, Routes as _, Tally, TimerGuard,
-    Uid,
+    ActorError, ActorRef, Cluster, Context, Error, Nid, Node, NodeBuilder, NodeHandle, PushExt as _, Routes as _, Uid,
 };
+use tokio::sync::Semaphore;
 
 use crate::guard::{Failed, authorized, check, failed};
-use crate::room::{Circle, NotIn, Rooms};
+use crate::room::{Full, GameRoom};
 use crate::store::{OpenedRoom, Store};
 use crate::v1::{
     AdmitRequest, CreateRoomCode, CreateRoomRequest, CreateRoomResponse, DepartRequest, GAME_ADMIT, GAME_CREATE_ROOM,
-    GAME_DEPART, GAME_JOIN_ROOM, Game, GameRoutes, JoinRoomCode, JoinRoomRequest, JoinRoomResponse, LeaveRoomRequest,
-    LeaveRoomResponse, MemberJoined, MemberLeft, Room, RoomClosed, RoomRoutes, Said, SayRequest, SayResponse,
+    GAME_JOIN_ROOM, Game, GameRoutes, JoinRoomCode, JoinRoomRequest, JoinRoomResponse, ROOM_DEPART, RoomClosed,
+    RoomRoutes,
 };
 
 /// The name of these nodes: users are bound to one of them.
-const NAME: &str = "game";
-/// How long a member may be without a connection.
-const GRACE: Duration = Duration::from_secs(60);
+pub(crate) const NAME: &str = "game";
+/// Rooms of one node.
+const ROOMS: usize = 10_000;
+/// How long a room may take to have a turn for somebody who comes or goes.
+const TURN: Duration = Duration::from_secs(2);
 
-/// The node's services. Clones share the rooms.
-#[derive(Clone, Debug)]
+/// The service of the node itself.
+#[derive(Debug)]
 pub struct GameService {
     store: Arc<dyn Store>,
-    /// Locked for moments: nobody waits for anything while holding it.
-    rooms: Arc<Mutex<Rooms>>,
+    places: Arc<Semaphore>,
 }
 
 impl Game for GameService {
     async fn create_room(&self, ctx: &mut Context, request: CreateRoomRequest) -> due::Result<CreateRoomResponse> {
-        let uid = ctx.user()?;
         check(&request.name, 1..=64)?;
-        if self.rooms().are_full() {
-            return Err(failed());
-        }
+        let place = Arc::clone(&self.places).try_acquire_owned()?;
+        let former = Former::of(ctx).await?;
         let id = self.open(ctx, &request.name).await?;
-        self.leave_other_nodes(ctx, uid, ctx.nid()).await?;
-        self.leave(ctx.cluster(), ctx.nid(), uid).await?;
-        self.rooms().open(id, uid);
-        ctx.bind_node().await?;
+        let room = GameRoom::new(id, Arc::clone(&self.store), place);
+        let room = ctx.node().spawn_actor(id.to_string(), room)?;
+        if let Err(error) = ctx.bind_actor(&room).await {
+            room.kill();
+            return Err(error);
+        }
+        former.leave(ctx, ctx.nid()).await;
         Ok(CreateRoomResponse { id, ..CreateRoomResponse::default() })
     }
 
     async fn join_room(&self, ctx: &mut Context, request: JoinRoomRequest) -> due::Result<JoinRoomResponse> {
         let uid = ctx.user()?;
-        let missing = || Error::new(JoinRoomCode::RoomMissing, "no such room");
         let owner = self.store.room_owner(request.id).await?.ok_or_else(missing)?;
         if !is_there(ctx.cluster(), &owner).await? {
             self.store.close_room(request.id, &owner).await?;
             return Err(missing());
         }
-        self.leave_other_nodes(ctx, uid, &owner).await?;
-        ctx.cluster().bind_node(uid, NAME, &owner).await?;
+        let mut former = Former::of(ctx).await?;
         if &owner == ctx.nid() {
-            match self.admit_here(ctx.cluster(), ctx.nid(), uid, request.id).await? {
-                Some(NotIn::Missing) => return Err(missing()),
-                Some(NotIn::Full) => return Err(failed()),
-                None => {}
-            }
+            admit(&ctx.node(), uid, request.id).await?;
+            former.here = None;
         } else {
             ctx.cluster().deliver_to(&owner, GAME_ADMIT, Some(uid), &AdmitRequest { room: request.id }).await?;
         }
+        ctx.cluster().bind_node(uid, NAME, &owner).await?;
+        former.leave(ctx, &owner).await;
         Ok(JoinRoomResponse::default())
     }
 
     async fn admit(&self, ctx: &mut Context, request: AdmitRequest) -> due::Result<()> {
         let uid = ctx.user()?;
-        if self.admit_here(ctx.cluster(), ctx.nid(), uid, request.room).await?.is_some() {
+        if admit(&ctx.node(), uid, request.room).await.is_err() {
             RoomClosed { room: request.room }.push(ctx.cluster(), uid).await?;
         }
         Ok(())
-    }
-
-    async fn depart(&self, ctx: &mut Context, _: DepartRequest) -> due::Result<()> {
-        let uid = ctx.user()?;
-        self.leave(ctx.cluster(), ctx.nid(), uid).await
-    }
-}
-
-impl Room for GameService {
-    async fn say(&self, ctx: &mut Context, request: SayRequest) -> due::Result<SayResponse> {
-        let uid = ctx.user()?;
-        if request.text.is_empty() || request.text.len() > 256 {
-            return Err(Error::new(Code::INVALID_ARGUMENT, "say 1 to 256 bytes"));
-        }
-        let Circle { room, members } = self.rooms().circle(uid).ok_or_else(no_room)?;
-        told(Said { room, uid: uid.0, text: request.text }.multicast(ctx.cluster(), &members).await?);
-        Ok(SayResponse { code: 0, node: ctx.nid().to_string() })
-    }
-
-    async fn leave_room(&self, ctx: &mut Context, _: LeaveRoomRequest) -> due::Result<LeaveRoomResponse> {
-        let uid = ctx.user()?;
-        if self.rooms().of(uid).is_none() {
-            return Err(no_room());
-        }
-        self.leave(ctx.cluster(), ctx.nid(), uid).await?;
-        ctx.unbind_node().await?;
-        Ok(LeaveRoomResponse { code: 0 })
     }
 }
 
 impl GameService {
     /// Rooms that other nodes find in this store.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, rooms: Arc::default() }
-    }
-
-    fn rooms(&self) -> MutexGuard<'_, Rooms> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+        Self { store, places: Arc::new(Semaphore::new(ROOMS)) }
     }
 
     /// Takes a name. One that belongs to a node that is gone is free.
@@ -125,108 +93,81 @@ impl GameService {
         }
         Err(Error::new(CreateRoomCode::NameExists, "the name exists"))
     }
+}
 
-    /// Into a room of this node, and out of another one. Whoever is in already stays.
-    async fn admit_here(&self, cluster: &Cluster, here: &Nid, uid: Uid, room: i32) -> due::Result<Option<NotIn>> {
-        match self.rooms().of(uid) {
-            Some(is_in) if is_in == room => return Ok(None),
-            _ => {}
-        }
-        self.leave(cluster, here, uid).await?;
-        let joined = self.rooms().join(room, uid);
-        let Circle { room, members } = match joined {
-            Ok(circle) => circle,
-            Err(not_in) => return Ok(Some(not_in)),
-        };
-        let all = members.iter().map(|uid| uid.0).collect();
-        told(MemberJoined { room, uid: uid.0, members: all }.multicast(cluster, &members).await?);
-        Ok(None)
+/// The room that a user has had: on this node, or on another one.
+struct Former {
+    /// Not if it has heard already.
+    here: Option<ActorRef<GameRoom>>,
+    node: Option<Nid>,
+}
+
+impl Former {
+    async fn of(ctx: &Context) -> due::Result<Self> {
+        let node = ctx.cluster().locate_node(ctx.user()?, NAME).await?;
+        Ok(Self { here: ctx.actor(), node })
     }
 
-    /// Out of a room that he has on another node than this one.
-    async fn leave_other_nodes(&self, ctx: &Context, uid: Uid, wanted: &Nid) -> due::Result<()> {
-        match ctx.cluster().locate_node(uid, NAME).await? {
-            Some(nid) if &nid == wanted => Ok(()),
-            Some(nid) if &nid == ctx.nid() => self.leave(ctx.cluster(), &nid, uid).await,
-            Some(nid) if is_there(ctx.cluster(), &nid).await? => {
-                Ok(ctx.cluster().deliver_to(&nid, GAME_DEPART, Some(uid), &DepartRequest {}).await?)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    async fn leave(&self, cluster: &Cluster, here: &Nid, uid: Uid) -> due::Result<()> {
-        let Some(Circle { room, members }) = self.rooms().leave(uid) else { return Ok(()) };
-        if members.is_empty() {
-            self.store.close_room(room, here).await?;
-        } else {
-            told(MemberLeft { room, uid: uid.0 }.multicast(cluster, &members).await?);
-        }
-        Ok(())
-    }
-
-    /// Somebody has logged in: perhaps a member who was away.
-    fn found(&self, ctx: &Context) {
-        if let Some(uid) = ctx.uid()
-            && let Some(room) = self.rooms().found(uid)
-        {
-            tracing::info!(%uid, room, "a member is back");
-        }
-    }
-
-    /// A connection has ended: perhaps that of a member.
-    fn lost(&self, ctx: &Context) {
+    /// He is in a room of the node `now`: the former one only has to hear of it.
+    async fn leave(self, ctx: &Context, now: &Nid) {
         let Some(uid) = ctx.uid() else { return };
-        let (game, node) = (self.clone(), ctx.node());
-        let over = async move |node: NodeHandle| {
-            tracing::info!(%uid, "a member has not come back");
-            if let Err(error) = game.leave(node.cluster(), node.nid(), uid).await {
-                tracing::warn!(%uid, %error, "a member's leaving was not told");
-            }
-        };
-        let timer = || -> TimerGuard {
-            let here = node.clone();
-            node.after(GRACE, async move { over(here).await }).cancel_on_drop()
-        };
-        if let Some(room) = self.rooms().lost(uid, timer) {
-            tracing::info!(%uid, room, "a member is away");
+        if let Some(room) = self.here {
+            told_to_leave(&room, uid).await;
+        }
+        if let Some(node) = self.node.filter(|node| node != now && node != ctx.nid())
+            && let Err(error) = ctx.cluster().deliver_to(&node, ROOM_DEPART, Some(uid), &DepartRequest {}).await
+        {
+            tracing::info!(%uid, %node, %error, "the room that he had is not told");
         }
     }
+}
 
-    /// The node stops: its rooms are no more, their names are free, and their members can go elsewhere.
-    async fn close(&self, node: NodeHandle) -> due::Result<()> {
-        let rooms = self.rooms().close();
-        for Circle { room, members } in rooms {
-            self.store.close_room(room, node.nid()).await?;
-            for &uid in &members {
-                node.cluster().unbind_node(uid, NAME, node.nid()).await?;
-            }
-            told(RoomClosed { room }.multicast(node.cluster(), &members).await?);
-        }
-        Ok(())
+/// Into a room of this node, and out of another one of this node.
+async fn admit(node: &NodeHandle, uid: Uid, id: i32) -> due::Result<()> {
+    let former = node.actor_of::<GameRoom>(uid);
+    let room = node.actor::<GameRoom>(&id.to_string()).ok_or_else(missing)?;
+    let me = room.clone();
+    match room.call(TURN, async move |room: &mut GameRoom| room.admit(&me, uid).await).await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(Full))) => return Err(failed()),
+        Err(ActorError::Gone) => return Err(missing()),
+        Ok(Err(error)) => return Err(error),
+        Err(error) => return Err(error.into()),
+    }
+    if let Some(former) = former.filter(|former| former.id() != room.id()) {
+        told_to_leave(&former, uid).await;
+    }
+    Ok(())
+}
+
+async fn told_to_leave(room: &ActorRef<GameRoom>, uid: Uid) {
+    let me = room.clone();
+    match room.call(TURN, async move |room: &mut GameRoom| room.left(&me, uid).await).await {
+        Ok(()) | Err(ActorError::Gone) => {}
+        Err(error) => tracing::warn!(?room, %uid, %error, "a room does not know that a member has left"),
     }
 }
 
 /// Makes a node play.
 pub fn serve(node: NodeBuilder, game: GameService) -> Result<Node, due::BuildError> {
-    let ways_in = GameRoutes::new(game.clone())
+    let ways_in = GameRoutes::new(game)
         .layer_route(GAME_CREATE_ROOM, Failed::<CreateRoomResponse>::new())
         .layer_route(GAME_CREATE_ROOM, authorized)
         .layer_route(GAME_JOIN_ROOM, Failed::<JoinRoomResponse>::new())
         .layer_route(GAME_JOIN_ROOM, authorized);
-    let [back, away, end] = [(); 3].map(|()| game.clone());
-    node.serve(ways_in)
-        .serve(RoomRoutes::new(game))
-        .on_reconnect(move |ctx| {
-            back.found(&ctx);
-            std::future::ready(Ok(()))
-        })
-        .on_disconnect(move |ctx| {
-            away.lost(&ctx);
-            std::future::ready(Ok(()))
-        })
-        .on_stop(move |node| async move { end.close(node).await })
-        .build()
+    node.serve(ways_in).serve(RoomRoutes::<GameRoom>::new()).on_stop(close).build()
+}
+
+/// Ends the rooms first when the node stops: their members would go on to play for as long as it waits for them.
+async fn close(node: NodeHandle) -> due::Result<()> {
+    let rooms = node.actors::<GameRoom>();
+    for room in &rooms {
+        room.kill();
+    }
+    for room in rooms {
+        room.until_gone().await;
+    }
+    Ok(())
 }
 
 /// Whether a game node is registered: one that is not will not come back under this id.
@@ -235,12 +176,6 @@ async fn is_there(cluster: &Cluster, nid: &Nid) -> due::Result<bool> {
     Ok(nodes.iter().any(|node| node.id == nid.as_str()))
 }
 
-fn told(tally: Tally) {
-    if tally.failed > 0 {
-        tracing::warn!(failed = tally.failed, "members did not hear of their room");
-    }
-}
-
-fn no_room() -> Error {
-    Error::new(Code::NOT_FOUND, "join a room first")
+fn missing() -> Error {
+    Error::new(JoinRoomCode::RoomMissing, "no such room")
 }

@@ -1,139 +1,146 @@
-//! Who is in which room of this node: the rules, without anybody who asks.
+//! A room: an actor whose members are the users bound to it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use due::{TimerGuard, Uid};
+use due::{
+    Actor, ActorRef, Cluster, Code, Context, Error, Event, Push, PushExt as _, StopCause, Tally, TimerGuard, Uid,
+};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::store::Store;
+use crate::v1::{
+    DepartRequest, LeaveRoomRequest, LeaveRoomResponse, MemberJoined, MemberLeft, Room, RoomClosed, Said, SayRequest,
+    SayResponse,
+};
 
 /// Members of one room.
 const MEMBERS: usize = 64;
-/// Rooms of one node.
-const ROOMS: usize = 10_000;
+/// How long a member may be without a connection.
+const GRACE: Duration = Duration::from_secs(60);
+/// Bytes of what somebody says.
+const TEXT: std::ops::RangeInclusive<usize> = 1..=256;
 
-/// The rooms of one node. A user is in one of them at most.
-#[derive(Debug, Default)]
-pub(crate) struct Rooms {
-    by_id: HashMap<i32, BTreeSet<Uid>>,
-    by_user: HashMap<Uid, i32>,
-    /// Members who are not connected, and the time that is left for them.
+/// One room.
+#[derive(Debug)]
+pub(crate) struct GameRoom {
+    id: i32,
+    store: Arc<dyn Store>,
+    /// Members without a connection, and the time that is left for them.
     away: HashMap<Uid, TimerGuard>,
+    /// One of those that a node has for its rooms.
+    _place: OwnedSemaphorePermit,
 }
 
-/// A room, and who is to hear of what happened in it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Circle {
-    pub(crate) room: i32,
-    pub(crate) members: Vec<Uid>,
-}
+/// The room takes no more members.
+#[derive(Debug)]
+pub(crate) struct Full;
 
-/// Why somebody is not in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum NotIn {
-    Missing,
-    Full,
-}
-
-impl Rooms {
-    pub(crate) fn are_full(&self) -> bool {
-        self.by_id.len() >= ROOMS
+impl Room for GameRoom {
+    async fn say(&mut self, ctx: &mut Context, request: SayRequest) -> due::Result<SayResponse> {
+        if !TEXT.contains(&request.text.len()) {
+            return Err(Error::new(Code::INVALID_ARGUMENT, "say 1 to 256 bytes"));
+        }
+        let (uid, me) = (ctx.user()?, this(ctx)?);
+        tell(&me, &Said { room: self.id, uid: uid.0, text: request.text }).await;
+        Ok(SayResponse { code: 0, node: ctx.nid().to_string() })
     }
 
-    /// Opens a room with one member, who is in no other one.
-    pub(crate) fn open(&mut self, id: i32, uid: Uid) {
-        self.by_id.insert(id, BTreeSet::from([uid]));
-        self.by_user.insert(uid, id);
+    async fn leave_room(&mut self, ctx: &mut Context, _: LeaveRoomRequest) -> due::Result<LeaveRoomResponse> {
+        self.left(&this(ctx)?, ctx.user()?).await;
+        ctx.unbind_node().await?;
+        Ok(LeaveRoomResponse { code: 0 })
     }
 
-    /// Lets somebody in, who is in no other room. All members hear of it.
-    pub(crate) fn join(&mut self, id: i32, uid: Uid) -> Result<Circle, NotIn> {
-        let members = self.by_id.get_mut(&id).ok_or(NotIn::Missing)?;
+    async fn depart(&mut self, ctx: &mut Context, _: DepartRequest) -> due::Result<()> {
+        self.left(&this(ctx)?, ctx.user()?).await;
+        Ok(())
+    }
+}
+
+impl Actor for GameRoom {
+    const EVENTS: &'static [Event] = &[Event::Reconnect, Event::Disconnect];
+
+    async fn on_reconnect(&mut self, ctx: &mut Context) -> due::Result<()> {
+        let uid = ctx.user()?;
+        if self.away.remove(&uid).is_some() {
+            tracing::info!(%uid, room = self.id, "a member is back");
+        }
+        Ok(())
+    }
+
+    async fn on_disconnect(&mut self, ctx: &mut Context) -> due::Result<()> {
+        let (uid, me) = (ctx.user()?, this(ctx)?);
+        tracing::info!(%uid, room = self.id, "a member is away");
+        let here = me.clone();
+        let over = me.after(GRACE, async move |room: &mut Self| {
+            tracing::info!(%uid, room = room.id, "a member has not come back");
+            room.left(&here, uid).await;
+        });
+        self.away.insert(uid, over.cancel_on_drop());
+        Ok(())
+    }
+
+    /// It is empty, or its node stops: its name is free, and its members can go elsewhere.
+    async fn stopped(&mut self, me: &ActorRef<Self>, _why: StopCause) {
+        if let Err(error) = self.store.close_room(self.id, me.node().nid()).await {
+            tracing::warn!(room = self.id, %error, "the room stays in the store until somebody looks for it");
+        }
+        let (cluster, nid) = (me.node().cluster(), me.node().nid());
+        for uid in me.members() {
+            if let Err(error) = cluster.unbind_node(uid, crate::game::NAME, nid).await {
+                tracing::warn!(room = self.id, %uid, %error, "a member stays bound to a node that is gone");
+            }
+        }
+        tell(me, &RoomClosed { room: self.id }).await;
+    }
+}
+
+impl GameRoom {
+    /// Open until its last member leaves.
+    pub(crate) fn new(id: i32, store: Arc<dyn Store>, place: OwnedSemaphorePermit) -> Self {
+        Self { id, store, away: HashMap::new(), _place: place }
+    }
+
+    /// Lets somebody in. Whoever is in already stays, and nobody hears of it.
+    pub(crate) async fn admit(&mut self, me: &ActorRef<Self>, uid: Uid) -> due::Result<Result<(), Full>> {
+        let members = me.members();
+        if members.contains(&uid) {
+            return Ok(Ok(()));
+        }
         if members.len() >= MEMBERS {
-            return Err(NotIn::Full);
+            return Ok(Err(Full));
         }
-        members.insert(uid);
-        let members = members.iter().copied().collect();
-        self.by_user.insert(uid, id);
-        Ok(Circle { room: id, members })
+        me.bind(uid)?;
+        let members = me.members().iter().map(|uid| uid.0).collect();
+        tell(me, &MemberJoined { room: self.id, uid: uid.0, members }).await;
+        Ok(Ok(()))
     }
 
-    /// The room that he is in.
-    pub(crate) fn of(&self, uid: Uid) -> Option<i32> {
-        self.by_user.get(&uid).copied()
-    }
-
-    /// Everybody who hears him.
-    pub(crate) fn circle(&self, uid: Uid) -> Option<Circle> {
-        let room = self.of(uid)?;
-        let members = self.by_id.get(&room)?.iter().copied().collect();
-        Some(Circle { room, members })
-    }
-
-    /// Those who are still in; a room without any is no more.
-    pub(crate) fn leave(&mut self, uid: Uid) -> Option<Circle> {
+    /// Somebody is out. The others hear of it; without any, the room is no more.
+    pub(crate) async fn left(&mut self, me: &ActorRef<Self>, uid: Uid) {
         self.away.remove(&uid);
-        let room = self.by_user.remove(&uid)?;
-        let members = self.by_id.get_mut(&room)?;
-        members.remove(&uid);
-        let members: Vec<Uid> = members.iter().copied().collect();
-        if members.is_empty() {
-            self.by_id.remove(&room);
+        me.unbind(uid);
+        if me.members().is_empty() {
+            me.kill();
+        } else {
+            tell(me, &MemberLeft { room: self.id, uid: uid.0 }).await;
         }
-        Some(Circle { room, members })
-    }
-
-    /// Leaves somebody the time that the timer takes, if he is in a room.
-    pub(crate) fn lost(&mut self, uid: Uid, timer: impl FnOnce() -> TimerGuard) -> Option<i32> {
-        let room = self.of(uid)?;
-        self.away.insert(uid, timer());
-        Some(room)
-    }
-
-    /// He is back in time.
-    pub(crate) fn found(&mut self, uid: Uid) -> Option<i32> {
-        self.away.remove(&uid);
-        self.of(uid)
-    }
-
-    /// All of them are no more.
-    pub(crate) fn close(&mut self) -> Vec<Circle> {
-        let rooms = std::mem::take(self).by_id.into_iter();
-        rooms.map(|(room, members)| Circle { room, members: members.into_iter().collect() }).collect()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The room that has the turn.
+fn this(ctx: &Context) -> due::Result<ActorRef<GameRoom>> {
+    ctx.actor().ok_or_else(|| Error::new(Code::NOT_FOUND, "join a room first"))
+}
 
-    fn circle(room: i32, members: &[i64]) -> Circle {
-        Circle { room, members: members.iter().copied().map(Uid).collect() }
-    }
-
-    #[test]
-    fn everybody_in_a_room_hears_who_comes_and_goes() {
-        let mut rooms = Rooms::default();
-        rooms.open(1, Uid(7));
-        assert_eq!(rooms.join(1, Uid(5)), Ok(circle(1, &[5, 7])));
-        assert_eq!(rooms.circle(Uid(7)), Some(circle(1, &[5, 7])));
-        assert_eq!(rooms.leave(Uid(7)), Some(circle(1, &[5])));
-        assert_eq!((rooms.circle(Uid(7)), rooms.leave(Uid(7))), (None, None));
-    }
-
-    #[test]
-    fn an_empty_room_is_no_more() {
-        let mut rooms = Rooms::default();
-        rooms.open(1, Uid(7));
-        assert_eq!(rooms.leave(Uid(7)), Some(circle(1, &[])));
-        assert_eq!(rooms.join(1, Uid(5)), Err(NotIn::Missing));
-    }
-
-    #[test]
-    fn a_room_has_64_members_at_most() {
-        let mut rooms = Rooms::default();
-        rooms.open(1, Uid(1));
-        for uid in 2..=64 {
-            assert_eq!(rooms.join(1, Uid(uid)).unwrap().members.len() as i64, uid);
-        }
-        assert_eq!(rooms.join(1, Uid(65)), Err(NotIn::Full));
-        assert_eq!(rooms.of(Uid(65)), None);
+/// All members, in the order in which the room does things.
+async fn tell(room: &ActorRef<GameRoom>, news: &impl Push) {
+    let cluster: &Cluster = room.node().cluster();
+    match news.multicast(cluster, &room.members()).await {
+        Ok(Tally { failed: 0, .. }) => {}
+        Ok(Tally { failed, .. }) => tracing::warn!(room = room.id(), failed, "members did not hear of their room"),
+        Err(error) => tracing::warn!(room = room.id(), %error, "the members did not hear of their room"),
     }
 }

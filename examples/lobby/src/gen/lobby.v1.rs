@@ -1431,8 +1431,6 @@ pub const GAME_CREATE_ROOM: ::due::codegen::RouteId = ::due::codegen::RouteId::n
 pub const GAME_JOIN_ROOM: ::due::codegen::RouteId = ::due::codegen::RouteId::new(4);
 /// Route of `lobby.v1.Game.Admit`.
 pub const GAME_ADMIT: ::due::codegen::RouteId = ::due::codegen::RouteId::new(13);
-/// Route of `lobby.v1.Game.Depart`.
-pub const GAME_DEPART: ::due::codegen::RouteId = ::due::codegen::RouteId::new(14);
 /// The routes of `lobby.v1.Game`, in the order of the proto.
 pub const GAME_ROUTES: &[::due::codegen::RouteSpec] = &[
     ::due::codegen::RouteSpec::new(GAME_CREATE_ROOM, "lobby.v1.Game", "CreateRoom")
@@ -1450,11 +1448,6 @@ pub const GAME_ROUTES: &[::due::codegen::RouteSpec] = &[
         .internal()
         .oneway()
         .doc("Another node has sent the user to a room that is here."),
-    ::due::codegen::RouteSpec::new(GAME_DEPART, "lobby.v1.Game", "Depart")
-        .types("lobby.v1.DepartRequest", "")
-        .internal()
-        .oneway()
-        .doc("The user has a room on another node now."),
 ];
 /// How one comes into a room. To any node: that is what makes the user's other requests go to the one with the room. Without
 /// a login, `Unauthorized` is pushed, and the answer is code 1.
@@ -1480,14 +1473,6 @@ pub trait Game: ::core::marker::Send + ::core::marker::Sync + 'static {
         &self,
         ctx: &mut ::due::codegen::Context,
         request: AdmitRequest,
-    ) -> impl ::core::future::Future<
-        Output = ::due::codegen::Result<()>,
-    > + ::core::marker::Send;
-    /// The user has a room on another node now.
-    fn depart(
-        &self,
-        ctx: &mut ::due::codegen::Context,
-        request: DepartRequest,
     ) -> impl ::core::future::Future<
         Output = ::due::codegen::Result<()>,
     > + ::core::marker::Send;
@@ -1567,22 +1552,6 @@ impl<__T: Game> ::due::codegen::Routes for GameRoutes<__T> {
                     __due_ctx.finish_oneway(__due_result)
                 })
             }
-            3 => {
-                ::std::boxed::Box::pin(async move {
-                    let __due_result = match __due_ctx
-                        .decode::<DepartRequest>(&__due_body)
-                    {
-                        ::core::result::Result::Ok(__due_request) => {
-                            <__T as Game>::depart(&self.0, __due_ctx, __due_request)
-                                .await
-                        }
-                        ::core::result::Result::Err(__due_error) => {
-                            ::core::result::Result::Err(__due_error)
-                        }
-                    };
-                    __due_ctx.finish_oneway(__due_result)
-                })
-            }
             _ => ::due::codegen::no_such_route(__due_index),
         }
     }
@@ -1630,7 +1599,7 @@ pub struct GameMock<__M = ()> {
 impl GameMock {
     /// A mock without any answer.
     pub fn new() -> Self {
-        const RPCS: &[&str] = &["CreateRoom", "JoinRoom", "Admit", "Depart"];
+        const RPCS: &[&str] = &["CreateRoom", "JoinRoom", "Admit"];
         Self {
             mock: ::due::codegen::Mock::new("GameMock", RPCS),
             marker: ::core::marker::PhantomData,
@@ -1651,10 +1620,6 @@ impl GameMock {
     /// The answer to `Admit`, and the requests it got.
     pub fn admit(&self) -> ::due::codegen::MockRpc<AdmitRequest, ()> {
         self.mock.rpc(2)
-    }
-    /// The answer to `Depart`, and the requests it got.
-    pub fn depart(&self) -> ::due::codegen::MockRpc<DepartRequest, ()> {
-        self.mock.rpc(3)
     }
 }
 impl<__M> ::core::clone::Clone for GameMock<__M> {
@@ -1692,13 +1657,6 @@ impl<__M: 'static> Game for GameMock<__M> {
         request: AdmitRequest,
     ) -> ::due::codegen::Result<()> {
         self.mock.answer(2, request)
-    }
-    async fn depart(
-        &self,
-        _: &mut ::due::codegen::Context,
-        request: DepartRequest,
-    ) -> ::due::codegen::Result<()> {
-        self.mock.answer(3, request)
     }
 }
 /// A [`GameClient`] without gate or node, whose answers a test sets; calls without one fail.
@@ -1743,6 +1701,8 @@ impl ::core::default::Default for GameClientMock {
 pub const ROOM_SAY: ::due::codegen::RouteId = ::due::codegen::RouteId::new(8);
 /// Route of `lobby.v1.Room.LeaveRoom`.
 pub const ROOM_LEAVE_ROOM: ::due::codegen::RouteId = ::due::codegen::RouteId::new(10);
+/// Route of `lobby.v1.Room.Depart`.
+pub const ROOM_DEPART: ::due::codegen::RouteId = ::due::codegen::RouteId::new(14);
 /// The routes of `lobby.v1.Room`, in the order of the proto.
 pub const ROOM_ROUTES: &[::due::codegen::RouteSpec] = &[
     ::due::codegen::RouteSpec::new(ROOM_SAY, "lobby.v1.Room", "Say")
@@ -1753,12 +1713,17 @@ pub const ROOM_ROUTES: &[::due::codegen::RouteSpec] = &[
         .types("lobby.v1.LeaveRoomRequest", "lobby.v1.LeaveRoomResponse")
         .stateful()
         .doc("Goes out. The others hear `MemberLeft`; an empty room is closed."),
+    ::due::codegen::RouteSpec::new(ROOM_DEPART, "lobby.v1.Room", "Depart")
+        .types("lobby.v1.DepartRequest", "")
+        .internal()
+        .oneway()
+        .doc("The user has a room on another node now."),
 ];
-/// What one does in a room, on the node that has it.
-pub trait Room: ::core::marker::Send + ::core::marker::Sync + 'static {
+/// What one does in a room. Each is an actor on the node where it was opened, and does one thing at a time.
+pub trait Room: ::due::codegen::Actor {
     /// Says something to all members, who hear `Said`.
     fn say(
-        &self,
+        &mut self,
         ctx: &mut ::due::codegen::Context,
         request: SayRequest,
     ) -> impl ::core::future::Future<
@@ -1766,25 +1731,32 @@ pub trait Room: ::core::marker::Send + ::core::marker::Sync + 'static {
     > + ::core::marker::Send;
     /// Goes out. The others hear `MemberLeft`; an empty room is closed.
     fn leave_room(
-        &self,
+        &mut self,
         ctx: &mut ::due::codegen::Context,
         request: LeaveRoomRequest,
     ) -> impl ::core::future::Future<
         Output = ::due::codegen::Result<LeaveRoomResponse>,
     > + ::core::marker::Send;
+    /// The user has a room on another node now.
+    fn depart(
+        &mut self,
+        ctx: &mut ::due::codegen::Context,
+        request: DepartRequest,
+    ) -> impl ::core::future::Future<
+        Output = ::due::codegen::Result<()>,
+    > + ::core::marker::Send;
 }
-/// Mounts a [`Room`] on a node.
-pub struct RoomRoutes<__T>(::due::codegen::Arc<__T>);
+/// Lets a node serve [`Room`] by actors of a type, kind `room`, that it spawns.
+pub struct RoomRoutes<__T>(::core::marker::PhantomData<fn() -> __T>);
 impl<__T: Room> RoomRoutes<__T> {
-    /// The routes of `handlers`.
-    pub fn new(handlers: __T) -> Self {
-        Self(::due::codegen::Arc::new(handlers))
+    /// The routes of the actors.
+    pub fn new() -> Self {
+        Self(::core::marker::PhantomData)
     }
 }
-impl<__T: Room> ::core::convert::From<::due::codegen::Arc<__T>> for RoomRoutes<__T> {
-    /// The routes of handlers that somebody else holds too.
-    fn from(handlers: ::due::codegen::Arc<__T>) -> Self {
-        Self(handlers)
+impl<__T: Room> ::core::default::Default for RoomRoutes<__T> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 impl<__T: Room> ::due::codegen::Routes for RoomRoutes<__T> {
@@ -1793,6 +1765,9 @@ impl<__T: Room> ::due::codegen::Routes for RoomRoutes<__T> {
     }
     fn node(&self) -> ::core::option::Option<&str> {
         ::core::option::Option::Some("game")
+    }
+    fn actor(&self) -> ::core::option::Option<::due::codegen::ActorKind> {
+        ::core::option::Option::Some(::due::codegen::ActorKind::of::<__T>("room"))
     }
     fn call<'a>(
         &'a self,
@@ -1803,10 +1778,15 @@ impl<__T: Room> ::due::codegen::Routes for RoomRoutes<__T> {
         match __due_index {
             0 => {
                 ::std::boxed::Box::pin(async move {
+                    let mut __due_actor = __due_ctx.enter::<__T>()?;
+                    let __due_handlers = ::core::ops::DerefMut::deref_mut(
+                        &mut __due_actor,
+                    );
                     let __due_result = match __due_ctx.decode::<SayRequest>(&__due_body)
                     {
                         ::core::result::Result::Ok(__due_request) => {
-                            <__T as Room>::say(&self.0, __due_ctx, __due_request).await
+                            <__T as Room>::say(__due_handlers, __due_ctx, __due_request)
+                                .await
                         }
                         ::core::result::Result::Err(__due_error) => {
                             ::core::result::Result::Err(__due_error)
@@ -1817,11 +1797,19 @@ impl<__T: Room> ::due::codegen::Routes for RoomRoutes<__T> {
             }
             1 => {
                 ::std::boxed::Box::pin(async move {
+                    let mut __due_actor = __due_ctx.enter::<__T>()?;
+                    let __due_handlers = ::core::ops::DerefMut::deref_mut(
+                        &mut __due_actor,
+                    );
                     let __due_result = match __due_ctx
                         .decode::<LeaveRoomRequest>(&__due_body)
                     {
                         ::core::result::Result::Ok(__due_request) => {
-                            <__T as Room>::leave_room(&self.0, __due_ctx, __due_request)
+                            <__T as Room>::leave_room(
+                                    __due_handlers,
+                                    __due_ctx,
+                                    __due_request,
+                                )
                                 .await
                         }
                         ::core::result::Result::Err(__due_error) => {
@@ -1829,6 +1817,30 @@ impl<__T: Room> ::due::codegen::Routes for RoomRoutes<__T> {
                         }
                     };
                     __due_ctx.finish::<LeaveRoomResponse>(__due_result)
+                })
+            }
+            2 => {
+                ::std::boxed::Box::pin(async move {
+                    let mut __due_actor = __due_ctx.enter::<__T>()?;
+                    let __due_handlers = ::core::ops::DerefMut::deref_mut(
+                        &mut __due_actor,
+                    );
+                    let __due_result = match __due_ctx
+                        .decode::<DepartRequest>(&__due_body)
+                    {
+                        ::core::result::Result::Ok(__due_request) => {
+                            <__T as Room>::depart(
+                                    __due_handlers,
+                                    __due_ctx,
+                                    __due_request,
+                                )
+                                .await
+                        }
+                        ::core::result::Result::Err(__due_error) => {
+                            ::core::result::Result::Err(__due_error)
+                        }
+                    };
+                    __due_ctx.finish_oneway(__due_result)
                 })
             }
             _ => ::due::codegen::no_such_route(__due_index),
@@ -1878,7 +1890,7 @@ pub struct RoomMock<__M = ()> {
 impl RoomMock {
     /// A mock without any answer.
     pub fn new() -> Self {
-        const RPCS: &[&str] = &["Say", "LeaveRoom"];
+        const RPCS: &[&str] = &["Say", "LeaveRoom", "Depart"];
         Self {
             mock: ::due::codegen::Mock::new("RoomMock", RPCS),
             marker: ::core::marker::PhantomData,
@@ -1893,6 +1905,10 @@ impl RoomMock {
         &self,
     ) -> ::due::codegen::MockRpc<LeaveRoomRequest, LeaveRoomResponse> {
         self.mock.rpc(1)
+    }
+    /// The answer to `Depart`, and the requests it got.
+    pub fn depart(&self) -> ::due::codegen::MockRpc<DepartRequest, ()> {
+        self.mock.rpc(2)
     }
 }
 impl<__M> ::core::clone::Clone for RoomMock<__M> {
@@ -1909,20 +1925,28 @@ impl ::core::default::Default for RoomMock {
         Self::new()
     }
 }
+impl<__M: 'static> ::due::codegen::Actor for RoomMock<__M> {}
 impl<__M: 'static> Room for RoomMock<__M> {
     async fn say(
-        &self,
+        &mut self,
         _: &mut ::due::codegen::Context,
         request: SayRequest,
     ) -> ::due::codegen::Result<SayResponse> {
         self.mock.answer(0, request)
     }
     async fn leave_room(
-        &self,
+        &mut self,
         _: &mut ::due::codegen::Context,
         request: LeaveRoomRequest,
     ) -> ::due::codegen::Result<LeaveRoomResponse> {
         self.mock.answer(1, request)
+    }
+    async fn depart(
+        &mut self,
+        _: &mut ::due::codegen::Context,
+        request: DepartRequest,
+    ) -> ::due::codegen::Result<()> {
+        self.mock.answer(2, request)
     }
 }
 /// A [`RoomClient`] without gate or node, whose answers a test sets; calls without one fail.

@@ -95,7 +95,7 @@ async fn whose_node_stops_loses_no_answer_and_is_told() {
                         leaving.signal("TERM");
                     }
                 }
-                // The room is closed, or the node has left.
+                // The room has ended, or its member is bound to no node.
                 Ok(response) => break assert_eq!(response.code, Code::NOT_FOUND.0, "{response:?}"),
                 Err(due::CallError::Status(status)) => break assert_eq!(status.code(), Code::NOT_FOUND, "{status:?}"),
                 Err(error) => panic!("{error}"),

@@ -249,8 +249,9 @@ async fn who_comes_back_is_still_in_his_room(world: &World) {
     let [host, guest] = [Player::new(world, 0).await, Player::new(world, 1).await];
     let room = host.opens().await;
     assert_eq!(guest.join(room).await, JoinRoomCode::Ok);
-    let node = host.says("hello").await;
     let mut heard = guest.client.pushes::<Said>();
+    let node = host.says("hello").await;
+    assert_eq!(next(&mut heard).await.text, "hello");
     host.client.close().await;
     world.wait_for(&node, &format!("a member is away uid={} room={room}", host.uid));
 
