@@ -209,9 +209,9 @@ impl RunningApp {
         self.nodes.iter().map(RunningNode::handle)
     }
 
-    /// Stops without losing what was accepted: gates accept and read nothing more, nodes finish the requests at hand,
-    /// the answers are written, connections close, nodes handle the ends of their sessions and finish their tasks,
-    /// meshes end last. Every step has the deadline of its server.
+    /// Stops without losing what was accepted: gates accept and read nothing more, nodes finish the requests at hand
+    /// and stop their actors, the answers are written, connections close, nodes handle the ends of their sessions and finish
+    /// their tasks, meshes end last. Every step has the deadline of its server.
     pub async fn stop(mut self) {
         for gate in &mut self.gates {
             gate.close_doors().await;

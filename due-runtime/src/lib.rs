@@ -41,6 +41,7 @@
 //! | [`Gate`], [`transport`], [`packet`] | connections, listeners, the wire to clients |
 //! | [`Node`], [`Context`], [`route`](macro@route), [`routes!`] | handlers |
 //! | [`Middleware`], [`EventHandler`], [`NodeHandle`] | what is around handlers and beside them |
+//! | [`Actor`], [`ActorRef`] | rooms: handlers with a state of their own |
 //! | [`Cluster`], [`Push`], [`PushExt`] | push, bind, locate, disconnect |
 //! | [`Mesh`] | gRPC services and the clients that find them |
 //! | [`Client`], [`Caller`] | the other end: tools, bots, tests |

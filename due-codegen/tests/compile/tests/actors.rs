@@ -111,3 +111,27 @@ fn actors_of_one_kind_are_of_one_type() {
     let wrong = Node::builder().name("hall").serve(RoomRoutes::<Table>::new()).build();
     assert!(matches!(wrong, Err(BuildError::WrongName { .. })));
 }
+
+mod readme {
+    use due_codegen_compile::room;
+    use due_codegen_compile::room::v1::{HallClient, RoomClient};
+
+    include!(concat!(env!("OUT_DIR"), "/readme/room.rs"));
+
+    #[tokio::test]
+    async fn the_rooms_of_the_readme_are_open() {
+        assert_eq!(node().unwrap().name(), "game");
+        let builder = super::Harness::builder().node(|node| node.name("game"));
+        let builder = builder.serve(HallRoutes::new(Doorman)).serve(RoomRoutes::<Chat>::new());
+        let harness = builder.start().await.unwrap();
+        let connection = harness.client().await.unwrap();
+        let (hall, room) = (HallClient::new(&connection), RoomClient::new(&connection));
+        let opened = hall.open(OpenRequest { uid: 7, room: "r1".into() }).await.unwrap();
+        assert_eq!(opened, OpenResponse { code: 0 });
+        for lines in 1..=3 {
+            let said = room.say(SayRequest { line: "hi".into() }).await.unwrap();
+            assert_eq!(said, SayResponse { code: 0, lines });
+        }
+        harness.stop().await;
+    }
+}
