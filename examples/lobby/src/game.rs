@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use due::registry::Kind;
 use due::{
-    ActorError, ActorRef, Cluster, Context, Error, Nid, Node, NodeBuilder, NodeHandle, PushExt as _, Routes as _, Uid,
+    ActorError, ActorRef, Cluster, Context, Error, Nid, NodeBuilder, NodeHandle, PushExt as _, Routes as _, Uid,
 };
 use tokio::sync::Semaphore;
 
@@ -149,13 +149,13 @@ async fn told_to_leave(room: &ActorRef<GameRoom>, uid: Uid) {
 }
 
 /// Makes a node play.
-pub fn serve(node: NodeBuilder, game: GameService) -> Result<Node, due::BuildError> {
+pub fn serve(node: NodeBuilder, game: GameService) -> NodeBuilder {
     let ways_in = GameRoutes::new(game)
         .layer_route(GAME_CREATE_ROOM, Failed::<CreateRoomResponse>::new())
         .layer_route(GAME_CREATE_ROOM, authorized)
         .layer_route(GAME_JOIN_ROOM, Failed::<JoinRoomResponse>::new())
         .layer_route(GAME_JOIN_ROOM, authorized);
-    node.serve(ways_in).serve(RoomRoutes::<GameRoom>::new()).on_stop(close).build()
+    node.serve(ways_in).serve(RoomRoutes::<GameRoom>::new()).on_stop(close)
 }
 
 /// Ends the rooms first when the node stops: their members would go on to play for as long as it waits for them.

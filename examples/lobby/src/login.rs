@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use due::{Context, EventExt as _, Node, NodeBuilder, NodeHandle, Routes as _, Uid};
+use due::{Context, EventExt as _, NodeBuilder, NodeHandle, Routes as _, Uid};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
@@ -86,11 +86,11 @@ impl LoginService {
 }
 
 /// Makes a node serve logins, and hear of those on all login nodes.
-pub fn serve(node: NodeBuilder, service: LoginService) -> Result<Node, due::BuildError> {
+pub fn serve(node: NodeBuilder, service: LoginService) -> NodeBuilder {
     let routes = LoginRoutes::new(service)
         .layer_route(LOGIN_REGISTER, Failed::<RegisterResponse>::new())
         .layer_route(LOGIN_LOGIN, Failed::<LoginResponse>::new());
-    node.serve(routes).on_start(listen).build()
+    node.serve(routes).on_start(listen)
 }
 
 async fn listen(node: NodeHandle) -> due::Result<()> {

@@ -63,7 +63,7 @@ impl Directory {
     /// A system without randomness.
     pub fn login(&self, id: &str) -> anyhow::Result<Node> {
         let service = LoginService::new(Arc::clone(&self.store), Passwords::new()?);
-        Ok(login::serve(self.etc.node()?.id(id), service)?)
+        Ok(login::serve(self.etc.node()?.id(id), service).build()?)
     }
 
     /// Has rooms.
@@ -71,7 +71,7 @@ impl Directory {
     /// # Errors
     /// Settings of nodes that cannot be.
     pub fn game(&self, id: &str) -> anyhow::Result<Node> {
-        Ok(game::serve(self.etc.node()?.id(id), GameService::new(Arc::clone(&self.store)))?)
+        Ok(game::serve(self.etc.node()?.id(id), GameService::new(Arc::clone(&self.store))).build()?)
     }
 
     /// Keeps the coins.

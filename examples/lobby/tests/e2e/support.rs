@@ -1,5 +1,6 @@
 //! The real servers that the tests of due-runtime start.
-#![allow(dead_code, unreachable_pub)]
+// Every test uses a part of it.
+#![allow(dead_code, unreachable_pub, unused_imports)]
 
 #[path = "../../../../due-runtime/tests/support/consul.rs"]
 mod consul;
