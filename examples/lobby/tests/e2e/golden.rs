@@ -12,7 +12,7 @@ use crate::world::World;
 
 /// Without the size, which the sized dialect has in front.
 enum Wire {
-    Bare(WebSocketStream<TcpStream>),
+    Bare(Box<WebSocketStream<TcpStream>>),
     Sized(TcpStream),
 }
 
@@ -21,7 +21,7 @@ impl Wire {
         let url = world.gate(scheme, 0);
         let stream = TcpStream::connect(url.strip_prefix(scheme).unwrap().trim_end_matches('/')).await.unwrap();
         match scheme {
-            "ws://" => Self::Bare(tokio_tungstenite::client_async(url, stream).await.unwrap().0),
+            "ws://" => Self::Bare(Box::new(tokio_tungstenite::client_async(url, stream).await.unwrap().0)),
             _ => Self::Sized(stream),
         }
     }
