@@ -109,6 +109,13 @@ pub(super) static KEYS: &[Key] = &[
         "those that have a section",
         Ours("where `network` has more sections than the gate has listeners"),
     ),
+    key("cluster.gate.reusePort", Bool, "false", Ours("whether another process may take the ports of tcp and ws")),
+    key(
+        "cluster.gate.linger",
+        Time(0),
+        "10s with reusePort, else 0s",
+        Ours("how long clients that are told to go are served"),
+    ),
     key("cluster.gate.addr", Addr, ":0", Note("for other servers; with `cluster.dir` 127.0.0.1:0")),
     key("cluster.gate.expose", Expose, "false", Used),
     key("cluster.gate.metadata", Table, "{}", Without(METADATA)),

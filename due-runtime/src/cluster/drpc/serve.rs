@@ -219,6 +219,10 @@ impl Connection {
             let taken = match ready {
                 Ok(true) => self.take(incoming, &mut caller).await,
                 Ok(false) => return Ok(()),
+                Err(super::incoming::ReadError::Io(error)) => {
+                    tracing::debug!(%error, "a connection of another server has broken");
+                    return Ok(());
+                }
                 Err(error) => Err(error),
             };
             // Answers to messages of a gate that does not read would find no room.
@@ -259,6 +263,8 @@ impl Connection {
                         true => tracing::debug!(opcode, bytes, "a payload of a wrong length"),
                     }
                 }
+                // Its client would wait for nothing; a gate that sees its connection end tells it.
+                Err(Bad::NoWayBack) => return Err(io::Error::other("no way back to this gate is known").into()),
                 Err(Bad::Value) => self.answer(&frame, &Err(LinkError::Failed("invalid argument".to_owned()))),
             }
         }
@@ -351,7 +357,10 @@ impl Connection {
                         node.map(|node| Origin::Node { nid: nid.clone(), node })
                     }
                 };
-                let Some(origin) = origin else { return Ok(()) };
+                let Some(origin) = origin else {
+                    let is_gate = matches!(caller, Caller::Gate(..));
+                    return if is_gate { Err(Bad::NoWayBack) } else { Ok(()) };
+                };
                 let packet = self.unpack(packet)?;
                 let delivery = Delivery { origin, cid, uid, packet, request: None, misses: None };
                 if frame.seq == 0 {

@@ -1,0 +1,48 @@
+//! The servers under a fleet, and the fleet's members.
+
+use crate::fleet::{Member, Orders, Role, Where};
+use crate::support::redis::Server as Redis;
+use crate::support::{Consul, Etcd};
+
+/// What members find each other and their users by.
+pub(crate) struct World {
+    pub(crate) redis: Redis,
+    pub(crate) registry: Registry,
+}
+
+pub(crate) enum Registry {
+    Etcd(Etcd),
+    Consul(Consul),
+}
+
+impl World {
+    pub(crate) fn on_etcd() -> Self {
+        Self { redis: Redis::start(), registry: Registry::Etcd(Etcd::start()) }
+    }
+
+    pub(crate) fn on_consul() -> Self {
+        Self { redis: Redis::start(), registry: Registry::Consul(Consul::start()) }
+    }
+
+    pub(crate) fn node(&self, id: &str) -> Member {
+        self.member(id, Role::Node { work: 2 })
+    }
+
+    /// Listens on a port of its own.
+    pub(crate) fn gate(&self, id: &str) -> Member {
+        self.member(id, Role::Gate { tcp: Some("127.0.0.1:0".to_owned()), ws: None, shared: false })
+    }
+
+    /// Listens on ports that others may listen on as well.
+    pub(crate) fn gate_at(&self, id: &str, tcp: &str, ws: &str) -> Member {
+        self.member(id, Role::Gate { tcp: Some(tcp.to_owned()), ws: Some(ws.to_owned()), shared: true })
+    }
+
+    fn member(&self, id: &str, role: Role) -> Member {
+        let registry = match &self.registry {
+            Registry::Etcd(etcd) => Where::Etcd(etcd.addr()),
+            Registry::Consul(consul) => Where::Consul(consul.addr()),
+        };
+        Member::start(&Orders { id: id.to_owned(), role, redis: self.redis.addr(), registry })
+    }
+}
