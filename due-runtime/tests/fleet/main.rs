@@ -1,12 +1,17 @@
 //! Fleets: gates and nodes in processes of their own on a real redis, etcd or consul; parts of them are restarted and killed
 //! while players count what becomes of every request.
 
+mod burdens;
+#[path = "../support/firewall.rs"]
+mod firewall;
 #[path = "../support/fleet.rs"]
 mod fleet;
 mod gates;
 #[path = "../support/load.rs"]
 mod load;
 mod nodes;
+mod outages;
+mod partition;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;
@@ -20,7 +25,8 @@ fn main() {
         return orders.serve(&folder);
     }
     let arguments = Arguments::from_args();
-    libtest_mimic::run(&arguments, nodes::stories().into_iter().chain(gates::stories()).collect()).exit();
+    let stories = [nodes::stories(), gates::stories(), outages::stories(), partition::stories(), burdens::stories()];
+    libtest_mimic::run(&arguments, stories.into_iter().flatten().collect()).exit();
 }
 
 /// One story by its name.

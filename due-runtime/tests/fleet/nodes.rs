@@ -121,7 +121,7 @@ async fn kill_with_users() {
 }
 
 /// Waits until the gate hands requests to this node.
-async fn knows(gate: &Member, node: &Member) {
+pub(crate) async fn knows(gate: &Member, node: &Member) {
     let client = due::Client::connect(&gate.addresses()[0]).await.unwrap();
     let body = due::codec::RawBody("0 0 0".into());
     until(async || {

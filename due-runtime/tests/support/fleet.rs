@@ -4,7 +4,7 @@
 #![allow(dead_code)]
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -41,6 +41,10 @@ pub(crate) struct Orders {
     /// `host:port` of a redis-server.
     pub(crate) redis: String,
     pub(crate) registry: Where,
+    /// An address of the loopback interface where others reach it.
+    pub(crate) host: String,
+    /// Every line of its log finds the disk full.
+    pub(crate) full_disk: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -71,11 +75,13 @@ impl Member {
     /// Starts this test binary again, and waits until the member serves.
     pub(crate) fn start(orders: &Orders) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let log = if orders.full_disk { "/dev/full".into() } else { folder.path().join("log") };
+        let log = OpenOptions::new().create(true).append(true).open(log).unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
             .env(ORDERS, serde_json::to_string(&(orders, folder.path())).unwrap())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(File::create(folder.path().join("log")).unwrap())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut said = String::new();
@@ -105,6 +111,13 @@ impl Member {
 
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// KiB that it has had in memory at most.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        peak.trim().trim_end_matches("kB").trim().parse().unwrap()
     }
 
     /// As a crash does (SIGKILL).
@@ -164,9 +177,10 @@ impl Orders {
 
     /// Serves until SIGTERM.
     pub(crate) fn serve(self, folder: &Path) {
-        tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+        // What cannot be written is not complained of, for that could not be written either.
+        tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).log_internal_errors(false).init();
         let redis = Redis::builder().addr(&self.redis).build().unwrap();
-        let link = TcpLink::new().addr("127.0.0.1:0");
+        let link = TcpLink::new().addr(format!("{}:0", self.host));
         let backends =
             Backends::memory().locator(RedisLocator::new(&redis)).event_bus(RedisBus::new(&redis)).link(link);
         let backends = match &self.registry {

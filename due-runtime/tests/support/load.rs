@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 /// Requests of one player that may be under way at a time.
 const WINDOW: usize = 16;
 /// How long an answer may take before the request counts as lost: longer than anything that a server waits for.
-const LATE: Duration = Duration::from_secs(30);
+const LATE: Duration = Duration::from_secs(90);
 /// How long states are awaited on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What became of requests. Each that was sent is exactly one of answered, refused, cut and lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,6 +84,7 @@ pub(crate) struct Game {
 pub(crate) struct Load {
     players: JoinSet<Tally>,
     answered: Arc<[AtomicU64]>,
+    refused: Arc<AtomicU64>,
     stop: CancellationToken,
 }
 
@@ -91,6 +92,7 @@ impl Load {
     /// Players `1..=players` connect to one of these addresses, and to the next one when a connection ends.
     pub(crate) fn start(players: usize, addresses: Vec<String>, game: Game) -> Self {
         let answered: Arc<[AtomicU64]> = (0..players).map(|_| AtomicU64::new(0)).collect();
+        let refused: Arc<AtomicU64> = Arc::default();
         let stop = CancellationToken::new();
         let addresses: Arc<[String]> = addresses.into();
         let mut tasks = JoinSet::new();
@@ -101,11 +103,12 @@ impl Load {
                 game,
                 tally: Arc::default(),
                 answered: Arc::clone(&answered),
+                refused: Arc::clone(&refused),
                 stop: stop.clone(),
             };
             tasks.spawn(player.play());
         }
-        Self { players: tasks, answered, stop }
+        Self { players: tasks, answered, refused, stop }
     }
 
     /// Waits until every player has had this many more answers.
@@ -117,6 +120,17 @@ impl Load {
             }
         };
         timeout(PATIENCE, reach).await.expect("all players are answered");
+    }
+
+    /// Waits for this many more refusals.
+    pub(crate) async fn refusals(&self, more: u64) {
+        let goal = self.refused.load(Ordering::Relaxed) + more;
+        let reach = async {
+            while self.refused.load(Ordering::Relaxed) < goal {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, reach).await.expect("requests are refused");
     }
 
     /// Waits for what is under way, and sums up.
@@ -136,6 +150,7 @@ struct Player {
     game: Game,
     tally: Arc<Mutex<Tally>>,
     answered: Arc<[AtomicU64]>,
+    refused: Arc<AtomicU64>,
     stop: CancellationToken,
 }
 
@@ -221,6 +236,7 @@ impl Player {
     ) {
         let (client, tally, answered) = (client.clone(), Arc::clone(&self.tally), Arc::clone(&self.answered));
         let (route, index, login_due) = (RouteId(self.game.route), self.number - 1, Arc::clone(login_due));
+        let refused = Arc::clone(&self.refused);
         let body = RawBody(Bytes::from(text.clone()));
         let mut call = Box::pin(async move {
             let outcome = client.request::<_, RawBody>(route, &body).await;
@@ -234,6 +250,7 @@ impl Player {
                 Ok(_) => tally.doubled += 1,
                 Err(CallError::Status(status)) => {
                     *tally.refused.entry(status.code).or_default() += 1;
+                    refused.fetch_add(1, Ordering::Relaxed);
                     login_due.store(true, Ordering::Relaxed);
                 }
                 Err(CallError::GoingAway) => tally.sent -= 1,

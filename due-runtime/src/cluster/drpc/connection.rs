@@ -19,6 +19,7 @@ use super::outgoing::{Outgoing, Refused};
 use super::pool::Shared;
 use super::request::{self, put_handshake};
 use super::secret::Identity;
+use super::socket;
 use crate::backoff::{Backoff, jittered};
 use crate::cluster::link::{Delivery, GateAnswer, LinkError, Missed};
 use crate::id::{Cid, Nid, RouteId, Seq};
@@ -232,7 +233,7 @@ impl Connection {
             Ok(stream) => stream?,
             Err(_) => return Err(io::Error::from(TimedOut).into()),
         };
-        stream.set_nodelay(true)?;
+        socket::prepare(&stream)?;
         let greet = async {
             let own = Identity { kind: member.kind, id: Arc::clone(&member.id) };
             let stream = settings.guard.approach(stream, addr, &own, &target.identity()).await?;

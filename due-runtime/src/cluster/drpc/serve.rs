@@ -22,6 +22,7 @@ use super::pool::Target;
 use super::request::{self, Bad, Handshake};
 use super::secret::Identity;
 use super::server::Shared;
+use super::socket;
 use crate::cluster::Cluster;
 use crate::cluster::link::{
     Delivery, GateAnswer, GateLink, GateOp, LinkError, NodeAnswer, NodeLink, NodeOp, Origin, Server, SessionEvent,
@@ -104,7 +105,7 @@ impl Connection {
     }
 
     pub(super) async fn run(mut self, stream: TcpStream, peer: IpAddr) {
-        if stream.set_nodelay(true).is_err() {
+        if socket::prepare(&stream).is_err() {
             return;
         }
         let stream = match self.shared.guard().is_open() {
