@@ -49,6 +49,8 @@ pub(crate) struct NodeService {
     pub(crate) full_name: String,
     /// `due.node`'s name: the name of the nodes that serve it. Never empty.
     pub(crate) node: String,
+    /// `due.node`'s actor: the kind of the actors that handle the rpcs. Never empty.
+    pub(crate) actor: Option<String>,
     /// The service's comment.
     pub(crate) doc: Doc,
     /// `option deprecated = true`.

@@ -27,6 +27,8 @@ pub(crate) const NAMES: &[&str] =
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NodeOptions {
     pub(crate) name: String,
+    /// Said at all, be it as "".
+    pub(crate) actor: Option<String>,
 }
 
 /// `due.mesh`.
@@ -76,7 +78,8 @@ impl Options {
 
     pub(crate) fn node(&self, service: &ServiceDescriptor) -> Option<NodeOptions> {
         let options = message(&service.options(), self.node.as_ref())?;
-        Some(NodeOptions { name: text(&options, "name") })
+        let actor = options.has_field_by_name("actor").then(|| text(&options, "actor"));
+        Some(NodeOptions { name: text(&options, "name"), actor })
     }
 
     pub(crate) fn mesh(&self, service: &ServiceDescriptor) -> Option<MeshOptions> {

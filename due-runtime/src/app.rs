@@ -211,8 +211,8 @@ impl RunningApp {
 
     /// Stops without losing what was accepted: gates accept nobody and tell their clients to connect again, which they serve
     /// until those have gone ([`linger`](crate::GateBuilder::linger)), and read nothing more; nodes finish the requests at
-    /// hand, the answers are written, connections close, nodes handle the ends of their sessions and finish their tasks,
-    /// meshes end last. Every step has the deadline of its server.
+    /// hand and stop their actors, the answers are written, connections close, nodes handle the ends of their sessions and
+    /// finish their tasks, meshes end last. Every step has the deadline of its server.
     pub async fn stop(mut self) {
         let farewells: JoinSet<()> = self.gates.iter().map(RunningGate::see_off).collect();
         farewells.join_all().await;

@@ -24,7 +24,7 @@ pub use crate::handler::*;
 pub use crate::id::RouteId;
 #[cfg(feature = "mesh")]
 pub use crate::mesh;
-pub use crate::node::{Context, Reply};
+pub use crate::node::{Actor, ActorKind, Context, Reply};
 pub use crate::registry::Registry;
 pub use crate::route::{HandlerFuture, RouteSpec, Routes};
 pub use crate::testing::{Mock, MockCaller, MockRoute, MockRpc};

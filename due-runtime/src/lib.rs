@@ -41,6 +41,7 @@
 //! | [`Gate`], [`transport`], [`packet`] | connections, listeners, the wire to clients |
 //! | [`Node`], [`Context`], [`route`](macro@route), [`routes!`] | handlers |
 //! | [`Middleware`], [`EventHandler`], [`NodeHandle`] | what is around handlers and beside them |
+//! | [`Actor`], [`ActorRef`] | rooms: handlers with a state of their own |
 //! | [`Cluster`], [`Push`], [`PushExt`] | push, bind, locate, disconnect |
 //! | [`Mesh`] | gRPC services and the clients that find them |
 //! | [`Client`], [`Caller`] | the other end: tools, bots, tests |
@@ -125,8 +126,9 @@ pub use id::{Cid, Gid, Nid, RouteId, Seq, Uid};
 #[cfg(feature = "mesh")]
 pub use mesh::Mesh;
 pub use node::{
-    BuildError, Context, DefaultHandler, Dispatch, EventHandler, InvokeError, LayerFn, Layered, Middleware, Next, Node,
-    NodeBuilder, NodeHandle, Reply, RouteConflict, RouteOptions, Sender, Timer, TimerGuard, layer_fn,
+    Actor, ActorError, ActorRef, BuildError, Context, DefaultHandler, Dispatch, EventHandler, InvokeError, LayerFn,
+    Layered, Middleware, Next, Node, NodeBuilder, NodeHandle, Reply, RouteConflict, RouteOptions, Sender, SpawnError,
+    StopCause, Timer, TimerGuard, layer_fn,
 };
 pub use route::{HandlerFuture, RouteSpec, Routes};
 pub use session::{OutboxLimits, Overflow};

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::codec::{Codec, Unsupported};
 use crate::error::{Error, Result};
 use crate::id::RouteId;
-use crate::node::{Context, Layered, Middleware, Reply, RouteOptions};
+use crate::node::{ActorKind, Context, Layered, Middleware, Reply, RouteOptions};
 
 /// One route: dispatch, checks, tracing, documents and clients read the same constant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,6 +109,12 @@ pub trait Routes: Send + Sync + 'static {
 
     /// The name of the node that must serve these routes, where the schema fixes one (`due.node` with a name).
     fn node(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whose routes these are, where the schema says that actors handle them (`due.node` with an `actor`).
+    #[doc(hidden)]
+    fn actor(&self) -> Option<ActorKind> {
         None
     }
 

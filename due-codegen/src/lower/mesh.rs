@@ -12,7 +12,12 @@ impl Lowering<'_> {
     pub(super) fn mesh(&mut self, service: &ServiceDescriptor, options: MeshOptions) -> Option<MeshService> {
         let file = service.parent_file();
         let place = option_place(self.sources, (&file, service.path()), path::SERVICE_OPTIONS, number::MESH, "name");
-        self.check_name(&options.name, &format!("mesh service `{}`", service.full_name()), &place);
+        self.check_name(
+            &options.name,
+            &format!("mesh service `{}`", service.full_name()),
+            "registries and addresses",
+            &place,
+        );
         if !options.name.is_empty() {
             self.claims.claim_mesh(&options.name, service.full_name(), place, self.report);
         }

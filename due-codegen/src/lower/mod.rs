@@ -276,7 +276,8 @@ impl Lowering<'_> {
     }
 
     /// Checks the name of a node or mesh; `what` says of which.
-    fn check_name(&mut self, name: &str, what: &str, place: &Place) {
+    /// `stand`: where such names do, which is why they are made of so little.
+    fn check_name(&mut self, name: &str, what: &str, stand: &str, place: &Place) {
         const LONGEST: usize = 64;
         let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let message = if name.is_empty() {
@@ -288,7 +289,7 @@ impl Lowering<'_> {
         } else {
             return;
         };
-        let help = "names are made of letters, digits, `-`, `_` and `.`: they stand in registries and addresses";
+        let help = format!("names are made of letters, digits, `-`, `_` and `.`: they stand in {stand}");
         self.report.push(Diagnostic::error(message).at(place, "").help(help));
     }
 }

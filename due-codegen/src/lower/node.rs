@@ -13,8 +13,16 @@ const EMPTY: &str = "google.protobuf.Empty";
 impl Lowering<'_> {
     pub(super) fn node(&mut self, service: &ServiceDescriptor, options: NodeOptions) -> Option<NodeService> {
         let file = service.parent_file();
-        let place = option_place(self.sources, (&file, service.path()), path::SERVICE_OPTIONS, number::NODE, "name");
-        self.check_name(&options.name, &format!("node service `{}`", service.full_name()), &place);
+        let sources = self.sources;
+        let place_of =
+            |field| option_place(sources, (&file, service.path()), path::SERVICE_OPTIONS, number::NODE, field);
+        let place = place_of("name");
+        let what = format!("node service `{}`", service.full_name());
+        self.check_name(&options.name, &what, "registries and addresses", &place);
+        if let Some(actor) = &options.actor {
+            let place = place_of("actor");
+            self.check_name(actor, &format!("the actor of {what}"), "ids and logs", &place);
+        }
         self.claims.claim_node(&options.name, service.full_name(), place, self.report);
         let names = self.names.node(service)?;
         let mut client = Scope::with(CLIENT_METHODS.iter().copied());
@@ -23,6 +31,9 @@ impl Lowering<'_> {
         for method in service.methods() {
             self.check_rpc_types(&method);
             let Some(route) = self.route(&method) else { continue };
+            if options.actor.is_some() {
+                self.check_user(&method, route);
+            }
             let Some(rust_name) = self.names.method(&method) else { continue };
             let Some(id) = self.claim_route(&method, route) else { continue };
             let package = service.package_name();
@@ -51,6 +62,7 @@ impl Lowering<'_> {
             proto_name: service.name().to_owned(),
             full_name: service.full_name().to_owned(),
             node: options.name,
+            actor: options.actor,
             doc: self.sources.doc(&file, service.path()),
             deprecated: service.service_descriptor_proto().options.as_ref().is_some_and(|options| options.deprecated()),
             trait_name: names.base,
@@ -117,6 +129,23 @@ impl Lowering<'_> {
             );
         }
         Some(route)
+    }
+
+    /// An actor is found by the user who is bound to it.
+    fn check_user(&mut self, method: &MethodDescriptor, route: RouteOptions) {
+        if route.stateful || route.authorized || route.internal {
+            return;
+        }
+        let file = method.parent_file();
+        let place = option_place(self.sources, (&file, method.path()), path::METHOD_OPTIONS, number::ROUTE, "");
+        self.report.push(
+            Diagnostic::error(format!("`{}` is handled by an actor, but needs no user", method.full_name()))
+                .at(&place, "")
+                .help(
+                    "a message goes to the actor that its user is bound to: add `stateful: true`, which brings it to the \
+                     user's node, or `authorized: true` if there is one node only",
+                ),
+        );
     }
 
     fn claim_route(&mut self, method: &MethodDescriptor, route: RouteOptions) -> Option<crate::model::RouteId> {

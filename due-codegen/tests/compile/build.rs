@@ -1,20 +1,39 @@
 //! Generates every schema of `proto/`, and its descriptors for the tests that compare with prost-reflect.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let builder = due_codegen::Builder::new().includes(["proto", "shared/proto"]);
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let readme = readme(&out)?;
+    let roots = [Path::new("proto"), Path::new("shared/proto"), &readme];
+    let builder = due_codegen::Builder::new().includes(roots);
     let files = protos("proto")?;
-    builder.files(&files).extern_path(".shared.v1", "::due_codegen_compile_shared::shared::v1").generate()?;
+    let builder = builder.files(&files).files([readme.join("room.proto")]);
+    builder.extern_path(".shared.v1", "::due_codegen_compile_shared::shared::v1").generate()?;
 
     let descriptors = protox::Compiler::new(["proto", "shared/proto", "../../proto"])?
         .include_imports(true)
         .open_files(&files)?
         .encode_file_descriptor_set();
-    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("descriptors.bin"), descriptors)?;
+    fs::write(out.join("descriptors.bin"), descriptors)?;
     Ok(())
+}
+
+/// The rooms of the README: the folder of `room.proto` and `room.rs`.
+fn readme(out: &Path) -> std::io::Result<PathBuf> {
+    const README: &str = "../../../README.md";
+    println!("cargo::rerun-if-changed={README}");
+    let (text, folder) = (fs::read_to_string(README)?, out.join("readme"));
+    fs::create_dir_all(&folder)?;
+    for file in ["proto/room.proto", "src/room.rs"] {
+        // The first fenced block after the line that is the file's name.
+        let block = text.split_once(&format!("\n`{file}`:\n")).and_then(|(_, after)| after.split("```").nth(1));
+        let (_, block) = block.and_then(|block| block.split_once('\n')).expect("the README shows the file");
+        fs::write(folder.join(Path::new(file).file_name().expect("it is a file")), block)?;
+    }
+    Ok(folder)
 }
 
 fn protos(folder: &str) -> std::io::Result<Vec<PathBuf>> {

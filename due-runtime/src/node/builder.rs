@@ -89,8 +89,8 @@ impl NodeBuilder {
         self
     }
 
-    /// How long a stop waits for gates of other processes to send no more and for the requests at hand, and then again for
-    /// events and tasks. Default: 10 s. What runs longer is dropped; requests are answered like those that still wait: with
+    /// How long a stop waits for gates of other processes to send no more, for the requests at hand and for the last turns
+    /// of [actors](crate::Actor), and then again for events and tasks. Default: 10 s. What runs longer is dropped; requests are answered like those that still wait: with
     /// [`Code::CANCELED`](crate::Code::CANCELED).
     pub fn drain(mut self, deadline: Duration) -> Self {
         self.settings.drain = deadline;

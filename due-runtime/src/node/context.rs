@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio_util::sync::CancellationToken;
 
+use super::actor::AnyActor;
 use super::departures::Watch;
 use super::serve::NodeCore;
 use crate::cluster::{
@@ -29,6 +30,8 @@ pub struct Context {
     pub(super) cid: Cid,
     pub(super) uid: Option<Uid>,
     subject: Subject,
+    /// Who has the turn.
+    pub(super) actor: Option<Arc<dyn AnyActor>>,
     /// Made when somebody asks.
     departure: OnceLock<Arc<Watch>>,
 }
@@ -51,7 +54,7 @@ pub enum Sender {
 
 impl Context {
     pub(super) fn new(node: Arc<NodeCore>, origin: Origin, cid: Cid, uid: Option<Uid>, subject: Subject) -> Self {
-        Self { node, origin, cid, uid, subject, departure: OnceLock::new() }
+        Self { node, origin, cid, uid, subject, actor: None, departure: OnceLock::new() }
     }
 
     /// Who sent the message, or whom the event is about.

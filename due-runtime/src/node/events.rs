@@ -85,15 +85,24 @@ impl NodeCore {
         let ctx = Context::new(Arc::clone(&self), origin, cid, uid, Subject::Event(event));
         for handler in self.events.of(event) {
             let call = catch_panic(async { handler.handle(ctx.clone()).await });
-            match self.limit().run_until_cancelled(call).await {
-                Some(Ok(Ok(()))) => {}
-                Some(Ok(Err(error))) => log_failure(&ctx, &error),
-                Some(Err(_)) => tracing::error!(?event, %cid, "the event handler panicked"),
-                None => tracing::warn!(?event, %cid, "the node has stopped before the event was handled"),
-            }
+            log_outcome(&ctx, self.limit().run_until_cancelled(call).await);
+        }
+        if let (Some(uid), false) = (uid, self.router.kinds().is_empty()) {
+            self.tell_actors(&ctx, uid).await;
         }
         if event == Event::Disconnect {
             self.departures.forget(&gid, cid);
         }
+    }
+}
+
+/// What came of a handler; `None`: it was given up.
+pub(super) fn log_outcome(ctx: &Context, outcome: Option<std::thread::Result<Result<()>>>) {
+    let (event, cid) = (ctx.event(), ctx.cid());
+    match outcome {
+        Some(Ok(Ok(()))) => {}
+        Some(Ok(Err(error))) => log_failure(ctx, &error),
+        Some(Err(_)) => tracing::error!(?event, %cid, "the event handler panicked"),
+        None => tracing::warn!(?event, %cid, "the node has stopped before the event was handled"),
     }
 }

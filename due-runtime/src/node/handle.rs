@@ -135,15 +135,15 @@ impl NodeHandle {
         R: Future<Output = ()> + Send + 'static,
     {
         let Some(core) = self.alive().filter(|core| !core.end.closed.is_cancelled()) else {
-            return Timer { canceled: CancellationToken::new() };
+            return Timer::new(CancellationToken::new());
         };
         let canceled = core.end.closed.child_token();
         let tasks = core.tasks.clone();
         tasks.spawn(run(canceled.clone(), core));
-        Timer { canceled }
+        Timer::new(canceled)
     }
 
-    fn alive(&self) -> Option<Arc<NodeCore>> {
+    pub(super) fn alive(&self) -> Option<Arc<NodeCore>> {
         let core = self.core.upgrade().filter(|core| !core.end.over.is_cancelled());
         if core.is_none() {
             tracing::debug!(nid = %self.nid, "the node has stopped; it runs nothing more");
@@ -152,7 +152,7 @@ impl NodeHandle {
     }
 }
 
-/// What [`NodeHandle::after`] and its neighbours began. Dropping it changes nothing; see
+/// What [`NodeHandle::after`], [`ActorRef::after`](crate::ActorRef::after) and their neighbours began. Dropping it changes nothing; see
 /// [`cancel_on_drop`](Self::cancel_on_drop).
 #[derive(Clone, Debug)]
 pub struct Timer {
@@ -167,6 +167,10 @@ pub struct TimerGuard {
 }
 
 impl Timer {
+    pub(super) fn new(canceled: CancellationToken) -> Self {
+        Self { canceled }
+    }
+
     /// Nothing is begun any more. A run at hand finishes.
     pub fn cancel(&self) {
         self.canceled.cancel();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Context;
+use super::actor::ActorKind;
 use super::middleware::{End, Layer, Middleware, Next};
 use crate::codec::{Codec, Unsupported};
 use crate::id::RouteId;
@@ -133,6 +134,10 @@ impl<R: Routes> Routes for Layered<R> {
 
     fn node(&self) -> Option<&str> {
         self.routes.node()
+    }
+
+    fn actor(&self) -> Option<ActorKind> {
+        self.routes.actor()
     }
 
     fn call<'a>(&'a self, index: usize, ctx: &'a mut Context, body: Bytes) -> HandlerFuture<'a> {

@@ -1,5 +1,6 @@
 //! A node runs the rules: it answers the requests that gates deliver on its routes.
 
+mod actor;
 mod builder;
 mod context;
 mod departures;
@@ -24,6 +25,8 @@ use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
+use actor::Directory;
+pub use actor::{Actor, ActorError, ActorKind, ActorRef, SpawnError, StopCause};
 pub use builder::NodeBuilder;
 pub use context::{Context, Sender};
 pub use events::EventHandler;
@@ -52,11 +55,11 @@ use crate::route::RouteSpec;
 #[non_exhaustive]
 pub enum Dispatch {
     /// Requests and events of one session are handled in order, one after another; sessions do not wait for each other.
-    /// What one other node sends is in order likewise.
+    /// What one other node sends is in order likewise, but for what [actors](crate::Actor) handle.
     #[default]
     PerSession,
     /// One request, event or [invoked](NodeHandle::invoke) function at a time for the whole node, in the order of
-    /// arrival: due's single-threaded model.
+    /// arrival: due's single-threaded model. [Actors](crate::Actor) work beside it.
     Serial,
 }
 
@@ -117,6 +120,16 @@ pub enum BuildError {
         /// The name of this node.
         name: String,
     },
+    /// Tables of actors' routes contradict each other: actors of one kind are of one type, and a type is of one kind.
+    #[error(
+        "{first} and {second} cannot both be served: actors of one kind are of one type, and a type is of one kind"
+    )]
+    Actors {
+        /// Type and kind that were added first.
+        first: String,
+        /// Type and kind that came later.
+        second: String,
+    },
     /// A body type of a route has no form in the node's codec.
     #[error("route {id} of {owner}: {source}")]
     Unsupported {
@@ -127,6 +140,13 @@ pub enum BuildError {
         /// Which type, which codec, and what to do.
         source: Unsupported,
     },
+}
+
+impl BuildError {
+    fn actors(second: ActorKind, first: ActorKind) -> Self {
+        let describe = |kind: ActorKind| format!("{} as {:?}", kind.type_name, kind.name);
+        Self::Actors { first: describe(first), second: describe(second) }
+    }
 }
 
 impl Node {
@@ -163,6 +183,7 @@ impl Node {
             lanes: Lanes::new(),
             router,
             events: self.events,
+            actors: Directory::default(),
             departures: Arc::default(),
             presence: Presence::new(&backends.registry),
             cluster,

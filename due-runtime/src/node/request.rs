@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use super::actor::Seat;
 use super::context::Subject;
 use super::router::{Found, Way};
 use super::serve::NodeCore;
@@ -31,10 +32,13 @@ enum Owner {
 
 impl NodeCore {
     /// Never panics, whatever the handler does, and ends soon after the node does.
-    pub(super) async fn handle(self: Arc<Self>, mut delivery: Delivery) {
+    /// `seat`: who has the turn, on a route of actors that came to it.
+    pub(super) async fn handle(self: Arc<Self>, mut delivery: Delivery, seat: Option<Box<Seat>>) {
         let found = self.router.find(delivery.packet.route);
         let mut admitted = Ok(());
-        if let (Some(uid), true) = (delivery.uid, found.as_ref().is_some_and(|found| found.spec.stateful)) {
+        let is_new = seat.is_none();
+        let is_stateful = found.as_ref().is_some_and(|found| found.spec.stateful);
+        if let (Some(uid), true) = (delivery.uid, is_stateful && is_new) {
             admitted = match unless_cancelled(&self.end.overdue, Box::pin(self.owner(uid))).await {
                 Some(Ok(Owner::This)) => Ok(()),
                 Some(Ok(Owner::Other | Owner::Nobody)) => match self.send_back(delivery) {
@@ -49,10 +53,18 @@ impl NodeCore {
                 None => Err(stopping()),
             };
         }
+        if let (Some(kind), true) = (found.as_ref().and_then(|found| found.actor), is_new && admitted.is_ok()) {
+            return Arc::clone(&self).hand_over(*kind, delivery).await;
+        }
         let Delivery { origin, cid, uid, packet, request: _until_answered, misses: _ } = delivery;
         let Packet { route, seq, body } = packet;
         let subject = Subject::Message(route, seq);
         let mut ctx = Context::new(Arc::clone(&self), origin, cid, uid, subject);
+        match seat.map(|seat| *seat) {
+            Some(Ok(actor)) => ctx.actor = Some(actor),
+            Some(Err(error)) => admitted = Err(error),
+            None => {}
+        }
         let begun = found.as_ref().and_then(|found| found.metrics?.begin());
         let outcome = match admitted.and_then(|()| admit(&ctx, found.as_ref())) {
             Ok(()) => match self.router.way(found.as_ref()) {
@@ -160,6 +172,18 @@ impl NodeCore {
         })
     }
 
+    /// A message that its actor does not come to goes after its user, who may be bound to another node by now. `Some`: it
+    /// stays.
+    pub(super) async fn follow(&self, delivery: Delivery) -> Option<Delivery> {
+        let stateful = self.router.find(delivery.packet.route).is_some_and(|found| found.spec.stateful);
+        let Some(uid) = delivery.uid.filter(|_| stateful) else { return Some(delivery) };
+        match unless_cancelled(&self.end.overdue, self.owner(uid)).await {
+            Some(Ok(Owner::Other)) => self.send_back(delivery),
+            // The end of the actor is what there is to say.
+            _ => Some(delivery),
+        }
+    }
+
     /// The message goes back to the gate that looked its user up, which looks again. `Some`: there is no way back.
     fn send_back(&self, mut delivery: Delivery) -> Option<Delivery> {
         let Some(misses) = delivery.misses.take() else { return Some(delivery) };
@@ -226,7 +250,7 @@ fn admit(ctx: &Context, found: Option<&Found<'_>>) -> Result<()> {
     Ok(())
 }
 
-fn stopping() -> Error {
+pub(super) fn stopping() -> Error {
     Error::new(Code::CANCELED, "the server is stopping")
 }
 

@@ -1,9 +1,11 @@
 //! Route id to handler, built once.
 
+use std::any::TypeId;
 use std::collections::HashMap;
 
 use bytes::Bytes;
 
+use super::actor::{Actor, ActorKind};
 use super::fallback::AnyFallback;
 use super::layered::Limits;
 use super::middleware::{End, Layer, Next};
@@ -24,6 +26,7 @@ pub(super) struct Router {
     /// Some request is to end with its session.
     pub(super) asks_for_departures: bool,
     by_id: HashMap<RouteId, Entry, BuildIdHasher>,
+    kinds: Vec<ActorKind>,
     /// (service, index) in the order of ids.
     sorted: Vec<(usize, usize)>,
 }
@@ -31,6 +34,8 @@ pub(super) struct Router {
 struct Entry {
     service: usize,
     index: usize,
+    /// Index of its kind.
+    actor: Option<usize>,
     limits: Option<Limits>,
     /// Once the node has started.
     metrics: Option<RouteMetrics>,
@@ -41,6 +46,8 @@ pub(super) struct Found<'a> {
     pub(super) routes: &'a dyn Routes,
     pub(super) index: usize,
     pub(super) spec: &'a RouteSpec,
+    /// Who handles it, if not the node.
+    pub(super) actor: Option<&'a ActorKind>,
     pub(super) limits: Option<Limits>,
     pub(super) metrics: Option<&'a RouteMetrics>,
 }
@@ -81,14 +88,20 @@ impl Router {
         options: RouteOptions,
     ) -> Result<Self, BuildError> {
         let mut by_id: HashMap<RouteId, Entry, BuildIdHasher> = HashMap::default();
+        let mut kinds = Vec::new();
         for (service, routes) in services.iter().enumerate() {
             if let Some(&id) = routes.strangers().first() {
                 let service = routes.specs().first().map_or("a table without routes", |spec| spec.service);
                 return Err(BuildError::NoSuchRoute { id, service: service.to_owned() });
             }
+            let actor = match routes.actor().map(|kind| (kind, kind.join(&mut kinds))) {
+                Some((kind, Err(other))) => return Err(BuildError::actors(kind, other)),
+                Some((_, Ok(index))) => Some(index),
+                None => None,
+            };
             for (index, spec) in routes.specs().iter().enumerate() {
                 let limits = routes.options(index).or(options).limits();
-                if let Some(first) = by_id.insert(spec.id, Entry { service, index, limits, metrics: None }) {
+                if let Some(first) = by_id.insert(spec.id, Entry { service, index, actor, limits, metrics: None }) {
                     let first = owner(&services[first.service].specs()[first.index]);
                     return Err(RouteConflict { id: spec.id, first, second: owner(spec) }.into());
                 }
@@ -98,13 +111,29 @@ impl Router {
         sorted.sort_by_key(|&(service, index)| services[service].specs()[index].id);
         let limits = by_id.values().map(|entry| entry.limits).chain([options.limits()]);
         let asks_for_departures = limits.flatten().any(|limits| limits.cancel_when_gone);
-        Ok(Self { services, layers, fallback, options, asks_for_departures, by_id, sorted })
+        Ok(Self { services, layers, fallback, options, asks_for_departures, by_id, kinds, sorted })
     }
 
     pub(super) fn find(&self, route: RouteId) -> Option<Found<'_>> {
-        let &Entry { service, index, limits, ref metrics } = self.by_id.get(&route)?;
+        let &Entry { service, index, actor, limits, ref metrics } = self.by_id.get(&route)?;
         let routes = &*self.services[service];
-        Some(Found { routes, index, spec: &routes.specs()[index], limits, metrics: metrics.as_ref() })
+        let actor = actor.map(|kind| &self.kinds[kind]);
+        Some(Found { routes, index, spec: &routes.specs()[index], actor, limits, metrics: metrics.as_ref() })
+    }
+
+    /// The actors that handle some of the routes.
+    pub(super) fn kinds(&self) -> &[ActorKind] {
+        &self.kinds
+    }
+
+    pub(super) fn kind_of<A: Actor>(&self) -> Option<ActorKind> {
+        self.kinds.iter().find(|kind| kind.of == TypeId::of::<A>()).copied()
+    }
+
+    /// Whether actors of this type have stateful routes.
+    pub(super) fn is_stateful(&self, actor: TypeId) -> bool {
+        let routes = self.services.iter().filter(|routes| routes.actor().is_some_and(|kind| kind.of == actor));
+        routes.flat_map(|routes| routes.specs()).any(|spec| spec.stateful)
     }
 
     /// Counts from now on what happens on each route.

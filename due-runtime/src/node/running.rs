@@ -56,7 +56,7 @@ impl RunningNode {
     }
 
     /// Runs the stop hooks, goes on until gates of other processes have heard that it leaves and send nothing more,
-    /// finishes the requests at hand, and takes no more. What is not finished in time is dropped, and answered like what
+    /// finishes the requests at hand, has the actors end, and takes no more. What is not finished in time is dropped, and answered like what
     /// still waits. Timers that wait are canceled.
     pub(crate) fn drain(&self) -> impl Future<Output = ()> + Send + use<> {
         let (core, hooks, deadline) = (Arc::clone(&self.core), Arc::clone(&self.hooks), self.drain);
@@ -69,10 +69,13 @@ impl RunningNode {
                     core.unheard_for(until_known).await;
                 }
                 core.lanes.idle().await;
+                core.stop_actors().await;
             };
             if timeout(deadline, drained).await.is_err() {
                 tracing::warn!(nid = %core.nid, "drain time is over; requests at hand are given up");
                 core.end.overdue.cancel();
+                // What they do last is waited for with the tasks.
+                drop(core.stop_actors());
             }
             core.end.closed.cancel();
         }
@@ -85,6 +88,7 @@ impl RunningNode {
         core.tasks.close();
         let quiet = async {
             core.lanes.idle().await;
+            core.stop_actors().await;
             core.tasks.wait().await;
         };
         if timeout(self.drain, quiet).await.is_err() {

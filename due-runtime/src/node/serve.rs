@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Dispatch;
+use super::actor::Directory;
 use super::departures::Departures;
 use super::events::Events;
 use super::lanes::{LaneKey, Lanes};
@@ -26,7 +27,7 @@ use crate::session::WINDOW;
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Events that may wait in one lane: for a serial node, more than most gates have sessions. A lane that is full for
 /// requests takes events all the same.
-const EVENTS: usize = 1 << 16;
+pub(super) const EVENTS: usize = 1 << 16;
 
 pub(crate) struct NodeCore {
     pub(super) this: Weak<Self>,
@@ -40,6 +41,7 @@ pub(crate) struct NodeCore {
     pub(super) lanes: Lanes<Job>,
     pub(super) router: Router,
     pub(super) events: Events,
+    pub(super) actors: Directory,
     pub(super) departures: Arc<Departures>,
     pub(super) presence: Presence,
     pub(super) cluster: Cluster,
@@ -88,7 +90,7 @@ impl NodeLink for NodeCore {
             _ => return Ok(()),
         };
         // The first poll happens right here, on the reader's stack: most handlers never wait, and cost no task.
-        let mut request: BoxFuture<'static, ()> = Box::pin(Arc::clone(&this).handle(delivery));
+        let mut request: BoxFuture<'static, ()> = Box::pin(Arc::clone(&this).handle(delivery, None));
         let mut noop = std::task::Context::from_waker(std::task::Waker::noop());
         let rest = match request.as_mut().poll(&mut noop) {
             Poll::Pending => Some(request),
@@ -179,6 +181,9 @@ impl NodeCore {
     async fn take(&self, mut delivery: Delivery) -> Result<(), LinkError> {
         let key = self.lane_of(&delivery.origin, delivery.cid);
         let entered = timeout(PATIENCE, async {
+            if self.end.leaving.is_cancelled() {
+                self.until_moved(&delivery).await;
+            }
             self.check_owner(&delivery).await?;
             loop {
                 delivery = match self.deliver(delivery) {
@@ -204,7 +209,7 @@ impl NodeCore {
 
     fn job(self: Arc<Self>, job: Job) -> BoxFuture<'static, ()> {
         match job {
-            Job::Message(delivery) => Box::pin(self.handle(delivery)),
+            Job::Message(delivery) => Box::pin(self.handle(delivery, None)),
             Job::Event(event) => Box::pin(self.hear(event)),
             Job::Task(task) => Box::pin(async move { self.run_task(task, self.limit()).await }),
         }
@@ -219,7 +224,7 @@ impl NodeCore {
                 Job::Message(delivery) if self.end.overdue.is_cancelled() => {
                     Arc::clone(&self).turn_away(delivery, &Error::new(Code::CANCELED, "the server is stopping"));
                 }
-                Job::Message(delivery) => Arc::clone(&self).handle(delivery).await,
+                Job::Message(delivery) => Arc::clone(&self).handle(delivery, None).await,
                 other => Arc::clone(&self).job(other).await,
             }
         }
@@ -227,7 +232,9 @@ impl NodeCore {
 
     /// Whether gates are to tell of such events.
     pub(super) fn hears(&self, event: Event) -> bool {
-        self.events.has(event) || (event == Event::Disconnect && self.router.asks_for_departures)
+        self.events.has(event)
+            || (event == Event::Disconnect && self.router.asks_for_departures)
+            || self.router.kinds().iter().any(|kind| kind.events.contains(&event))
     }
 
     /// Waits until no message has come for a while.
