@@ -68,6 +68,8 @@
 // Inside one process, servers use half of what they can say to each other.
 #![cfg_attr(not(feature = "link"), allow(dead_code))]
 
+#[cfg(any(feature = "mesh", feature = "prometheus"))]
+mod advertise;
 mod app;
 #[cfg(any(feature = "link", feature = "redis"))]
 mod backoff;
@@ -76,6 +78,8 @@ mod cluster;
 pub mod codec;
 #[doc(hidden)]
 pub mod codegen;
+#[cfg(feature = "etc")]
+pub mod config;
 mod disk;
 mod error;
 #[cfg(feature = "etc")]
@@ -84,8 +88,12 @@ pub mod event;
 mod future;
 mod gate;
 mod handler;
+#[cfg(feature = "prometheus")]
+mod http;
 mod id;
 pub mod locator;
+#[cfg(feature = "master")]
+pub mod master;
 #[cfg(feature = "mesh")]
 pub mod mesh;
 pub mod metrics;
@@ -122,8 +130,12 @@ pub use event::{EventExt, EventMessage};
 pub use future::BoxFuture;
 pub use gate::{DuplicateLogin, Excess, Gate, GateBuilder, HeartbeatMechanism, ListenError, RateLimits};
 pub use id::{Cid, Gid, Nid, RouteId, Seq, Uid};
+#[cfg(feature = "master")]
+pub use master::Master;
 #[cfg(feature = "mesh")]
 pub use mesh::Mesh;
+#[cfg(feature = "prometheus")]
+pub use metrics::exposition::OtherRecorder;
 pub use node::{
     BuildError, Context, DefaultHandler, Dispatch, EventHandler, InvokeError, LayerFn, Layered, Middleware, Next, Node,
     NodeBuilder, NodeHandle, Reply, RouteConflict, RouteOptions, Sender, Timer, TimerGuard, layer_fn,

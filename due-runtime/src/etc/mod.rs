@@ -180,6 +180,20 @@ impl App {
     }
 }
 
+/// Whether files with this extension are read.
+pub(crate) fn knows_extension(extension: &str) -> bool {
+    format::Format::of_extension(extension).is_some()
+}
+
+/// Whether a text can be read as files with this extension are.
+pub(crate) fn check_syntax(name: &str, extension: &str, text: &str) -> Result<(), EtcError> {
+    let mut report = Report::default();
+    if let Some(format) = format::Format::of_extension(extension) {
+        format.read(&report::Text::new(name.into(), text), &mut report);
+    }
+    report.finish().map(drop)
+}
+
 /// What listens on every interface when no host is given.
 #[cfg(any(feature = "tcp", feature = "ws", feature = "kcp", feature = "mesh"))]
 fn bindable(addr: &str) -> String {
