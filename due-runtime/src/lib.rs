@@ -63,7 +63,9 @@
 //! | `redis` | no | `locator::RedisLocator` and `event::RedisBus`, which Go processes can share: `redis` |
 //! | `etcd` | no | `registry::EtcdRegistry` |
 //! | `consul` | no | `registry::ConsulRegistry` |
-//! | `etc` | no | `App::from_etc`: servers out of a directory of toml, yaml, json and xml files: `etc` |
+//! | `etc` | no | `App::from_etc`: servers out of a directory of toml, yaml, json and xml files: `etc`; `config` |
+//! | `prometheus` | no | `App::metrics`: what a process counts, for Prometheus |
+//! | `master` | no | `Master`: an HTTP API and a page for operators: `master`; with `etc` and `prometheus` |
 
 // Inside one process, servers use half of what they can say to each other.
 #![cfg_attr(not(feature = "link"), allow(dead_code))]

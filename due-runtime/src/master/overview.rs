@@ -1,7 +1,7 @@
 //! Everything that the page shows, in one answer.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -16,7 +16,7 @@ use crate::registry::Kind;
 /// The cluster at a glance.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Overview {
-    /// Milliseconds since 1970, by the master's clock.
+    /// Milliseconds since 1970, by the master's clock, at which the traffic was counted: rates are differences by this.
     at: u64,
     /// Of the gates that answered.
     sessions: u64,
@@ -56,7 +56,7 @@ pub(super) async fn show(desk: Arc<Desk>, params: Params) -> Result<Overview, Re
     let silent_metrics =
         traffic.silent.iter().map(|(url, what)| Problem { who: format!("metrics {url}"), what: what.clone() });
     Ok(Overview {
-        at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64),
+        at: traffic.at.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).map_or(0, |since| since.as_millis() as u64),
         sessions: online.sessions,
         users: online.users,
         instances,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -19,6 +20,8 @@ const AT_ONCE: usize = 32;
 #[derive(Default)]
 pub(super) struct Traffic {
     flows: HashMap<(Kind, String), Flow>,
+    /// When it was read.
+    pub(super) at: Option<SystemTime>,
     /// Processes that did not say what they count, by the address that they announce.
     pub(super) silent: Vec<(String, String)>,
 }
@@ -61,6 +64,7 @@ impl Traffic {
                 }
             }
         }
+        traffic.at = Some(SystemTime::now());
         traffic.silent.sort();
         // A process may count for servers that have left it.
         let known: BTreeSet<(Kind, &str)> = instances().map(|found| (found.kind, found.id.as_str())).collect();
