@@ -64,11 +64,15 @@
 //! | `redis` | no | `locator::RedisLocator` and `event::RedisBus`, which Go processes can share: `redis` |
 //! | `etcd` | no | `registry::EtcdRegistry` |
 //! | `consul` | no | `registry::ConsulRegistry` |
-//! | `etc` | no | `App::from_etc`: servers out of a directory of toml, yaml, json and xml files: `etc` |
+//! | `etc` | no | `App::from_etc`: servers out of a directory of toml, yaml, json and xml files: `etc`; `config` |
+//! | `prometheus` | no | `App::metrics`: what a process counts, for Prometheus |
+//! | `master` | no | `Master`: an HTTP API and a page for operators: `master`; with `etc` and `prometheus` |
 
 // Inside one process, servers use half of what they can say to each other.
 #![cfg_attr(not(feature = "link"), allow(dead_code))]
 
+#[cfg(any(feature = "mesh", feature = "prometheus"))]
+mod advertise;
 mod app;
 #[cfg(any(feature = "link", feature = "redis"))]
 mod backoff;
@@ -77,6 +81,8 @@ mod cluster;
 pub mod codec;
 #[doc(hidden)]
 pub mod codegen;
+#[cfg(feature = "etc")]
+pub mod config;
 mod disk;
 mod error;
 #[cfg(feature = "etc")]
@@ -85,8 +91,12 @@ pub mod event;
 mod future;
 mod gate;
 mod handler;
+#[cfg(feature = "prometheus")]
+mod http;
 mod id;
 pub mod locator;
+#[cfg(feature = "master")]
+pub mod master;
 #[cfg(feature = "mesh")]
 pub mod mesh;
 pub mod metrics;
@@ -123,8 +133,12 @@ pub use event::{EventExt, EventMessage};
 pub use future::BoxFuture;
 pub use gate::{DuplicateLogin, Excess, Gate, GateBuilder, HeartbeatMechanism, ListenError, RateLimits};
 pub use id::{Cid, Gid, Nid, RouteId, Seq, Uid};
+#[cfg(feature = "master")]
+pub use master::Master;
 #[cfg(feature = "mesh")]
 pub use mesh::Mesh;
+#[cfg(feature = "prometheus")]
+pub use metrics::exposition::OtherRecorder;
 pub use node::{
     Actor, ActorError, ActorRef, BuildError, Context, DefaultHandler, Dispatch, EventHandler, InvokeError, LayerFn,
     Layered, Middleware, Next, Node, NodeBuilder, NodeHandle, Reply, RouteConflict, RouteOptions, Sender, SpawnError,

@@ -157,7 +157,7 @@ impl Cluster {
         self.push_packet(target.into(), packet, Then::Disconnect).await
     }
 
-    async fn push_packet(&self, target: Target, packet: Bytes, then: Then) -> Result<(), ClusterError> {
+    pub(crate) async fn push_packet(&self, target: Target, packet: Bytes, then: Then) -> Result<(), ClusterError> {
         self.ask(target, |target| GateOp::Push { target, packet: packet.clone(), then }).await.map(drop)
     }
 
@@ -165,6 +165,10 @@ impl Cluster {
     /// twice gets it twice; an id that is no user's counts as `failed`.
     pub async fn multicast<P: Push>(&self, users: &[Uid], message: &P) -> Result<Tally, ClusterError> {
         let packet = self.packet(P::ROUTE, Seq::NONE, message)?;
+        Ok(self.multicast_packet(users, packet).await)
+    }
+
+    pub(crate) async fn multicast_packet(&self, users: &[Uid], packet: Bytes) -> Tally {
         let mut tally = Tally::default();
         let mut per_gate: BTreeMap<Gid, Vec<SessionTarget>> = BTreeMap::new();
         for &uid in users {
@@ -195,20 +199,27 @@ impl Cluster {
                 tally
             });
         }
-        Ok(calls.join_all().await.into_iter().fold(tally, Tally::plus))
+        calls.join_all().await.into_iter().fold(tally, Tally::plus)
     }
 
     /// Pushes one message to every session, or every user, of every gate. `failed` counts gates.
     pub async fn broadcast<P: Push>(&self, audience: Audience, message: &P) -> Result<Tally, ClusterError> {
         let packet = self.packet(P::ROUTE, Seq::NONE, message)?;
-        Ok(self.ask_all(GateOp::Broadcast { audience, packet, then: Then::Stay }).await)
+        Ok(self.broadcast_packet(audience, packet).await)
+    }
+
+    pub(crate) async fn broadcast_packet(&self, audience: Audience, packet: Bytes) -> Tally {
+        self.ask_all(GateOp::Broadcast { audience, packet, then: Then::Stay }).await
     }
 
     /// Pushes one message to the members of a channel on every gate. `failed` counts gates. A channel without members
     /// is none: nothing is delivered, and nobody is absent.
     pub async fn publish<P: Push>(&self, channel: &str, message: &P) -> Result<Tally, ClusterError> {
+        self.publish_packet(channel, self.packet(P::ROUTE, Seq::NONE, message)?).await
+    }
+
+    pub(crate) async fn publish_packet(&self, channel: &str, packet: Bytes) -> Result<Tally, ClusterError> {
         let channel = channel_name(channel)?;
-        let packet = self.packet(P::ROUTE, Seq::NONE, message)?;
         Ok(self.ask_all(GateOp::Publish { channel, packet, then: Then::Stay }).await)
     }
 
@@ -310,6 +321,15 @@ impl Cluster {
     /// How many sessions or users all gates hold. `delivered` is the number, `failed` counts gates.
     pub async fn stat(&self, audience: Audience) -> Tally {
         self.ask_all(GateOp::Stat(audience)).await
+    }
+
+    /// How many sessions or users one gate holds.
+    pub async fn stat_of(&self, gid: &Gid, audience: Audience) -> Result<u64, ClusterError> {
+        match self.gate(gid)?.call(GateOp::Stat(audience)).await {
+            Ok(GateAnswer::Total(total)) => Ok(total),
+            Ok(_) => Err(LinkError::Failed("no number in its answer".into()).at_gate(gid)),
+            Err(error) => Err(error.at_gate(gid)),
+        }
     }
 
     /// Hands a message to the node that serves `route`, as a gate would: the one that the user is bound to if the route

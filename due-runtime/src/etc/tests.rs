@@ -9,13 +9,14 @@ use crate::node::Node as GameNode;
 use crate::packet::Format;
 
 /// Words for people instead of a value.
-const NO_VALUES: [&str; 9] = [
+const NO_VALUES: [&str; 10] = [
     "cluster.gate.id",
     "cluster.node.id",
     "cluster.mesh.id",
     "cluster.node.name",
     "cluster.registry",
     "cluster.gate.listen",
+    "metrics.addr",
     "network.kcp.server.readBuffer",
     "network.kcp.server.writeBuffer",
     "transport.grpc.server.addr",

@@ -188,6 +188,7 @@ impl Gate {
         let mut instance = Instance::new(Kind::Gate, core.gid.as_str());
         instance.alias = self.name;
         instance.endpoint = attached.endpoint;
+        instance.set_metrics(backends.metrics.as_deref());
         core.presence.register(instance).await?;
         let addresses = doors.iter().map(|door| door.address()).collect();
         tracing::info!(gid = %core.gid, ?addresses, "gate registered");

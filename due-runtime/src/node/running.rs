@@ -44,6 +44,7 @@ impl RunningNode {
         let events = [Event::Connect, Event::Reconnect, Event::Disconnect].into_iter();
         instance.events = events.filter(|&event| core.hears(event)).map(|event| event as i32).collect();
         instance.endpoint = attached.endpoint;
+        instance.set_metrics(backends.metrics.as_deref());
         core.presence.register(instance).await?;
         tracing::info!(nid = %core.nid, name = core.name, routes = core.router.len(), "node registered");
         Ok(())
