@@ -2,6 +2,7 @@
 
 mod builder;
 mod context;
+mod crowd;
 mod departures;
 mod events;
 mod fallback;
@@ -164,6 +165,7 @@ impl Node {
             router,
             events: self.events,
             departures: Arc::default(),
+            crowd: crowd::Crowd::default(),
             presence: Presence::new(&backends.registry),
             cluster,
             tasks: TaskTracker::new(),
