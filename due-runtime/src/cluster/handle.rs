@@ -14,7 +14,7 @@ use super::link::{
     Audience, Delivery, GateAnswer, GateLink, GateOp, LinkError, MAX_TARGETS, Member, NodeAnswer, NodeLink, NodeOp,
     Origin, Then,
 };
-use super::picture::Picture;
+use super::picture::{Picture, Sight};
 use super::whereabouts::Whereabouts;
 use super::{Backends, Balance, DispatchTable, Push, RouteMismatch};
 use crate::codec::{Body, Codec, EncodeError};
@@ -483,6 +483,10 @@ impl Cluster {
 
     pub(crate) fn node(&self, nid: &Nid) -> Result<Arc<dyn NodeLink>, ClusterError> {
         self.nodes().node(nid).cloned().ok_or_else(|| ClusterError::NoNode(nid.clone()))
+    }
+
+    pub(crate) fn sight(&self, gid: &Gid) -> Sight {
+        self.inner.picture.sight(gid)
     }
 
     /// Past all memory.

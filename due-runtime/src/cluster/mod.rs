@@ -26,5 +26,6 @@ pub(crate) use link::{
     Delivery, Door, GateAnswer, GateLink, GateOp, LinkError, Losses, Member, Missed, NodeAnswer, NodeLink, NodeOp,
     Origin, Server, SessionEvent, Then, Undelivered,
 };
+pub(crate) use picture::Sight;
 pub(crate) use presence::Presence;
 pub use push::{Push, PushExt};

@@ -42,6 +42,16 @@ struct News {
     has_left: bool,
     gates: Sightings,
     nodes: Sightings,
+    /// Of the gates that are there.
+    endpoints: HashMap<Gid, Arc<str>>,
+}
+
+/// A gate, as the registry knows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Sight {
+    At(Arc<str>),
+    /// Not there for so long; no less than a minute if it was never seen.
+    Missed(Duration),
 }
 
 /// By id: since when an instance is gone that was there a minute ago; `None` if it is there.
@@ -138,6 +148,15 @@ impl Picture {
         self.is_missed(kind, id)
     }
 
+    pub(super) fn sight(&self, gid: &Gid) -> Sight {
+        let news = self.news.lock().unwrap();
+        match (news.endpoints.get(gid), news.gates.get(gid.as_str())) {
+            (Some(endpoint), _) => Sight::At(Arc::clone(endpoint)),
+            (None, Some(Some(since))) => Sight::Missed(since.elapsed()),
+            (None, _) => Sight::Missed(GONE),
+        }
+    }
+
     fn is_missed(&self, kind: Kind, id: &str) -> bool {
         let mut news = self.news.lock().unwrap();
         if news.has_left {
@@ -167,6 +186,8 @@ impl Picture {
                     Some((gid, gate))
                 });
                 self.gates.store(Arc::new(gates.collect()));
+                let at = |instance: &Instance| (Gid::from(instance.id.as_str()), Arc::from(instance.endpoint.as_str()));
+                news.endpoints = instances.iter().map(at).collect();
             }
         }
     }

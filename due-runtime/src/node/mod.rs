@@ -3,6 +3,7 @@
 mod actor;
 mod builder;
 mod context;
+mod crowd;
 mod departures;
 mod events;
 mod fallback;
@@ -185,6 +186,7 @@ impl Node {
             events: self.events,
             actors: Directory::default(),
             departures: Arc::default(),
+            crowd: crowd::Crowd::default(),
             presence: Presence::new(&backends.registry),
             cluster,
             tasks: TaskTracker::new(),

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Dispatch;
 use super::actor::Directory;
+use super::crowd::Crowd;
 use super::departures::Departures;
 use super::events::Events;
 use super::lanes::{LaneKey, Lanes};
@@ -43,6 +44,7 @@ pub(crate) struct NodeCore {
     pub(super) events: Events,
     pub(super) actors: Directory,
     pub(super) departures: Arc<Departures>,
+    pub(super) crowd: Crowd,
     pub(super) presence: Presence,
     pub(super) cluster: Cluster,
     /// Lanes at work, and what handlers spawn.
@@ -132,6 +134,24 @@ impl NodeLink for NodeCore {
     }
 
     fn trigger(&self, event: SessionEvent) {
+        self.note(&event);
+        self.tell(event);
+    }
+
+    fn call(&self, op: NodeOp) -> BoxFuture<'_, Result<NodeAnswer, LinkError>> {
+        Box::pin(async move {
+            match op {
+                NodeOp::Deliver(delivery) => self.take(delivery).await.map(|()| NodeAnswer::Done),
+                NodeOp::State => Ok(NodeAnswer::State(self.presence.state().await)),
+                NodeOp::SetState(state) => self.presence.change_state(state).await.map(|()| NodeAnswer::Done),
+            }
+        })
+    }
+}
+
+impl NodeCore {
+    /// Has an event handled, if anybody wants to hear it.
+    pub(super) fn tell(&self, event: SessionEvent) {
         let Some(this) = self.this.upgrade().filter(|_| !self.end.over.is_cancelled()) else { return };
         if !self.hears(event.event) {
             return;
@@ -150,18 +170,6 @@ impl NodeLink for NodeCore {
         }
     }
 
-    fn call(&self, op: NodeOp) -> BoxFuture<'_, Result<NodeAnswer, LinkError>> {
-        Box::pin(async move {
-            match op {
-                NodeOp::Deliver(delivery) => self.take(delivery).await.map(|()| NodeAnswer::Done),
-                NodeOp::State => Ok(NodeAnswer::State(self.presence.state().await)),
-                NodeOp::SetState(state) => self.presence.change_state(state).await.map(|()| NodeAnswer::Done),
-            }
-        })
-    }
-}
-
-impl NodeCore {
     pub(super) fn lane_of(&self, origin: &Origin, cid: Cid) -> LaneKey {
         match (self.dispatch, origin) {
             (Dispatch::Serial, _) => LaneKey::Node,
@@ -230,7 +238,12 @@ impl NodeCore {
         }
     }
 
-    /// Whether gates are to tell of such events.
+    /// Whether gates are to tell of such events: who wants to hear of ends has to know of whom.
+    pub(super) fn is_told(&self, event: Event) -> bool {
+        self.hears(event) || self.hears(Event::Disconnect)
+    }
+
+    /// Whether such events mean anything here.
     pub(super) fn hears(&self, event: Event) -> bool {
         self.events.has(event)
             || (event == Event::Disconnect && self.router.asks_for_departures)

@@ -22,12 +22,13 @@ const STATEFUL: Game = Game { route: PLAY, login: Some(LOGIN), pace: Duration::f
 
 pub(crate) fn stories() -> Vec<Trial> {
     vec![
-        story("gates_that_follow_each_other_on_one_port_lose_nothing", restart),
+        story("gates_that_follow_each_other_on_one_port_lose_nothing", || restart(STATELESS)),
+        story("users_who_are_sent_from_gate_to_gate_lose_nothing", || restart(STATEFUL)),
         story("players_of_a_gate_that_is_killed_go_on_at_another_one", kill),
     ]
 }
 
-async fn restart() {
+async fn restart(game: Game) {
     const ROUNDS: usize = 4;
     let world = World::on_etcd();
     let node = world.node("n1");
@@ -35,7 +36,7 @@ async fn restart() {
     let mut gate = world.gate_at("g0", &tcp, &ws);
     let urls = gate.addresses().to_vec();
     serves(&urls[0]).await;
-    let load = Load::start(PLAYERS, urls.clone(), STATELESS);
+    let load = Load::start(PLAYERS, urls.clone(), game);
     let knocks = Knocks::start(&urls);
     for round in 1..=ROUNDS {
         load.answers(50).await;
@@ -78,8 +79,14 @@ async fn kill() {
     }
     let load = Load::start(PLAYERS, urls, STATEFUL);
     load.answers(100).await;
+    // Who has looked whether they serve has left.
+    until(async || node.departures().len() == 2).await;
     doomed.kill();
     load.answers(100).await;
+    // Its sessions end all the same, and their users are known to play on.
+    until(async || node.departures().len() >= 2 + PLAYERS / 2).await;
+    let departures = node.departures();
+    assert_eq!(departures[2..], vec!["0 g1".to_owned(); PLAYERS / 2]);
     let tally = load.stop().await;
     let handled = Handled::by([&node]);
     eprintln!("{tally:?}, {} handled", handled.requests.len());

@@ -109,6 +109,12 @@ impl Member {
         text.lines().map(str::to_owned).collect()
     }
 
+    /// The ends of sessions that it has heard of, in that order: `user gate`, user 0 for none.
+    pub(crate) fn departures(&self) -> Vec<String> {
+        let text = fs::read_to_string(departures(self.folder.path())).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
@@ -211,7 +217,8 @@ impl Orders {
             }
             Role::Node { work } => {
                 BOOKS.get_or_init(|| Books::open(folder, Duration::from_millis(work)));
-                app.node(Node::builder().id(self.id).serve(due::routes![echo, login, play]).build().unwrap())
+                let node = Node::builder().id(self.id).serve(due::routes![echo, login, play]).on_disconnect(left);
+                app.node(node.build().unwrap())
             }
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -229,12 +236,15 @@ static BOOKS: std::sync::OnceLock<Books> = std::sync::OnceLock::new();
 /// What a node notes before it does anything else: the ledger outlives a crash.
 struct Books {
     ledger: Mutex<File>,
+    departures: Mutex<File>,
     work: Duration,
 }
 
 impl Books {
     fn open(folder: &Path, work: Duration) -> Self {
-        Self { ledger: Mutex::new(File::create(ledger(folder)).unwrap()), work }
+        let [ledger, departures] =
+            [ledger(folder), departures(folder)].map(|path| Mutex::new(File::create(path).unwrap()));
+        Self { ledger, departures, work }
     }
 
     async fn handle(body: RawBody) -> RawBody {
@@ -250,6 +260,16 @@ impl Books {
 
 fn ledger(folder: &Path) -> PathBuf {
     folder.join("ledger")
+}
+
+fn departures(folder: &Path) -> PathBuf {
+    folder.join("departures")
+}
+
+async fn left(ctx: Context) -> due::Result<()> {
+    let line = format!("{} {}\n", ctx.uid().map_or(0, |uid| uid.0), ctx.gid());
+    BOOKS.get().expect("a node has books").departures.lock().unwrap().write_all(line.as_bytes())?;
+    Ok(())
 }
 
 #[due::route(1)]
