@@ -61,6 +61,7 @@
 //! | `tls` | no | TLS on tcp, ws and link, `tls://` and `wss://` clients: `transport::tls` |
 //! | `mesh` | yes | [`Mesh`] |
 //! | `redis` | no | `locator::RedisLocator` and `event::RedisBus`, which Go processes can share: `redis` |
+//! | `nats` | no | `event::NatsBus`, which Go processes can share |
 //! | `etcd` | no | `registry::EtcdRegistry` |
 //! | `consul` | no | `registry::ConsulRegistry` |
 //! | `etc` | no | `App::from_etc`: servers out of a directory of toml, yaml, json and xml files: `etc` |
@@ -69,7 +70,7 @@
 #![cfg_attr(not(feature = "link"), allow(dead_code))]
 
 mod app;
-#[cfg(any(feature = "link", feature = "redis"))]
+#[cfg(any(feature = "link", feature = "redis", feature = "nats"))]
 mod backoff;
 mod client;
 mod cluster;
