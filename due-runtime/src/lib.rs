@@ -109,8 +109,8 @@ pub use client::{Call, CallError, Caller, Client, ClientBuilder, ConnectError, D
 #[doc(hidden)]
 pub use cluster::fuzzing;
 pub use cluster::{
-    Audience, Backends, Balance, Close, Cluster, ClusterError, Event, Push, PushExt, RouteMismatch, ServerId, Tally,
-    Target,
+    Audience, Backends, Balance, Close, Cluster, ClusterError, Event, NodeCall, NodeCallError, NodeCaller, NodeTarget,
+    Push, PushExt, RouteMismatch, ServerId, Tally, Target,
 };
 #[cfg(feature = "link")]
 pub use cluster::{ShortSecret, TcpLink};
