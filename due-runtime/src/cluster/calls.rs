@@ -199,3 +199,91 @@ impl Drop for Waiting<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::SeqWidth;
+
+    const ROUTE: RouteId = RouteId(1);
+
+    fn calls(width: SeqWidth) -> Arc<Calls> {
+        Arc::new(Calls::new(&Format::new().seq_width(width)))
+    }
+
+    fn packet(route: RouteId, seq: Seq, body: &'static str) -> Packet {
+        Packet { route, seq, body: Bytes::from_static(body.as_bytes()) }
+    }
+
+    fn body(answer: Result<Answer, oneshot::error::TryRecvError>) -> Bytes {
+        match answer {
+            Ok(Answer::Body(body)) => body,
+            Ok(Answer::Status(_) | Answer::Lost(_)) | Err(_) => panic!("no body"),
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_number_is_known_by_node_route_and_seq() {
+        let calls = calls(SeqWidth::Two);
+        let mut waiting = calls.enter(&Nid::from("b"), ROUTE).unwrap();
+        let hears = |nid: &str, route, seq| calls.hear(&Nid::from(nid), Cid(0), &packet(route, seq, "go"));
+        let (b, seq) = ("b", waiting.seq);
+        assert!(!hears("c", ROUTE, seq) && !hears(b, RouteId(2), seq) && !hears(b, ROUTE, Seq(9)));
+        assert!(!hears(b, RouteId::STATUS, seq), "such nodes know no status");
+        assert!(hears(b, ROUTE, seq));
+        assert_eq!(body(waiting.answer.try_recv()), "go");
+        assert!(!hears(b, ROUTE, seq), "the next one is a message of its own");
+    }
+
+    #[test]
+    fn an_answer_with_a_number_is_of_that_call_or_of_none() {
+        let calls = calls(SeqWidth::Two);
+        let b = Nid::from("b");
+        let mut waiting = calls.enter(&b, ROUTE).unwrap();
+        let (number, seq) = (waiting.number.0, waiting.seq);
+        let hears = |cid, nid: &Nid| calls.hear(nid, Cid(cid), &packet(ROUTE, seq, "yes"));
+        assert!(!hears(number, &b), "a call of the other node");
+        for (cid, nid) in [(-number - 1, &b), (-number, &Nid::from("c")), (i64::MIN, &b)] {
+            assert!(hears(cid, nid), "it is no request");
+            assert!(waiting.answer.try_recv().is_err());
+        }
+        assert!(hears(-number, &b));
+        assert_eq!(body(waiting.answer.try_recv()), "yes");
+    }
+
+    #[test]
+    fn a_seq_is_not_used_again_while_its_answer_may_come() {
+        let calls = calls(SeqWidth::One);
+        let b = Nid::from("b");
+        let abandoned = calls.enter(&b, ROUTE).unwrap();
+        let seq = abandoned.seq;
+        drop(abandoned);
+        let held: Vec<_> = (0..126).map(|_| calls.enter(&b, ROUTE).unwrap()).collect();
+        assert!(held.iter().all(|waiting| waiting.seq != seq));
+        assert!(calls.hear(&b, Cid(0), &packet(ROUTE, seq, "late")), "it is not taken for a request");
+        let last = calls.enter(&b, ROUTE).unwrap();
+        assert_eq!(last.seq, seq);
+        assert!(matches!(calls.enter(&b, ROUTE), Err(NodeCallError::Busy { limit: 127 })));
+        last.forget();
+        assert_eq!(calls.enter(&b, ROUTE).unwrap().seq, seq);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_lost_may_be_answered_a_little_later_and_then_fails() {
+        let calls = calls(SeqWidth::Two);
+        let (b, c) = (Nid::from("b"), Nid::from("c"));
+        let mut answered = calls.enter(&b, ROUTE).unwrap();
+        let mut lost = calls.enter(&b, ROUTE).unwrap();
+        let mut other = calls.enter(&c, ROUTE).unwrap();
+        calls.part(|nid| *nid == c);
+        tokio::time::sleep(LAST_ANSWERS / 2).await;
+        assert!(calls.hear(&b, Cid(-answered.number.0), &packet(ROUTE, answered.seq, "just in time")));
+        assert_eq!(body(answered.answer.try_recv()), "just in time");
+        assert!(lost.answer.try_recv().is_err());
+        let begun = tokio::time::Instant::now();
+        assert!(matches!((&mut lost.answer).await, Ok(Answer::Lost(_))));
+        // The clock ticks in milliseconds.
+        assert!((100..=101).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+        assert!(other.answer.try_recv().is_err());
+    }
+}
