@@ -118,10 +118,11 @@ async fn subscriptions_outlive_a_nats_that_is_killed_under_load() {
     }
     assert!(heard.is_sorted_by(|a, b| a < b), "twice, or in another order");
     let unheard = published.iter().filter(|number| heard.binary_search(number).is_err()).count();
-    assert!(published.len() >= 400, "{}", published.len());
+    assert!(published.len() + failed.len() >= 403, "{} and {failed:?}", published.len());
     assert!((3..=50).contains(&failed.len()), "{failed:?}");
-    // Between the publisher's return and the subscriber's.
-    assert!(unheard <= published.len() / 2, "{unheard} of {}", published.len());
+    // What was under way when it was killed, and what came between the publisher's return and the subscriber's: of each two,
+    // for the publisher waits until its outcomes are read.
+    assert!(unheard <= 3 * 4, "{unheard} of {}", published.len());
     let after = published.iter().rev().take(50).filter(|number| heard.binary_search(number).is_err()).count();
     assert_eq!(after, 0, "all is heard again");
     assert_eq!(log.count("nats is not heard; this is tried until it is"), 6, "{}", log.text());
