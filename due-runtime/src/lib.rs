@@ -62,6 +62,7 @@
 //! | `tls` | no | TLS on tcp, ws and link, `tls://` and `wss://` clients: `transport::tls` |
 //! | `mesh` | yes | [`Mesh`] |
 //! | `redis` | no | `locator::RedisLocator` and `event::RedisBus`, which Go processes can share: `redis` |
+//! | `nats` | no | `event::NatsBus`, which Go processes can share |
 //! | `etcd` | no | `registry::EtcdRegistry` |
 //! | `consul` | no | `registry::ConsulRegistry` |
 //! | `etc` | no | `App::from_etc`: servers out of a directory of toml, yaml, json and xml files: `etc`; `config` |
@@ -74,7 +75,7 @@
 #[cfg(any(feature = "mesh", feature = "prometheus"))]
 mod advertise;
 mod app;
-#[cfg(any(feature = "link", feature = "redis"))]
+#[cfg(any(feature = "link", feature = "redis", feature = "nats"))]
 mod backoff;
 mod client;
 mod cluster;
@@ -119,8 +120,8 @@ pub use client::{Call, CallError, Caller, Client, ClientBuilder, ConnectError, D
 #[doc(hidden)]
 pub use cluster::fuzzing;
 pub use cluster::{
-    Audience, Backends, Balance, Close, Cluster, ClusterError, Event, Push, PushExt, RouteMismatch, ServerId, Tally,
-    Target,
+    Audience, Backends, Balance, Close, Cluster, ClusterError, Event, NodeCall, NodeCallError, NodeCaller, NodeTarget,
+    Push, PushExt, RouteMismatch, ServerId, Tally, Target,
 };
 #[cfg(feature = "link")]
 pub use cluster::{ShortSecret, TcpLink};

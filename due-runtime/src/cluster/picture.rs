@@ -8,6 +8,7 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::calls::Calls;
 use super::link::{GateLink, Link, Member};
 use super::{Backends, Balance, DispatchTable};
 use crate::id::Gid;
@@ -26,6 +27,8 @@ pub(super) struct Picture {
     balance: Balance,
     gates: ArcSwap<Gates>,
     nodes: ArcSwap<DispatchTable>,
+    /// Told when nodes are gone.
+    calls: Arc<Calls>,
     news: Mutex<News>,
     begun: Instant,
     /// When the registry was asked last for who is gone.
@@ -63,6 +66,7 @@ impl Picture {
         backends: &Backends,
         member: &Member,
         balance: Balance,
+        calls: &Arc<Calls>,
         stop: &CancellationToken,
     ) -> Result<Arc<Self>, RegistryError> {
         let this = Arc::new(Self {
@@ -72,6 +76,7 @@ impl Picture {
             balance,
             gates: ArcSwap::default(),
             nodes: ArcSwap::default(),
+            calls: Arc::clone(calls),
             news: Mutex::default(),
             begun: Instant::now(),
             asked: tokio::sync::Mutex::default(),
@@ -177,6 +182,7 @@ impl Picture {
             _ if news.has_left => {}
             Kind::Node => {
                 let nodes = DispatchTable::build(instances, &**link, member, *balance, &self.nodes.load());
+                self.calls.part(|nid| nodes.node(nid).is_some());
                 self.nodes.store(Arc::new(nodes));
             }
             _ => {
@@ -266,7 +272,8 @@ mod tests {
         let backends = Backends::memory().registry(registry.clone()).link(TcpLink::new());
         let member = Member::new(Kind::Mesh, "m1", &Format::new());
         let stop = CancellationToken::new();
-        let picture = Picture::follow(&backends, &member, Balance::default(), &stop).await.unwrap();
+        let calls = Arc::new(Calls::new(&backends.format));
+        let picture = Picture::follow(&backends, &member, Balance::default(), &calls, &stop).await.unwrap();
 
         let mut refresh = pin!(picture.refresh());
         assert!(futures_util::poll!(refresh.as_mut()).is_pending());

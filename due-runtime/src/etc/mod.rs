@@ -65,6 +65,7 @@ mod gate;
     feature = "ws",
     feature = "mesh",
     feature = "redis",
+    feature = "nats",
     feature = "etcd",
     feature = "consul",
     feature = "link"

@@ -106,6 +106,13 @@ fn the_defaults_of_the_table_are_those_of_the_backends() {
     );
 }
 
+#[cfg(feature = "nats")]
+#[test]
+fn the_defaults_of_the_table_are_those_of_nats() {
+    let told = with_all_defaults(&[]).nats_builder(&mut Report::default());
+    assert_eq!(shown(&told.build().unwrap()), shown(&crate::event::NatsBus::builder().build().unwrap()));
+}
+
 fn shown(value: &impl std::fmt::Debug) -> String {
     format!("{value:?}")
 }

@@ -76,6 +76,9 @@ pub(super) enum Job {
 
 impl NodeLink for NodeCore {
     fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered> {
+        if delivery.answers(self.cluster.calls()) {
+            return Ok(());
+        }
         let Some(this) = self.this.upgrade().filter(|_| !self.end.closed.is_cancelled()) else {
             return Err(Undelivered::Gone(delivery));
         };
@@ -91,6 +94,12 @@ impl NodeLink for NodeCore {
             Err(Job::Message(delivery)) => return Err(Undelivered::Full(delivery)),
             _ => return Ok(()),
         };
+        if is_nested(&delivery) {
+            let tasks = this.tasks.clone();
+            let first = Box::pin(Arc::clone(&this).handle(delivery, None));
+            tasks.spawn(this.drain_lane(key, first));
+            return Ok(());
+        }
         // The first poll happens right here, on the reader's stack: most handlers never wait, and cost no task.
         let mut request: BoxFuture<'static, ()> = Box::pin(Arc::clone(&this).handle(delivery, None));
         let mut noop = std::task::Context::from_waker(std::task::Waker::noop());
@@ -149,6 +158,11 @@ impl NodeLink for NodeCore {
     }
 }
 
+/// Calls of this process are made on the stack of a handler, which may have been called likewise.
+fn is_nested(delivery: &Delivery) -> bool {
+    matches!(&delivery.origin, Origin::Node { node, .. } if delivery.cid.0 > 0 && !node.is_remote())
+}
+
 impl NodeCore {
     /// Has an event handled, if anybody wants to hear it.
     pub(super) fn tell(&self, event: SessionEvent) {
@@ -174,7 +188,8 @@ impl NodeCore {
         match (self.dispatch, origin) {
             (Dispatch::Serial, _) => LaneKey::Node,
             (Dispatch::PerSession, Origin::Gate { gid, .. }) => LaneKey::Session(gid.clone(), cid),
-            (Dispatch::PerSession, Origin::Node { nid, .. }) => LaneKey::Peer(nid.clone()),
+            (Dispatch::PerSession, Origin::Node { nid, .. }) if cid == Cid(0) => LaneKey::Peer(nid.clone()),
+            (Dispatch::PerSession, Origin::Node { nid, .. }) => LaneKey::Call(nid.clone(), cid),
         }
     }
 
@@ -187,6 +202,9 @@ impl NodeCore {
 
     /// Takes a message whose sender waits for an answer, and says whether it is the right node.
     async fn take(&self, mut delivery: Delivery) -> Result<(), LinkError> {
+        if delivery.answers(self.cluster.calls()) {
+            return Ok(());
+        }
         let key = self.lane_of(&delivery.origin, delivery.cid);
         let entered = timeout(PATIENCE, async {
             if self.end.leaving.is_cancelled() {
@@ -202,7 +220,7 @@ impl NodeCore {
                 self.end.closed.run_until_cancelled(self.lanes.room(&key, self.lane)).await;
             }
         });
-        entered.await.unwrap_or(Err(LinkError::Timeout))
+        entered.await.unwrap_or_else(|_| Err(LinkError::Failed("it did not take the message in time".to_owned())))
     }
 
     /// Has a job run when it is its turn. `Err`: `limit` others wait already.

@@ -145,3 +145,19 @@ async fn a_master_of_a_directory_shows_its_configuration() {
     assert!(app.metrics_url().unwrap().starts_with("http://127.0.0.1:"));
     app.stop().await;
 }
+
+#[cfg(feature = "nats")]
+#[tokio::test]
+async fn events_go_through_nats_where_a_section_says_so() {
+    let nats = super::support::Nats::start();
+    let file = format!("[eventbus.nats]\nurl = 'nats://{}'\nprefix = 'game'\ntimeout = '10s'\n", nats.addr());
+    let dir = directory(&[("etc.toml", &file)]);
+    let etc = load(dir.path()).unwrap();
+    assert_eq!(etc.warnings(), []);
+    let app = etc.app().unwrap().node(etc.node().unwrap().build().unwrap()).start().await.unwrap();
+    let mut raw = nats.raw().await;
+    raw.ask("SUB game:login 1\r\n").await;
+    app.cluster().unwrap().events().publish("login", "1001").await.unwrap();
+    assert!(raw.line().await.starts_with("MSG game:login 1 "));
+    app.stop().await;
+}

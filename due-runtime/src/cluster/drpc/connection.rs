@@ -201,7 +201,8 @@ impl Connection {
                         tracing::warn!(to = %self.shared.target, addr, %error, "not reached; dialling goes on");
                     }
                     self.out.down();
-                    self.settle(&error.to_string(), &Kept::default());
+                    // What the last connection has carried was settled when it broke.
+                    self.settle_with(LinkError::NotSent(error.to_string()), &Kept::default());
                 }
                 Err(error) => tracing::debug!(to = %self.shared.target, %error, "not reached"),
             }
@@ -341,10 +342,14 @@ impl Connection {
 
     /// Nothing more will be heard of what the connection has carried, except of what is kept.
     fn settle(&self, reason: &str, kept: &Kept) {
+        self.settle_with(LinkError::Unreachable(reason.to_owned()), kept);
+    }
+
+    fn settle_with(&self, error: LinkError, kept: &Kept) {
         let calls: Vec<Call> =
             self.calls.lock().unwrap().extract_if(|seq, _| !kept.calls.contains(seq)).map(|(_, call)| call).collect();
         for call in calls {
-            let _ = call.answer.send(Err(LinkError::Unreachable(reason.to_owned())));
+            let _ = call.answer.send(Err(error.clone()));
         }
         self.handed.lock().unwrap().retain(|seq| kept.calls.contains(&seq));
         self.lose(|cid, route, seq| self.carries(cid) && !kept.messages.contains(&(cid, route, seq)));

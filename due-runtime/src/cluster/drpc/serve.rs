@@ -347,6 +347,12 @@ impl Connection {
             op::DELIVER if matches!(caller, Caller::Unknown) => return refused(frame),
             op::DELIVER => {
                 let request::Deliver { cid, uid, packet } = request::deliver(frame)?;
+                let packet = self.unpack(packet)?;
+                // Nobody needs the way back to a node that has answered, which may have left by now.
+                if matches!(caller, Caller::Node(nid, _) if cluster.calls().hear(nid, cid, &packet)) {
+                    self.answer(frame, &Ok(GateAnswer::Done));
+                    return Ok(());
+                }
                 let origin = match caller {
                     Caller::Unknown => None,
                     Caller::Gate(gid, known) => {
@@ -362,7 +368,6 @@ impl Connection {
                     let is_gate = matches!(caller, Caller::Gate(..));
                     return if is_gate { Err(Bad::NoWayBack) } else { Ok(()) };
                 };
-                let packet = self.unpack(packet)?;
                 let delivery = Delivery { origin, cid, uid, packet, request: None, misses: None };
                 if frame.seq == 0 {
                     deliver(&**node, delivery).await;
