@@ -1,17 +1,22 @@
 //! Configuration that operators change while servers run: small texts under names, with versions (feature `etc`).
 //!
-//! A [`ConfigSource`] keeps texts as the files of [`etc`](crate::etc) are kept: a name ends in `toml`, `yaml`, `yml`,
+//! A [`ConfigSource`] keeps texts as the files of [`etc`] are kept: a name ends in `toml`, `yaml`, `yml`,
 //! `json` or `xml`, a text has at most 256 KiB and must be read by that format, and no two texts have names that differ in
 //! the format alone. What is in a text is the game's own.
 //!
-//! [`MemoryConfig`] serves one process, [`DirConfig`] a directory that processes of one machine share.
+//! [`MemoryConfig`] serves one process, [`DirConfig`] a directory that processes of one machine share, `ConsulConfig`
+//! (feature `consul`) the key-value store of consul, as due v2.5.8 does.
 
+#[cfg(feature = "consul")]
+mod consul;
 mod dir;
 mod memory;
 
 use std::fmt;
 use std::str::FromStr;
 
+#[cfg(feature = "consul")]
+pub use self::consul::ConsulConfig;
 pub use self::dir::DirConfig;
 pub use self::memory::MemoryConfig;
 use crate::etc;

@@ -1,5 +1,5 @@
 //! What servers count, through the [`metrics`](https://docs.rs/metrics) facade: install any recorder before the servers
-//! start, or none, and nothing is counted. With the feature `prometheus`, [`App::metrics`](crate::App::metrics) installs
+//! start, or none, and nothing is counted. With the feature `prometheus`, `App::metrics` installs
 //! one and serves it to Prometheus.
 //!
 //! | name | kind | labels | counts |

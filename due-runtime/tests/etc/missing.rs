@@ -58,3 +58,15 @@ fn so_are_listeners() {
          etc.toml:2: `etc.network.ws.server` needs the cargo feature `ws` of due-runtime"
     );
 }
+
+#[cfg(not(feature = "prometheus"))]
+#[test]
+fn metrics_that_cannot_be_served_are_no_secret() {
+    let dir = directory(&[("etc.toml", "[metrics]\naddr = \"127.0.0.1:9000\"\n")]);
+    assert_eq!(
+        text(&load(dir.path()).unwrap().app().unwrap_err(), dir.path()),
+        "the configuration cannot be used\n\
+         etc.toml:2: to serve metrics on 127.0.0.1:9000, `etc.metrics.addr` needs the cargo feature `prometheus` of \
+         due-runtime"
+    );
+}
