@@ -67,6 +67,8 @@ pub(crate) struct NodeService {
     pub(crate) mock_name: String,
     /// The mock of the client: `GreeterClientMock`.
     pub(crate) client_mock_name: String,
+    /// The client that other nodes have: `GreeterNodes`.
+    pub(crate) nodes_name: String,
     /// Free module name for private helpers: `greeter_due`.
     pub(crate) module_name: String,
     /// The rpcs in proto order; the position is the index in the table.
@@ -86,7 +88,7 @@ pub(crate) struct Route {
     pub(crate) full_name: String,
     /// The trait's method: `greet`.
     pub(crate) rust_name: String,
-    /// The client's method; differs from `rust_name` where the client has a method of that name itself (`new_`).
+    /// The method of the client and of that of other nodes; differs from `rust_name` where the client has a method of that name itself (`new_`).
     pub(crate) client_method: String,
     /// The setter of the mocks; differs for the same reason.
     pub(crate) mock_method: String,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use heck::{ToShoutySnakeCase, ToSnakeCase, ToUpperCamelCase};
 
-/// Methods that a generated node client has besides its rpcs.
+/// Methods that generated clients of nodes have besides their rpcs.
 pub(crate) const CLIENT_METHODS: &[&str] = &["new", "with_timeout", "clone"];
 /// Methods that a generated mesh client has besides its rpcs.
 pub(crate) const MESH_CLIENT_METHODS: &[&str] =

@@ -28,6 +28,7 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "event.rs.j2",
     "node/routes.rs.j2",
     "node/client.rs.j2",
+    "node/peer.rs.j2",
     "node/mock.rs.j2",
     "mesh/service.rs.j2",
 ];
@@ -139,6 +140,7 @@ impl Renderer {
             let service = Value::from(Serde(service));
             self.add("node/routes.rs.j2", context! { service => &service }, text)?;
             self.add("node/client.rs.j2", context! { service => &service }, text)?;
+            self.add("node/peer.rs.j2", context! { service => &service }, text)?;
             if self.mocks {
                 self.add("node/mock.rs.j2", context! { service }, text)?;
             }

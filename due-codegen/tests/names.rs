@@ -24,6 +24,7 @@ fn generated_names_give_way_to_messages() {
     for name in [
         "struct GreeterRoutes_",
         "struct GreeterClient_",
+        "struct GreeterNodes_",
         "trait Lobby_",
         "trait Self_",
         "struct WalletClient_",

@@ -10,8 +10,12 @@ use tokio::task::JoinSet;
 use crate::cluster::{Backends, Cluster};
 use crate::error::Error;
 use crate::gate::{Gate, ListenError, RunningGate, StartGateError};
+#[cfg(feature = "master")]
+use crate::master::{Master, MasterError, RunningMaster};
 #[cfg(feature = "mesh")]
 use crate::mesh::{Mesh, MeshError, RunningMesh};
+#[cfg(feature = "prometheus")]
+use crate::metrics::exposition::{Exposition, MetricsServer, OtherRecorder};
 use crate::node::{BuildError, Node, NodeHandle, RunningNode, StartNodeError};
 use crate::registry::RegistryError;
 
@@ -27,6 +31,10 @@ pub struct App {
     nodes: Vec<Node>,
     #[cfg(feature = "mesh")]
     meshes: Vec<Mesh>,
+    #[cfg(feature = "prometheus")]
+    metrics: Option<String>,
+    #[cfg(feature = "master")]
+    master: Option<Master>,
 }
 
 /// Why an app did not start. What had started before is stopped again.
@@ -52,6 +60,23 @@ pub enum StartError {
     #[cfg(feature = "mesh")]
     #[error(transparent)]
     Mesh(#[from] MeshError),
+    /// The [`master`](App::master) did not start.
+    #[cfg(feature = "master")]
+    #[error(transparent)]
+    Master(#[from] MasterError),
+    /// The address of [`metrics`](App::metrics) could not be opened.
+    #[cfg(feature = "prometheus")]
+    #[error("cannot serve metrics on {addr}")]
+    Metrics {
+        /// As it was configured.
+        addr: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Nothing would be counted for [`metrics`](App::metrics).
+    #[cfg(feature = "prometheus")]
+    #[error("cannot count for the metrics")]
+    Recorder(#[from] OtherRecorder),
     /// The [`pid_file`](App::pid_file) could not be written.
     #[error("cannot write the process id to {}", path.display())]
     PidFile {
@@ -102,6 +127,24 @@ impl App {
         self
     }
 
+    /// Serves what this process counts, at `http://ADDR/metrics` in the text format of Prometheus, and notes the address in
+    /// the registry, as the metadata `due-metrics` of each server. Default: not at all. It is there for whoever reaches it:
+    /// choose a loopback address, or one of a private network. Port 0 is any free one.
+    ///
+    /// It installs the recorder of the [`metrics`](crate::metrics) facade, so the program must not.
+    #[cfg(feature = "prometheus")]
+    pub fn metrics(mut self, addr: impl Into<String>) -> Self {
+        self.metrics = Some(addr.into());
+        self
+    }
+
+    /// Adds the [`Master`] of the cluster, or what its builder builds. A process has one: a later one replaces it.
+    #[cfg(feature = "master")]
+    pub fn master(mut self, master: impl Into<Master>) -> Self {
+        self.master = Some(master.into());
+        self
+    }
+
     /// Starts everything and serves until SIGINT or SIGTERM (Ctrl-C elsewhere), then [stops](RunningApp::stop). A second
     /// signal ends the process at once. One that comes during the start ends that too: what has started is stopped.
     pub async fn run(self) -> Result<(), StartError> {
@@ -149,6 +192,10 @@ pub struct RunningApp {
     nodes: Vec<RunningNode>,
     #[cfg(feature = "mesh")]
     meshes: Vec<RunningMesh>,
+    #[cfg(feature = "prometheus")]
+    metrics: Option<MetricsServer>,
+    #[cfg(feature = "master")]
+    master: Option<RunningMaster>,
 }
 
 impl RunningApp {
@@ -160,6 +207,10 @@ impl RunningApp {
             nodes: Vec::new(),
             #[cfg(feature = "mesh")]
             meshes: Vec::new(),
+            #[cfg(feature = "prometheus")]
+            metrics: None,
+            #[cfg(feature = "master")]
+            master: None,
         }
     }
 
@@ -169,6 +220,18 @@ impl RunningApp {
                 return Err(StartError::PidFile { path, source });
             }
             self.pid_file = Some(path);
+        }
+        #[cfg(feature = "prometheus")]
+        if let Some(addr) = app.metrics {
+            let exposition = Exposition::install()?;
+            let bound = MetricsServer::bind(&addr).await.map_err(|source| StartError::Metrics { addr, source })?;
+            let server = self.metrics.insert(MetricsServer::start(bound, exposition));
+            self.backends.metrics = Some(server.url().into());
+        }
+        // Before anything counts: its recorder is the one that there is.
+        #[cfg(feature = "master")]
+        if app.master.is_some() && self.metrics.is_none() {
+            Master::count();
         }
         #[cfg(feature = "mesh")]
         for mesh in app.meshes {
@@ -186,6 +249,10 @@ impl RunningApp {
         for gate in &mut self.gates {
             gate.open().await?;
         }
+        #[cfg(feature = "master")]
+        if let Some(master) = app.master {
+            self.master = Some(master.start(&self.backends).await?);
+        }
         Ok(())
     }
 
@@ -199,9 +266,24 @@ impl RunningApp {
         &self.backends
     }
 
-    /// The way to sessions, users and other servers from outside of requests; `None` without a node.
+    /// The way to sessions, users and other servers from outside of requests; `None` without a node or a master.
     pub fn cluster(&self) -> Option<&Cluster> {
-        self.nodes.first().map(RunningNode::cluster)
+        let cluster = self.nodes.first().map(RunningNode::cluster);
+        #[cfg(feature = "master")]
+        let cluster = cluster.or_else(|| self.master.as_ref().map(RunningMaster::cluster));
+        cluster
+    }
+
+    /// The page of the [`master`](App::master), `http://127.0.0.1:7353/#TOKEN`: whoever knows it may do everything.
+    #[cfg(feature = "master")]
+    pub fn master_page(&self) -> Option<String> {
+        self.master.as_ref().map(RunningMaster::page)
+    }
+
+    /// Where this process says what it counts: [`App::metrics`].
+    #[cfg(feature = "prometheus")]
+    pub fn metrics_url(&self) -> Option<&str> {
+        self.metrics.as_ref().map(MetricsServer::url)
     }
 
     /// The nodes, in the order they were added: for timers, tasks, and functions that have their turn among requests.
@@ -209,12 +291,19 @@ impl RunningApp {
         self.nodes.iter().map(RunningNode::handle)
     }
 
-    /// Stops without losing what was accepted: gates accept and read nothing more, nodes finish the requests at hand
-    /// and stop their actors, the answers are written, connections close, nodes handle the ends of their sessions and finish
-    /// their tasks, meshes end last. Every step has the deadline of its server.
+    /// Stops without losing what was accepted: gates accept nobody and tell their clients to connect again, which they serve
+    /// until those have gone ([`linger`](crate::GateBuilder::linger)), and read nothing more; nodes finish the requests at
+    /// hand and stop their actors, the answers are written, connections close, nodes handle the ends of their sessions and
+    /// finish their tasks, meshes end last. Every step has the deadline of its server.
     pub async fn stop(mut self) {
+        let farewells: JoinSet<()> = self.gates.iter().map(RunningGate::see_off).collect();
+        farewells.join_all().await;
+        #[cfg(feature = "master")]
+        if let Some(master) = self.master.take() {
+            master.stop().await;
+        }
         for gate in &mut self.gates {
-            gate.close_doors().await;
+            gate.stop_reading().await;
         }
         for node in &self.nodes {
             node.leave().await;
@@ -230,6 +319,10 @@ impl RunningApp {
         #[cfg(feature = "mesh")]
         for mesh in self.meshes {
             mesh.stop().await;
+        }
+        #[cfg(feature = "prometheus")]
+        if let Some(metrics) = self.metrics {
+            metrics.stop().await;
         }
         if let Some(path) = self.pid_file {
             // A process that took over has written its own.

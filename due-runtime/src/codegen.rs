@@ -10,7 +10,7 @@ pub use tonic;
 
 pub use crate::__message as message;
 pub use crate::client::{CallError, Caller};
-pub use crate::cluster::Push;
+pub use crate::cluster::{NodeCallError, NodeCaller, NodeTarget, Push};
 pub use crate::codec::body::{code_of, decode, encode};
 pub use crate::codec::debug::debug;
 pub use crate::codec::fields::{Enum, EnumTable, Field, Fields, Kind, Map, Msg, Opt, Plain, Rep, Slot, Table, View};

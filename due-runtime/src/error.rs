@@ -11,6 +11,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct Code(pub i32);
 
 impl Code {
+    /// The gate is about to close the connection, as it stops: finish what waits for an answer, then connect again, there or
+    /// elsewhere. It comes in a [`Status`](crate::Status) about no request (route 0, seq 0). Not one of due's.
+    pub const GOING_AWAY: Self = Self(-1);
     /// Success.
     pub const OK: Self = Self(0);
     /// The caller went away or gave up.
@@ -38,6 +41,7 @@ impl Code {
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match *self {
+            Self::GOING_AWAY => "going away",
             Self::OK => "ok",
             Self::CANCELED => "canceled",
             Self::UNKNOWN => "unknown",

@@ -62,21 +62,28 @@
 //! | `tls` | no | TLS on tcp, ws and link, `tls://` and `wss://` clients: `transport::tls` |
 //! | `mesh` | yes | [`Mesh`] |
 //! | `redis` | no | `locator::RedisLocator` and `event::RedisBus`, which Go processes can share: `redis` |
+//! | `nats` | no | `event::NatsBus`, which Go processes can share |
 //! | `etcd` | no | `registry::EtcdRegistry` |
 //! | `consul` | no | `registry::ConsulRegistry` |
-//! | `etc` | no | `App::from_etc`: servers out of a directory of toml, yaml, json and xml files: `etc` |
+//! | `etc` | no | `App::from_etc`: servers out of a directory of toml, yaml, json and xml files: `etc`; `config` |
+//! | `prometheus` | no | `App::metrics`: what a process counts, for Prometheus |
+//! | `master` | no | `Master`: an HTTP API and a page for operators: `master`; with `etc` and `prometheus` |
 
 // Inside one process, servers use half of what they can say to each other.
 #![cfg_attr(not(feature = "link"), allow(dead_code))]
 
+#[cfg(any(feature = "mesh", feature = "prometheus"))]
+mod advertise;
 mod app;
-#[cfg(any(feature = "link", feature = "redis"))]
+#[cfg(any(feature = "link", feature = "redis", feature = "nats"))]
 mod backoff;
 mod client;
 mod cluster;
 pub mod codec;
 #[doc(hidden)]
 pub mod codegen;
+#[cfg(feature = "etc")]
+pub mod config;
 mod disk;
 mod error;
 #[cfg(feature = "etc")]
@@ -85,8 +92,12 @@ pub mod event;
 mod future;
 mod gate;
 mod handler;
+#[cfg(feature = "prometheus")]
+mod http;
 mod id;
 pub mod locator;
+#[cfg(feature = "master")]
+pub mod master;
 #[cfg(feature = "mesh")]
 pub mod mesh;
 pub mod metrics;
@@ -109,8 +120,8 @@ pub use client::{Call, CallError, Caller, Client, ClientBuilder, ConnectError, D
 #[doc(hidden)]
 pub use cluster::fuzzing;
 pub use cluster::{
-    Audience, Backends, Balance, Close, Cluster, ClusterError, Event, Push, PushExt, RouteMismatch, ServerId, Tally,
-    Target,
+    Audience, Backends, Balance, Close, Cluster, ClusterError, Event, NodeCall, NodeCallError, NodeCaller, NodeTarget,
+    Push, PushExt, RouteMismatch, ServerId, Tally, Target,
 };
 #[cfg(feature = "link")]
 pub use cluster::{ShortSecret, TcpLink};
@@ -123,8 +134,12 @@ pub use event::{EventExt, EventMessage};
 pub use future::BoxFuture;
 pub use gate::{DuplicateLogin, Excess, Gate, GateBuilder, HeartbeatMechanism, ListenError, RateLimits};
 pub use id::{Cid, Gid, Nid, RouteId, Seq, Uid};
+#[cfg(feature = "master")]
+pub use master::Master;
 #[cfg(feature = "mesh")]
 pub use mesh::Mesh;
+#[cfg(feature = "prometheus")]
+pub use metrics::exposition::OtherRecorder;
 pub use node::{
     Actor, ActorError, ActorRef, BuildError, Context, DefaultHandler, Dispatch, EventHandler, InvokeError, LayerFn,
     Layered, Middleware, Next, Node, NodeBuilder, NodeHandle, Reply, RouteConflict, RouteOptions, Sender, SpawnError,

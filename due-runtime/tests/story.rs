@@ -149,7 +149,7 @@ impl Raw {
 
     /// The gate says that it is about to stop.
     async fn dismissed(&mut self) {
-        self.expect(-1, 0, &status(0, 0, 1, "the gate is stopping")).await;
+        self.expect(-1, 0, &status(0, 0, -1, "the gate is stopping")).await;
     }
 
     async fn closed(&mut self) {

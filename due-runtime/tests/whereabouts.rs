@@ -11,7 +11,7 @@ use due::{
     App, Backends, BoxFuture, Client, Cluster, ClusterError, Context, DuplicateLogin, Gate, Gid, Nid, Node, RouteId,
     RunningApp, Target, Uid,
 };
-use tokio::sync::broadcast;
+use tokio::sync::{Semaphore, broadcast};
 
 /// Answers as its memory does, counts the questions, and reports what the test tells it to.
 #[derive(Clone, Debug)]
@@ -21,12 +21,16 @@ struct Rumours {
     changes: Arc<Mutex<broadcast::Sender<Change>>>,
     /// So many servers are not told of changes, and ask every time. Nodes start before gates.
     deaf: Arc<AtomicUsize>,
+    /// After so many questions for the node of this user, further ones wait for `go`.
+    held: Arc<Mutex<Option<(Uid, usize)>>>,
+    go: Arc<Semaphore>,
 }
 
 impl Rumours {
     fn new(deaf: usize) -> Self {
         let (asked, deaf) = (Arc::default(), Arc::new(AtomicUsize::new(deaf)));
-        Self { truth: MemoryLocator::new(), asked, changes: Arc::new(Mutex::new(broadcast::channel(16).0)), deaf }
+        let (changes, go) = (Arc::new(Mutex::new(broadcast::channel(16).0)), Arc::new(Semaphore::new(0)));
+        Self { truth: MemoryLocator::new(), asked, changes, deaf, held: Arc::default(), go }
     }
 
     fn tell(&self, change: Change) {
@@ -67,7 +71,20 @@ impl Locator for Rumours {
 
     fn locate_node<'a>(&'a self, uid: Uid, name: &'a str) -> BoxFuture<'a, Result<Option<Nid>, LocateError>> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        self.truth.locate_node(uid, name)
+        let waits = match &mut *self.held.lock().unwrap() {
+            Some((held, 0)) if *held == uid => true,
+            Some((held, left)) if *held == uid => {
+                *left -= 1;
+                false
+            }
+            _ => false,
+        };
+        Box::pin(async move {
+            if waits {
+                self.go.acquire().await.unwrap().forget();
+            }
+            self.truth.locate_node(uid, name).await
+        })
     }
 
     fn locate_nodes(&self, uid: Uid) -> BoxFuture<'_, Result<BTreeMap<String, Nid>, LocateError>> {
@@ -257,5 +274,39 @@ async fn a_message_that_misses_its_node_is_sent_on() {
     let lost = client.request::<RawBody, RawBody>(RouteId(2), &RawBody::default()).await.unwrap_err();
     assert_eq!(lost.to_string(), "the server answers not found: the user is bound to no node \"node\"");
     client.close().await;
+    world.app.stop().await;
+}
+
+#[tokio::test]
+async fn a_user_whom_the_locator_is_slow_to_find_holds_up_no_other() {
+    let world = World::start(2).await;
+    let clients = [world.client(0, 7).await, world.client(0, 8).await];
+    let who = async |client: &Client| {
+        let RawBody(answer) = client.request(RouteId(2), &RawBody("1".into())).await.unwrap();
+        answer
+    };
+    for (uid, client) in [7, 8].into_iter().zip(&clients) {
+        world.cluster.bind_node(Uid(uid), "node", &Nid::from("n1")).await.unwrap();
+        assert_eq!(who(client).await, "n1 1");
+        world.cluster.bind_node(Uid(uid), "node", &Nid::from("n2")).await.unwrap();
+    }
+    // The node that is wrong asks twice, then the gate does.
+    *world.locator.held.lock().unwrap() = Some((Uid(8), 2));
+    let slow = tokio::spawn({
+        let client = clients[1].clone();
+        async move { client.request::<_, RawBody>(RouteId(2), &RawBody("2".into())).await }
+    });
+    world.locator.asked();
+    while world.locator.asked.load(Ordering::Relaxed) < 3 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(who(&clients[0]).await, "n2 1");
+    assert!(!slow.is_finished());
+    *world.locator.held.lock().unwrap() = None;
+    world.locator.go.add_permits(1);
+    assert_eq!(slow.await.unwrap().unwrap(), RawBody("n2 2".into()));
+    for client in clients {
+        client.close().await;
+    }
     world.app.stop().await;
 }

@@ -44,6 +44,7 @@ pub(crate) struct NodeNames {
     pub(crate) client: String,
     pub(crate) mock: String,
     pub(crate) client_mock: String,
+    pub(crate) nodes: String,
     pub(crate) module: String,
 }
 
@@ -98,6 +99,7 @@ impl Names {
             client: names.types.fresh(&format!("{stem}Client")),
             mock: names.types.fresh(&format!("{stem}Mock")),
             client_mock: names.types.fresh(&format!("{stem}ClientMock")),
+            nodes: names.types.fresh(&format!("{stem}Nodes")),
             module: names.types.fresh(&format!("{}_due", service_module(service))),
             base,
         })

@@ -71,6 +71,7 @@ impl Lowering<'_> {
             client_name: names.client,
             mock_name: names.mock,
             client_mock_name: names.client_mock,
+            nodes_name: names.nodes,
             module_name: names.module,
             routes,
             position: self.sources.position(&file, service.path()),

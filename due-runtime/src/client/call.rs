@@ -114,6 +114,9 @@ pub enum CallError {
     /// The connection has ended; connect again.
     #[error("the connection is closed")]
     Closed,
+    /// The gate goes away, and takes nothing more; nothing was sent. Connect again.
+    #[error("the server goes away")]
+    GoingAway,
     /// Too many calls wait for their answers; nothing was sent.
     #[error("{limit} calls are waiting for their answers already")]
     Busy {

@@ -13,6 +13,7 @@ use super::CallError;
 use super::pending::Pending;
 use super::pushes::Listeners;
 use crate::codec::{Body, Codec};
+use crate::error::Code;
 use crate::id::{RouteId, Seq};
 use crate::packet::{Dialect, Format, Frame, Packet};
 use crate::status::Status;
@@ -39,6 +40,8 @@ pub(super) struct Connection {
     cause: OnceLock<Disconnect>,
     /// What the server has said about its closing.
     farewell: OnceLock<Status>,
+    /// It goes away, and so does this side when all calls are answered.
+    leaving: CancellationToken,
     task: TaskTracker,
 }
 
@@ -52,6 +55,9 @@ pub enum Disconnect {
     ByPeer,
     /// The server said why, in a [`Status`] about no request, and closed it.
     Dismissed(Status),
+    /// The gate stops ([`Code::GOING_AWAY`]). What waited for an answer has it, or was not taken; connect again at once, to
+    /// the same address or another.
+    GoingAway(Status),
     /// Nothing came from the server for two heartbeat intervals.
     Silent,
     /// What the server sent cannot be understood, or the socket failed while reading.
@@ -89,6 +95,7 @@ impl Connection {
             stop: CancellationToken::new(),
             cause: OnceLock::new(),
             farewell: OnceLock::new(),
+            leaving: CancellationToken::new(),
             task: TaskTracker::new(),
         });
         connection.task.spawn(Arc::clone(&connection).run(read, write, packets));
@@ -99,6 +106,20 @@ impl Connection {
     /// The token that ends the connection.
     pub(super) fn stopper(&self) -> CancellationToken {
         self.stop.clone()
+    }
+
+    /// Waits until the server says that it goes away. Never ends otherwise.
+    pub(super) async fn goes_away(&self) {
+        self.leaving.cancelled().await;
+    }
+
+    /// Waits for room in the outbox.
+    pub(super) async fn room(&self) -> Result<mpsc::Permit<'_, Bytes>, CallError> {
+        let permit = self.outbox.reserve().await;
+        if self.leaving.is_cancelled() {
+            return Err(CallError::GoingAway);
+        }
+        permit.map_err(|_| CallError::Closed)
     }
 
     pub(super) async fn ended(&self) -> Disconnect {
@@ -112,6 +133,7 @@ impl Connection {
         let watching = async {
             tokio::select! {
                 cause = self.watch() => self.end(cause),
+                cause = self.leave() => self.end(cause),
                 () = self.stop.cancelled() => self.end(Disconnect::Closed),
             }
         };
@@ -129,7 +151,7 @@ impl Connection {
     fn end(&self, cause: Disconnect) {
         let cause = match (cause, self.farewell.get()) {
             (Disconnect::ByPeer | Disconnect::Read(_) | Disconnect::Write(_), Some(farewell)) => {
-                Disconnect::Dismissed(farewell.clone())
+                of_farewell(farewell.clone())
             }
             (cause, _) => cause,
         };
@@ -171,6 +193,10 @@ impl Connection {
     fn dispatch(&self, packet: Packet) {
         let Packet { route, seq, body } = packet;
         if let Some(farewell) = self.farewell_in(route, seq, &body) {
+            if farewell.code() == Code::GOING_AWAY {
+                self.pending.leave();
+                self.leaving.cancel();
+            }
             // The first one tells why; what else comes is the same end.
             let _ = self.farewell.set(farewell);
             return;
@@ -229,6 +255,13 @@ impl Connection {
         Disconnect::Closed
     }
 
+    /// Ends when the server goes away and nothing waits for it any more.
+    async fn leave(&self) -> Disconnect {
+        self.leaving.cancelled().await;
+        self.pending.idle().await;
+        self.farewell.get().cloned().map_or(Disconnect::ByPeer, of_farewell)
+    }
+
     /// Sends a heartbeat per interval; ends when the server has been silent for two.
     async fn watch(&self) -> Disconnect {
         if self.heartbeat.is_zero() {
@@ -251,12 +284,20 @@ impl Connection {
     }
 }
 
+fn of_farewell(farewell: Status) -> Disconnect {
+    match farewell.code() {
+        Code::GOING_AWAY => Disconnect::GoingAway(farewell),
+        _ => Disconnect::Dismissed(farewell),
+    }
+}
+
 impl fmt::Display for Disconnect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed => f.write_str("closed by this side"),
             Self::ByPeer => f.write_str("closed by the server"),
             Self::Dismissed(status) => write!(f, "closed by the server: {}", status.message),
+            Self::GoingAway(status) => write!(f, "the server goes away: {}", status.message),
             Self::Silent => f.write_str("the server is silent"),
             Self::Read(error) => error.fmt(f),
             Self::Write(error) => error.fmt(f),

@@ -87,10 +87,12 @@ impl Client {
     /// outbox is full.
     ///
     /// # Errors
-    /// [`CallError::Packet`] and [`CallError::Closed`].
+    /// [`CallError::Packet`], [`CallError::GoingAway`] and [`CallError::Closed`].
     pub async fn send_packet(&self, route: RouteId, seq: Seq, body: &[u8]) -> Result<(), CallError> {
         let packet = self.connection.format.encode(route, seq, body)?;
-        self.connection.outbox.send(packet).await.map_err(|_| CallError::Closed)
+        let permit = self.connection.room().await?;
+        permit.send(packet);
+        Ok(())
     }
 
     /// What the server pushes on `route` from now on, undecoded. A listener that falls behind loses the oldest.
@@ -113,6 +115,16 @@ impl Client {
         &self.connection.format
     }
 
+    /// Waits until the gate says that it goes away, or the connection has ended. From the former on, calls fail with
+    /// [`CallError::GoingAway`], those that wait get their answers, and then the connection ends by itself: the moment to
+    /// connect again.
+    pub async fn going_away(&self) {
+        tokio::select! {
+            () = self.connection.goes_away() => {}
+            _ = self.connection.ended() => {}
+        }
+    }
+
     /// Waits until the connection has ended, and says why.
     pub async fn closed(&self) -> Disconnect {
         self.connection.ended().await
@@ -129,7 +141,7 @@ impl Client {
         let connection = &*self.connection;
         let after = timeout.unwrap_or(connection.timeout);
         let exchange = async {
-            let permit = connection.outbox.reserve().await.map_err(|_| CallError::Closed)?;
+            let permit = connection.room().await?;
             let waiting = connection.pending.enter(route, |seq| {
                 permit.send(connection.format.encode(route, seq, body)?);
                 Ok(())

@@ -1,12 +1,12 @@
 //! Calls that wait for their answers.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::CallError;
@@ -26,12 +26,27 @@ pub(super) struct Pending {
     limit: usize,
     /// Numbers the calls: a seq is free for the next one as soon as its answer has come.
     entered: AtomicU64,
+    /// No call enters any more. Changes while `calls` is locked.
+    leaving: AtomicBool,
+    /// A call has ended since.
+    ended: Notify,
 }
 
 #[derive(Debug)]
 enum Calls {
     BySeq(BySeq),
     ByOrder(ByOrder),
+}
+
+impl Calls {
+    fn is_idle(&self) -> bool {
+        match self {
+            Self::BySeq(calls) => calls.calls.values().all(|called| called.answer.is_none()),
+            Self::ByOrder(calls) => {
+                calls.routes.values().flatten().all(|call| matches!(call.state, State::Abandoned(_)))
+            }
+        }
+    }
 }
 
 impl Pending {
@@ -41,7 +56,13 @@ impl Pending {
             0 => (Calls::ByOrder(ByOrder::default()), usize::MAX),
             max => (Calls::BySeq(BySeq { max, last: 0, calls: HashMap::new() }), max as usize),
         };
-        Self { calls: Mutex::new(Some(calls)), limit: limit.min(seqs), entered: AtomicU64::new(0) }
+        Self {
+            calls: Mutex::new(Some(calls)),
+            limit: limit.min(seqs),
+            entered: AtomicU64::new(0),
+            leaving: AtomicBool::new(false),
+            ended: Notify::new(),
+        }
     }
 
     /// Adds a call, whose packet `send` puts in line: none that enters later overtakes it.
@@ -51,6 +72,9 @@ impl Pending {
         send: impl FnOnce(Seq) -> Result<(), CallError>,
     ) -> Result<Waiting<'_>, CallError> {
         let mut guard = self.calls();
+        if self.leaving.load(Ordering::Relaxed) {
+            return Err(CallError::GoingAway);
+        }
         let calls = guard.as_mut().ok_or(CallError::Closed)?;
         let (answer, waiting) = oneshot::channel();
         let number = self.entered.fetch_add(1, Ordering::Relaxed);
@@ -100,13 +124,30 @@ impl Pending {
         }
     }
 
+    /// Takes no call any more. Those that wait go on waiting.
+    pub(super) fn leave(&self) {
+        let _calls = self.calls();
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until no call waits.
+    pub(super) async fn idle(&self) {
+        loop {
+            let ended = self.ended.notified();
+            if self.calls().as_ref().is_none_or(Calls::is_idle) {
+                return;
+            }
+            ended.await;
+        }
+    }
+
     /// Fails every call, also later ones.
     pub(super) fn close(&self) {
         let calls = self.calls().take();
         drop(calls);
     }
 
-    fn leave(&self, number: u64, place: Place) {
+    fn give_up(&self, number: u64, place: Place) {
         match (&mut *self.calls(), place) {
             (Some(Calls::BySeq(calls)), Place::Seq(seq)) => calls.abandon(number, seq),
             (Some(Calls::ByOrder(calls)), Place::Route(route)) => calls.abandon(number, route),
@@ -142,7 +183,8 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.pending.leave(self.number, self.place);
+        self.pending.give_up(self.number, self.place);
+        self.pending.ended.notify_waiters();
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Backends {
     pub(crate) format: Format,
     pub(crate) codec: Codec,
     pub(crate) statuses: bool,
+    /// Where this process says what it counts.
+    pub(crate) metrics: Option<Arc<str>>,
 }
 
 impl Default for Backends {
@@ -42,6 +44,7 @@ impl Backends {
             format: Format::default(),
             codec: Codec::default(),
             statuses: true,
+            metrics: None,
         }
     }
 

@@ -9,12 +9,13 @@ use bytes::{Bytes, BytesMut};
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::calls::{CallLosses, Calls};
 use super::error::{Close, ClusterError, ServerId, Tally, Target};
 use super::link::{
     Audience, Delivery, GateAnswer, GateLink, GateOp, LinkError, MAX_TARGETS, Member, NodeAnswer, NodeLink, NodeOp,
     Origin, Then,
 };
-use super::picture::Picture;
+use super::picture::{Picture, Sight};
 use super::whereabouts::Whereabouts;
 use super::{Backends, Balance, DispatchTable, Push, RouteMismatch};
 use crate::codec::{Body, Codec, EncodeError};
@@ -45,7 +46,17 @@ struct Inner {
     whereabouts: Arc<Whereabouts>,
     /// The server itself, if it is a node: other nodes answer to it.
     home: OnceLock<Weak<dyn NodeLink>>,
+    /// What it asks of other nodes, if it is one.
+    calls: Arc<Calls>,
+    _losses: Arc<CallLosses>,
     _watches: DropGuard,
+}
+
+/// Where a message belongs.
+pub(super) struct Found {
+    pub(super) nid: Nid,
+    /// Of the nodes that users are bound to, if the route is stateful.
+    pub(super) name: Option<Arc<str>>,
 }
 
 impl Cluster {
@@ -65,7 +76,13 @@ impl Cluster {
     ) -> Result<Self, RegistryError> {
         let stop = CancellationToken::new();
         let watches = stop.clone().drop_guard();
-        let picture = Picture::follow(backends, &member, balance, &stop).await?;
+        let calls = Arc::new(Calls::new(&backends.format));
+        let losses = Arc::new(CallLosses(Arc::clone(&calls)));
+        if member.kind == Kind::Node {
+            let losses: Weak<CallLosses> = Arc::downgrade(&losses);
+            member.losses.get_or_init(|| losses);
+        }
+        let picture = Picture::follow(backends, &member, balance, &calls, &stop).await?;
         let inner = Arc::new(Inner {
             backends: backends.clone(),
             codec,
@@ -73,6 +90,8 @@ impl Cluster {
             picture,
             whereabouts: Whereabouts::follow(&backends.locator, &stop),
             home: OnceLock::new(),
+            calls,
+            _losses: losses,
             _watches: watches,
         });
         Ok(Self { inner })
@@ -101,6 +120,10 @@ impl Cluster {
 
     pub(crate) fn nodes(&self) -> arc_swap::Guard<Arc<DispatchTable>> {
         self.inner.picture.nodes()
+    }
+
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.inner.calls
     }
 
     pub(crate) fn backends(&self) -> &Backends {
@@ -157,7 +180,7 @@ impl Cluster {
         self.push_packet(target.into(), packet, Then::Disconnect).await
     }
 
-    async fn push_packet(&self, target: Target, packet: Bytes, then: Then) -> Result<(), ClusterError> {
+    pub(crate) async fn push_packet(&self, target: Target, packet: Bytes, then: Then) -> Result<(), ClusterError> {
         self.ask(target, |target| GateOp::Push { target, packet: packet.clone(), then }).await.map(drop)
     }
 
@@ -165,6 +188,10 @@ impl Cluster {
     /// twice gets it twice; an id that is no user's counts as `failed`.
     pub async fn multicast<P: Push>(&self, users: &[Uid], message: &P) -> Result<Tally, ClusterError> {
         let packet = self.packet(P::ROUTE, Seq::NONE, message)?;
+        Ok(self.multicast_packet(users, packet).await)
+    }
+
+    pub(crate) async fn multicast_packet(&self, users: &[Uid], packet: Bytes) -> Tally {
         let mut tally = Tally::default();
         let mut per_gate: BTreeMap<Gid, Vec<SessionTarget>> = BTreeMap::new();
         for &uid in users {
@@ -195,20 +222,27 @@ impl Cluster {
                 tally
             });
         }
-        Ok(calls.join_all().await.into_iter().fold(tally, Tally::plus))
+        calls.join_all().await.into_iter().fold(tally, Tally::plus)
     }
 
     /// Pushes one message to every session, or every user, of every gate. `failed` counts gates.
     pub async fn broadcast<P: Push>(&self, audience: Audience, message: &P) -> Result<Tally, ClusterError> {
         let packet = self.packet(P::ROUTE, Seq::NONE, message)?;
-        Ok(self.ask_all(GateOp::Broadcast { audience, packet, then: Then::Stay }).await)
+        Ok(self.broadcast_packet(audience, packet).await)
+    }
+
+    pub(crate) async fn broadcast_packet(&self, audience: Audience, packet: Bytes) -> Tally {
+        self.ask_all(GateOp::Broadcast { audience, packet, then: Then::Stay }).await
     }
 
     /// Pushes one message to the members of a channel on every gate. `failed` counts gates. A channel without members
     /// is none: nothing is delivered, and nobody is absent.
     pub async fn publish<P: Push>(&self, channel: &str, message: &P) -> Result<Tally, ClusterError> {
+        self.publish_packet(channel, self.packet(P::ROUTE, Seq::NONE, message)?).await
+    }
+
+    pub(crate) async fn publish_packet(&self, channel: &str, packet: Bytes) -> Result<Tally, ClusterError> {
         let channel = channel_name(channel)?;
-        let packet = self.packet(P::ROUTE, Seq::NONE, message)?;
         Ok(self.ask_all(GateOp::Publish { channel, packet, then: Then::Stay }).await)
     }
 
@@ -312,31 +346,54 @@ impl Cluster {
         self.ask_all(GateOp::Stat(audience)).await
     }
 
+    /// How many sessions or users one gate holds.
+    pub async fn stat_of(&self, gid: &Gid, audience: Audience) -> Result<u64, ClusterError> {
+        match self.gate(gid)?.call(GateOp::Stat(audience)).await {
+            Ok(GateAnswer::Total(total)) => Ok(total),
+            Ok(_) => Err(LinkError::Failed("no number in its answer".into()).at_gate(gid)),
+            Err(error) => Err(error.at_gate(gid)),
+        }
+    }
+
     /// Hands a message to the node that serves `route`, as a gate would: the one that the user is bound to if the route
     /// is stateful, else any at work. Internal routes are open to it. `Ok` says that the node has queued it.
     ///
     /// What its handler answers comes back as a message on the same route, to this node's
     /// [`DefaultHandler`](crate::DefaultHandler); but not if this node serves the route itself, and would answer that.
+    /// [`NodeCaller`](crate::NodeCaller), and the generated clients over it, wait for the answer.
     pub async fn deliver<B: Body>(&self, route: RouteId, uid: Option<Uid>, message: &B) -> Result<(), ClusterError> {
-        let nid = {
+        let found = self.node_of(route, uid, &[]).await?;
+        self.deliver_to(&found.nid, route, uid, message).await
+    }
+
+    /// Where a message belongs, as a gate would find it; one that was `tried` only if there is no other.
+    pub(super) async fn node_of(&self, route: RouteId, uid: Option<Uid>, tried: &[Nid]) -> Result<Found, ClusterError> {
+        let name = {
             let nodes = self.nodes();
             let entry = nodes.route(route).ok_or(ClusterError::NoRoute(route))?;
-            if entry.stateful {
-                let name = Arc::clone(&entry.group);
-                drop(nodes);
-                let not_bound = || ClusterError::NotBound { uid, name: name.as_ref().into() };
-                let uid = uid.ok_or_else(not_bound)?;
-                let nid = self.locate_node(uid, &name).await?.ok_or_else(not_bound)?;
-                if self.node(&nid).is_err() {
-                    self.forget_node(uid, &name, &nid);
-                    self.sweep_node(uid, &name, &nid).await;
-                }
-                nid
-            } else {
-                entry.pick().ok_or(ClusterError::NoRoute(route))?.nid.clone()
+            if !entry.stateful {
+                let picked = entry.pick().ok_or(ClusterError::NoRoute(route))?;
+                let untried = || entry.candidates().iter().find(|candidate| !tried.contains(&candidate.nid));
+                let picked = if tried.contains(&picked.nid) { untried().unwrap_or(picked) } else { picked };
+                return Ok(Found { nid: picked.nid.clone(), name: None });
             }
+            Arc::clone(&entry.group)
         };
-        self.deliver_to(&nid, route, uid, message).await
+        let not_bound = || ClusterError::NotBound { uid, name: name.as_ref().into() };
+        let uid = uid.ok_or_else(not_bound)?;
+        let nid = self.locate_node(uid, &name).await?.ok_or_else(not_bound)?;
+        if self.node(&nid).is_err() {
+            self.forget_node(uid, &name, &nid);
+            self.sweep_node(uid, &name, &nid).await;
+        }
+        Ok(Found { nid, name: Some(name) })
+    }
+
+    /// Whether a node serves the route that was not tried.
+    pub(super) fn has_other(&self, route: RouteId, tried: &[Nid]) -> bool {
+        let nodes = self.nodes();
+        let candidates = nodes.route(route).map_or(&[][..], |entry| entry.candidates());
+        candidates.iter().any(|candidate| !tried.contains(&candidate.nid))
     }
 
     /// Hands a message to this node. `Ok` says that the node has queued it.
@@ -353,16 +410,21 @@ impl Cluster {
     }
 
     pub(crate) async fn deliver_packet(&self, nid: &Nid, uid: Option<Uid>, packet: Packet) -> Result<(), ClusterError> {
-        let home = self.inner.home.get().and_then(Weak::upgrade).ok_or(ClusterError::NotANode)?;
         let uid = uid.map(positive).transpose()?;
-        let node = self.node(nid)?;
-        let origin = Origin::Node { nid: Nid::from(&*self.inner.member.id), node: home };
+        let (node, origin) = self.way_to(nid)?;
         let delivery = Delivery { origin, cid: Cid(0), uid, packet, request: None, misses: None };
         match node.call(NodeOp::Deliver(delivery)).await {
             Ok(_) => Ok(()),
             Err(LinkError::NoSession) => Err(ClusterError::NotBound { uid, name: nid.to_string() }),
             Err(error) => Err(error.at_node(nid)),
         }
+    }
+
+    /// The node, and how it finds the way back.
+    pub(super) fn way_to(&self, nid: &Nid) -> Result<(Arc<dyn NodeLink>, Origin), ClusterError> {
+        let home = self.inner.home.get().and_then(Weak::upgrade).ok_or(ClusterError::NotANode)?;
+        let node = self.node(nid)?;
+        Ok((node, Origin::Node { nid: Nid::from(&*self.inner.member.id), node: home }))
     }
 
     /// The state of a server, as it says itself.
@@ -465,6 +527,10 @@ impl Cluster {
         self.nodes().node(nid).cloned().ok_or_else(|| ClusterError::NoNode(nid.clone()))
     }
 
+    pub(crate) fn sight(&self, gid: &Gid) -> Sight {
+        self.inner.picture.sight(gid)
+    }
+
     /// Past all memory.
     pub(crate) fn locator(&self) -> &dyn Locator {
         self.inner.whereabouts.locator()
@@ -517,7 +583,7 @@ impl Tally {
 }
 
 /// No user has another id, and Go processes crash when they are asked for one.
-fn positive(uid: Uid) -> Result<Uid, ClusterError> {
+pub(super) fn positive(uid: Uid) -> Result<Uid, ClusterError> {
     if uid.0 > 0 { Ok(uid) } else { Err(ClusterError::BadUid(uid)) }
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct Member {
     pub(crate) id: Arc<str>,
     /// How packets are written in this cluster.
     pub(crate) format: Arc<Format>,
-    /// Set by gates.
+    /// Set by gates and nodes.
     pub(crate) losses: Arc<OnceLock<Weak<dyn Losses>>>,
 }
 
@@ -125,7 +125,7 @@ pub(crate) enum Origin {
 /// A message on its way to a node.
 pub(crate) struct Delivery {
     pub(crate) origin: Origin,
-    /// 0 if a node sent it.
+    /// From a node: 0, or the number of a call, or that with a minus in its answer.
     pub(crate) cid: Cid,
     pub(crate) uid: Option<Uid>,
     pub(crate) packet: Packet,
@@ -258,7 +258,10 @@ pub(crate) enum LinkError {
     NoSession,
     #[error("the client reads too slowly")]
     Backlogged,
-    /// No connection, or it broke before the answer; what was asked may have been done.
+    /// No connection: nothing was sent.
+    #[error("not reached: {0}")]
+    NotSent(String),
+    /// The connection broke before the answer; what was asked may have been done.
     #[error("not reached: {0}")]
     Unreachable(String),
     #[error("no answer in time")]

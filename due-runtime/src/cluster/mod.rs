@@ -1,6 +1,7 @@
 //! Everything a server asks of the others: push, bind, locate, deliver, disconnect.
 
 mod backends;
+mod calls;
 mod dispatch;
 #[cfg(feature = "link")]
 mod drpc;
@@ -8,6 +9,7 @@ mod error;
 mod handle;
 mod link;
 mod memory;
+mod peers;
 mod picture;
 mod presence;
 mod push;
@@ -26,5 +28,7 @@ pub(crate) use link::{
     Delivery, Door, GateAnswer, GateLink, GateOp, LinkError, Losses, Member, Missed, NodeAnswer, NodeLink, NodeOp,
     Origin, Server, SessionEvent, Then, Undelivered,
 };
+pub use peers::{NodeCall, NodeCallError, NodeCaller, NodeTarget};
+pub(crate) use picture::Sight;
 pub(crate) use presence::Presence;
 pub use push::{Push, PushExt};

@@ -8,6 +8,7 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::calls::Calls;
 use super::link::{GateLink, Link, Member};
 use super::{Backends, Balance, DispatchTable};
 use crate::id::Gid;
@@ -26,6 +27,8 @@ pub(super) struct Picture {
     balance: Balance,
     gates: ArcSwap<Gates>,
     nodes: ArcSwap<DispatchTable>,
+    /// Told when nodes are gone.
+    calls: Arc<Calls>,
     news: Mutex<News>,
     begun: Instant,
     /// When the registry was asked last for who is gone.
@@ -42,6 +45,16 @@ struct News {
     has_left: bool,
     gates: Sightings,
     nodes: Sightings,
+    /// Of the gates that are there.
+    endpoints: HashMap<Gid, Arc<str>>,
+}
+
+/// A gate, as the registry knows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Sight {
+    At(Arc<str>),
+    /// Not there for so long; no less than a minute if it was never seen.
+    Missed(Duration),
 }
 
 /// By id: since when an instance is gone that was there a minute ago; `None` if it is there.
@@ -53,6 +66,7 @@ impl Picture {
         backends: &Backends,
         member: &Member,
         balance: Balance,
+        calls: &Arc<Calls>,
         stop: &CancellationToken,
     ) -> Result<Arc<Self>, RegistryError> {
         let this = Arc::new(Self {
@@ -62,6 +76,7 @@ impl Picture {
             balance,
             gates: ArcSwap::default(),
             nodes: ArcSwap::default(),
+            calls: Arc::clone(calls),
             news: Mutex::default(),
             begun: Instant::now(),
             asked: tokio::sync::Mutex::default(),
@@ -138,6 +153,15 @@ impl Picture {
         self.is_missed(kind, id)
     }
 
+    pub(super) fn sight(&self, gid: &Gid) -> Sight {
+        let news = self.news.lock().unwrap();
+        match (news.endpoints.get(gid), news.gates.get(gid.as_str())) {
+            (Some(endpoint), _) => Sight::At(Arc::clone(endpoint)),
+            (None, Some(Some(since))) => Sight::Missed(since.elapsed()),
+            (None, _) => Sight::Missed(GONE),
+        }
+    }
+
     fn is_missed(&self, kind: Kind, id: &str) -> bool {
         let mut news = self.news.lock().unwrap();
         if news.has_left {
@@ -158,6 +182,7 @@ impl Picture {
             _ if news.has_left => {}
             Kind::Node => {
                 let nodes = DispatchTable::build(instances, &**link, member, *balance, &self.nodes.load());
+                self.calls.part(|nid| nodes.node(nid).is_some());
                 self.nodes.store(Arc::new(nodes));
             }
             _ => {
@@ -167,6 +192,8 @@ impl Picture {
                     Some((gid, gate))
                 });
                 self.gates.store(Arc::new(gates.collect()));
+                let at = |instance: &Instance| (Gid::from(instance.id.as_str()), Arc::from(instance.endpoint.as_str()));
+                news.endpoints = instances.iter().map(at).collect();
             }
         }
     }
@@ -245,7 +272,8 @@ mod tests {
         let backends = Backends::memory().registry(registry.clone()).link(TcpLink::new());
         let member = Member::new(Kind::Mesh, "m1", &Format::new());
         let stop = CancellationToken::new();
-        let picture = Picture::follow(&backends, &member, Balance::default(), &stop).await.unwrap();
+        let calls = Arc::new(Calls::new(&backends.format));
+        let picture = Picture::follow(&backends, &member, Balance::default(), &calls, &stop).await.unwrap();
 
         let mut refresh = pin!(picture.refresh());
         assert!(futures_util::poll!(refresh.as_mut()).is_pending());

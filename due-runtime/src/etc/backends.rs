@@ -1,4 +1,4 @@
-use super::report::Report;
+use super::report::{Place, Report};
 use super::{Etc, EtcError, With};
 use crate::cluster::Backends;
 #[cfg(feature = "link")]
@@ -18,11 +18,11 @@ pub(super) enum Choice {
 
 impl Etc {
     /// What the servers share: the packet format; the registry of `registry.etcd` or `registry.consul`, or the directory of
-    /// `cluster.dir`, else memory; the locator of `locate.redis`, and the event bus of `eventbus.redis`. Where the registry
-    /// is not in memory, a `TcpLink` with the settings of `cluster.gate` and `cluster.node`.
+    /// `cluster.dir`, else memory; the locator of `locate.redis`, and the event bus of `eventbus.redis` or `eventbus.nats`.
+    /// Where the registry is not in memory, a `TcpLink` with the settings of `cluster.gate` and `cluster.node`.
     ///
     /// # Errors
-    /// A backend that is not compiled in, two registries, addresses and certificates that cannot be used.
+    /// A backend that is not compiled in, two registries, two event buses, addresses and certificates that cannot be used.
     pub fn backends(&self) -> Result<Backends, EtcError> {
         let mut report = Report::default();
         let choice = self.registry_choice(&mut report);
@@ -33,7 +33,8 @@ impl Etc {
             Choice::Consul => self.consul(self.linked(choice, &mut report), &mut report),
         };
         let backends = self.locator(backends, &mut report);
-        let backends = self.event_bus(backends, &mut report);
+        let backends = self.redis_bus(backends, &mut report);
+        let backends = self.nats_bus(backends, &mut report);
         report.finish()?;
         Ok(backends.format(self.format()))
     }
@@ -203,7 +204,7 @@ impl Etc {
     }
 
     #[cfg(feature = "redis")]
-    fn event_bus(&self, backends: Backends, report: &mut Report) -> Backends {
+    fn redis_bus(&self, backends: Backends, report: &mut Report) -> Backends {
         use crate::event::RedisBus;
 
         let prefix = self.settings.get("eventbus.redis.prefix").map(super::Setting::shown);
@@ -213,6 +214,43 @@ impl Etc {
                 None => RedisBus::new(&redis),
             })
         })
+    }
+
+    #[cfg(feature = "nats")]
+    fn nats_bus(&self, backends: Backends, report: &mut Report) -> Backends {
+        let Some(place) = self.nats_place(report) else { return backends };
+        let bus = self.nats_builder(report).build();
+        let bus = bus.map_err(|error| report.error(place, format!("`etc.eventbus.nats`: {}", chain(&error)))).ok();
+        backends.with(bus, Backends::event_bus)
+    }
+
+    #[cfg(feature = "nats")]
+    pub(super) fn nats_builder(&self, report: &mut Report) -> crate::event::NatsBuilder {
+        use crate::event::{NatsBuilder, NatsBus};
+
+        let settings = &self.settings;
+        NatsBus::builder()
+            .with(settings.text("eventbus.nats.url"), NatsBuilder::url)
+            .with(settings.time("eventbus.nats.timeout"), NatsBuilder::timeout)
+            .with(settings.get("eventbus.nats.prefix").map(super::Setting::shown), NatsBuilder::prefix)
+            .with(settings.text("eventbus.nats.caFile"), NatsBuilder::ca_file)
+            .with(self.cert_files("eventbus.nats", report), |nats, (cert, key)| nats.cert_files(cert, key))
+    }
+
+    #[cfg(not(feature = "nats"))]
+    fn nats_bus(&self, backends: Backends, report: &mut Report) -> Backends {
+        if let Some(place) = self.nats_place(report) {
+            report.error(place, needs("`etc.eventbus.nats`", "nats"));
+        }
+        backends
+    }
+
+    fn nats_place(&self, report: &mut Report) -> Option<&Place> {
+        let place = self.settings.place_of("eventbus.nats")?;
+        if self.settings.place_of("eventbus.redis").is_some() {
+            report.error(place, "`etc.eventbus.redis` and `etc.eventbus.nats` are both event buses; leave one out");
+        }
+        Some(place)
     }
 
     #[cfg(feature = "redis")]
@@ -246,7 +284,7 @@ impl Etc {
     }
 
     #[cfg(not(feature = "redis"))]
-    fn event_bus(&self, backends: Backends, report: &mut Report) -> Backends {
+    fn redis_bus(&self, backends: Backends, report: &mut Report) -> Backends {
         if let Some(place) = self.settings.place_of("eventbus.redis") {
             report.error(place, needs("`etc.eventbus.redis`", "redis"));
         }

@@ -32,6 +32,8 @@ impl Etc {
             .with(settings.text("cluster.gate.duplicateLogin"), |gate, word| {
                 gate.duplicate_login(if word == "keep" { DuplicateLogin::Keep } else { DuplicateLogin::Close })
             })
+            .with(settings.bool("cluster.gate.reusePort"), GateBuilder::reuse_port)
+            .with(settings.time("cluster.gate.linger"), GateBuilder::linger)
             .with(self.drain(), GateBuilder::drain)
             .with(self.sessions(&wires), GateBuilder::max_sessions);
         if let Some(Typed::Time(time)) = self.agreed("heartbeatInterval", &wires, &mut report) {
@@ -122,8 +124,8 @@ impl Etc {
         use crate::transport::tcp::Tcp;
 
         let tls = self.tls("network.tcp.server", report);
-        gate.listen(bindable(self.addr("tcp")), move |addr| async move {
-            let tcp = Tcp::bind(addr).await?;
+        gate.listen(bindable(self.addr("tcp")), move |addr, shared| async move {
+            let tcp = if shared { Tcp::bind_shared(addr).await? } else { Tcp::bind(addr).await? };
             #[cfg(feature = "tls")]
             let tcp = tcp.with(tls, Tcp::tls);
             #[cfg(not(feature = "tls"))]
@@ -149,8 +151,9 @@ impl Etc {
         let path = self.settings.text("network.ws.server.path").map(str::to_owned);
         let origins = self.settings.texts("network.ws.server.origins").map(<[String]>::to_vec);
         let tls = self.tls("network.ws.server", report);
-        gate.listen(addr, move |addr| async move {
-            let ws = Ws::bind(addr).await?.with(path, Ws::path).with(origins, Ws::origins);
+        gate.listen(addr, move |addr, shared| async move {
+            let ws = if shared { Ws::bind_shared(addr).await? } else { Ws::bind(addr).await? };
+            let ws = ws.with(path, Ws::path).with(origins, Ws::origins);
             #[cfg(feature = "tls")]
             let ws = ws.with(tls, Ws::tls);
             #[cfg(not(feature = "tls"))]
@@ -190,7 +193,7 @@ impl Etc {
             })
             .with(settings.int("network.kcp.server.readBuffer"), Settings::receive_buffer)
             .with(settings.int("network.kcp.server.writeBuffer"), Settings::send_buffer);
-        gate.listen(bindable(self.addr("kcp")), move |addr| async move { Ok(Kcp::bind(addr).await?.settings(pace)) })
+        gate.listen(bindable(self.addr("kcp")), move |addr, _| async move { Ok(Kcp::bind(addr).await?.settings(pace)) })
     }
 
     #[cfg(not(feature = "kcp"))]

@@ -98,6 +98,7 @@ impl Etc {
         feature = "ws",
         feature = "mesh",
         feature = "redis",
+        feature = "nats",
         feature = "etcd",
         feature = "consul",
         all(feature = "link", feature = "tls")

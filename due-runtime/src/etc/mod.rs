@@ -65,6 +65,7 @@ mod gate;
     feature = "ws",
     feature = "mesh",
     feature = "redis",
+    feature = "nats",
     feature = "etcd",
     feature = "consul",
     feature = "link"
@@ -147,16 +148,30 @@ impl Etc {
         &self.warnings
     }
 
-    /// An app without servers, on the [backends](Self::backends) of the files; writes the file `etc.pid`.
+    /// An app without servers, on the [backends](Self::backends) of the files; writes the file `etc.pid`, and serves its
+    /// metrics at `etc.metrics.addr`.
     ///
     /// # Errors
     /// As [`backends`](Self::backends).
     pub fn app(&self) -> Result<App, EtcError> {
-        let app = App::new().backends(self.backends()?);
+        let app = self.with_metrics(App::new().backends(self.backends()?))?;
         Ok(match self.settings.text("pid") {
             Some(path) => app.pid_file(path),
             None => app,
         })
+    }
+
+    fn with_metrics(&self, app: App) -> Result<App, EtcError> {
+        let Some(addr) = self.settings.text("metrics.addr") else { return Ok(app) };
+        #[cfg(feature = "prometheus")]
+        return Ok(app.metrics(bindable(addr)));
+        #[cfg(not(feature = "prometheus"))]
+        {
+            let mut report = Report::default();
+            let text = format!("to serve metrics on {addr}, `etc.metrics.addr`");
+            report.error(&self.place("metrics.addr"), backends::needs(&text, "prometheus"));
+            report.finish().map(|_| app)
+        }
     }
 
     /// Where a key is, or else its section or the directory.
@@ -190,8 +205,22 @@ impl App {
     }
 }
 
+/// Whether files with this extension are read.
+pub(crate) fn knows_extension(extension: &str) -> bool {
+    format::Format::of_extension(extension).is_some()
+}
+
+/// Whether a text can be read as files with this extension are.
+pub(crate) fn check_syntax(name: &str, extension: &str, text: &str) -> Result<(), EtcError> {
+    let mut report = Report::default();
+    if let Some(format) = format::Format::of_extension(extension) {
+        format.read(&report::Text::new(name.into(), text), &mut report);
+    }
+    report.finish().map(drop)
+}
+
 /// What listens on every interface when no host is given.
-#[cfg(any(feature = "tcp", feature = "ws", feature = "kcp", feature = "mesh"))]
+#[cfg(any(feature = "tcp", feature = "ws", feature = "kcp", feature = "mesh", feature = "prometheus"))]
 fn bindable(addr: &str) -> String {
     if addr.starts_with(':') { format!("0.0.0.0{addr}") } else { addr.to_owned() }
 }

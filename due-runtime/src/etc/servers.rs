@@ -11,15 +11,8 @@ impl Etc {
     /// # Errors
     /// A codec that nobody has [registered](Codec::register).
     pub fn node(&self) -> Result<NodeBuilder, EtcError> {
-        let mut report = Report::default();
         let settings = &self.settings;
-        let codec = settings.text("cluster.node.codec").and_then(|name| {
-            let unknown = |error: crate::codec::UnknownCodec| {
-                report.error(&self.place("cluster.node.codec"), format!("`etc.cluster.node.codec`: {error}"));
-            };
-            Codec::named(name).map_err(unknown).ok()
-        });
-        report.finish()?;
+        let codec = self.codec_of("cluster.node.codec")?;
         Ok(Node::builder()
             .with(settings.text("cluster.node.id"), NodeBuilder::id)
             .with(settings.text("cluster.node.name"), NodeBuilder::name)
@@ -64,6 +57,42 @@ impl Etc {
             .with(addr.map(bindable), MeshBuilder::addr)
             .with(advertised, MeshBuilder::advertise)
             .with(self.drain(), MeshBuilder::drain))
+    }
+
+    /// A master: `cluster.master`, and `config.file` if there is such a section.
+    ///
+    /// # Errors
+    /// A codec that nobody has [registered](Codec::register).
+    #[cfg(feature = "master")]
+    pub fn master(&self) -> Result<crate::master::MasterBuilder, EtcError> {
+        use super::bindable;
+        use crate::config::DirConfig;
+        use crate::master::{Master, MasterBuilder};
+
+        let settings = &self.settings;
+        let config =
+            settings.place_of("config.file").or_else(|| Some(&settings.get("config.file.path")?.at)).map(|_| {
+                let config = DirConfig::new(settings.text("config.file.path").unwrap_or("./config"));
+                let is_writable = settings.text("config.file.mode").is_some_and(|mode| mode != "read-only");
+                if is_writable { config.writable() } else { config }
+            });
+        Ok(Master::builder()
+            .with(settings.text("cluster.master.addr").map(bindable), MasterBuilder::listen)
+            .with(settings.text("cluster.master.token").filter(|token| !token.is_empty()), MasterBuilder::token)
+            .with(self.codec_of("cluster.master.codec")?, MasterBuilder::codec)
+            .with(config, MasterBuilder::config))
+    }
+
+    fn codec_of(&self, path: &str) -> Result<Option<Codec>, EtcError> {
+        let mut report = Report::default();
+        let codec = self.settings.text(path).and_then(|name| {
+            let unknown = |error: crate::codec::UnknownCodec| {
+                report.error(&self.place(path), format!("`etc.{path}`: {error}"));
+            };
+            Codec::named(name).map_err(unknown).ok()
+        });
+        report.finish()?;
+        Ok(codec)
     }
 
     /// Zero, due's default, stands for the builders' own: due waits for clients to leave, we send them away.

@@ -9,13 +9,14 @@ use crate::node::Node as GameNode;
 use crate::packet::Format;
 
 /// Words for people instead of a value.
-const NO_VALUES: [&str; 9] = [
+const NO_VALUES: [&str; 10] = [
     "cluster.gate.id",
     "cluster.node.id",
     "cluster.mesh.id",
     "cluster.node.name",
     "cluster.registry",
     "cluster.gate.listen",
+    "metrics.addr",
     "network.kcp.server.readBuffer",
     "network.kcp.server.writeBuffer",
     "transport.grpc.server.addr",
@@ -103,6 +104,13 @@ fn the_defaults_of_the_table_are_those_of_the_backends() {
         shown(&backends.locator),
         shown(&crate::locator::RedisLocator::new(&crate::redis::Redis::builder().build().unwrap()))
     );
+}
+
+#[cfg(feature = "nats")]
+#[test]
+fn the_defaults_of_the_table_are_those_of_nats() {
+    let told = with_all_defaults(&[]).nats_builder(&mut Report::default());
+    assert_eq!(shown(&told.build().unwrap()), shown(&crate::event::NatsBus::builder().build().unwrap()));
 }
 
 fn shown(value: &impl std::fmt::Debug) -> String {

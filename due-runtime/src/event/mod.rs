@@ -16,17 +16,22 @@
 //!
 //! Generated messages with `due.event` know their topic: [`EventExt`] publishes and hears them typed.
 //!
-//! [`MemoryBus`] serves one process, `RedisBus` (feature `redis`) all that share a redis, those of due v2.5.8 as well.
+//! [`MemoryBus`] serves one process, `RedisBus` (feature `redis`) and `NatsBus` (feature `nats`) all that share a server,
+//! those of due v2.5.8 as well.
 
 mod memory;
+#[cfg(feature = "nats")]
+mod nats;
 #[cfg(feature = "redis")]
 mod redis;
 mod topics;
 mod typed;
+#[cfg(any(feature = "redis", feature = "nats"))]
+mod wire;
 
 use std::fmt;
 use std::sync::OnceLock;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "nats"))]
 use std::time::Duration;
 use std::time::SystemTime;
 
@@ -34,6 +39,8 @@ use tokio::sync::broadcast;
 use uuid::Uuid;
 
 pub use self::memory::MemoryBus;
+#[cfg(feature = "nats")]
+pub use self::nats::{NatsBuilder, NatsBus, NatsSetupError};
 #[cfg(feature = "redis")]
 pub use self::redis::RedisBus;
 use self::topics::Leave;
@@ -84,7 +91,7 @@ impl Event {
     }
 
     /// Nanoseconds since 1970.
-    #[cfg(feature = "redis")]
+    #[cfg(any(feature = "redis", feature = "nats"))]
     fn timestamp(&self) -> i64 {
         match self.published.duration_since(SystemTime::UNIX_EPOCH) {
             Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
@@ -92,7 +99,7 @@ impl Event {
         }
     }
 
-    #[cfg(feature = "redis")]
+    #[cfg(any(feature = "redis", feature = "nats"))]
     fn time_of(timestamp: i64) -> SystemTime {
         let away = Duration::from_nanos(timestamp.unsigned_abs());
         let time = match timestamp {
@@ -149,6 +156,14 @@ pub enum EventError {
     /// The message has no form in JSON; nothing was published.
     #[error("cannot write the event")]
     Encode(#[source] codec::EncodeError),
+    /// The bus has no place for such a topic; nothing was published.
+    #[error("{topic:?} cannot be a topic: {reason}")]
+    Topic {
+        /// As it was given.
+        topic: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The server of the bus said no.
     #[error("event bus refused the request")]
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),

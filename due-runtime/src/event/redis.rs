@@ -1,15 +1,13 @@
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use ::redis::cmd;
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::topics::Topics;
-use super::{BoxFuture, Event, EventBus, EventError, Subscription};
+use super::{BoxFuture, Event, EventBus, EventError, Subscription, wire};
 use crate::redis::{Channels, Failure, Heard, Redis};
 
 /// The event bus of all processes that share a redis, those of due v2.5.8 as well.
@@ -43,18 +41,6 @@ struct Inner {
 /// The version of the channels that are listened to.
 type Listening = Result<u64, Arc<Failure>>;
 
-/// As Go's encoder writes it.
-#[derive(Serialize, Deserialize)]
-struct Message<'a> {
-    #[serde(borrow)]
-    id: Cow<'a, str>,
-    #[serde(borrow)]
-    topic: Cow<'a, str>,
-    #[serde(borrow)]
-    payload: Cow<'a, str>,
-    timestamp: i64,
-}
-
 impl RedisBus {
     /// A bus below the prefix `due:eventbus`.
     pub fn new(redis: &Redis) -> Self {
@@ -68,7 +54,7 @@ impl RedisBus {
         let (wanted, _) = watch::channel(Channels { version: 1, ..Channels::default() });
         let (told, named) = (wanted.clone(), prefix.clone());
         let topics = Topics::new(move |topic, is_wanted| {
-            let channel = channel(&named, topic);
+            let channel = wire::channel(&named, topic);
             told.send_modify(|wanted| {
                 if is_wanted {
                     wanted.names.insert(channel);
@@ -93,11 +79,8 @@ impl RedisBus {
 impl EventBus for RedisBus {
     fn publish<'a>(&'a self, topic: &'a str, payload: &'a str) -> BoxFuture<'a, Result<(), EventError>> {
         Box::pin(async move {
-            let event = Event::new(topic, payload);
-            let timestamp = event.timestamp();
-            let message = Message { id: event.id.into(), topic: topic.into(), payload: payload.into(), timestamp };
-            let json = serde_json::to_vec(&message).expect("numbers and strings are valid JSON");
-            let channel = channel(&self.inner.prefix, topic);
+            let json = wire::write(&Event::new(topic, payload));
+            let channel = wire::channel(&self.inner.prefix, topic);
             let _heard_by: i64 = self.inner.redis.call_once(cmd("PUBLISH").arg(channel).arg(json)).await?;
             Ok(())
         })
@@ -146,7 +129,7 @@ impl Inner {
                 .follow(wanted, |heard| match heard {
                     Heard::Listening(version) => drop(listening.send_replace(Ok(version))),
                     Heard::Lost(failure) => drop(listening.send_replace(Err(Arc::new(failure)))),
-                    Heard::Message { channel, payload } => match read(payload) {
+                    Heard::Message { channel, payload } => match wire::read(payload) {
                         Ok(event) => topics.publish(event),
                         Err(error) => {
                             // Whoever publishes such things will go on.
@@ -168,20 +151,6 @@ impl Drop for Inner {
             listener.abort();
         }
     }
-}
-
-fn channel(prefix: &str, topic: &str) -> String {
-    if prefix.is_empty() { topic.to_owned() } else { format!("{prefix}:{topic}") }
-}
-
-fn read(payload: &[u8]) -> Result<Event, serde_json::Error> {
-    let Message { id, topic, payload, timestamp } = serde_json::from_slice(payload)?;
-    Ok(Event {
-        id: id.into_owned(),
-        topic: topic.into_owned(),
-        payload: payload.into_owned(),
-        published: Event::time_of(timestamp),
-    })
 }
 
 impl fmt::Debug for RedisBus {

@@ -21,7 +21,7 @@ pub(super) struct Topics {
 type OnChange = Box<dyn Fn(&str, bool) + Send + Sync>;
 
 impl Topics {
-    #[cfg(feature = "redis")]
+    #[cfg(any(feature = "redis", feature = "nats"))]
     pub(super) fn new(on_change: impl Fn(&str, bool) + Send + Sync + 'static) -> Self {
         Self { on_change: Some(Box::new(on_change)), ..Self::default() }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{GateCore, ListenError};
@@ -19,20 +20,28 @@ pub(super) type CloseHook = Arc<dyn Fn(&Peer, &Attributes) + Send + Sync>;
 
 /// A listener that is configured.
 pub(super) trait Listen: Send {
-    fn bind(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Door>, ListenError>>;
+    /// `shared`: other processes may listen there as well.
+    fn bind(self: Box<Self>, shared: bool) -> BoxFuture<'static, Result<Box<dyn Door>, ListenError>>;
 }
 
 /// A listener that is bound.
 pub(super) trait Door: Send {
     fn address(&self) -> String;
-    fn accept_all(self: Box<Self>, gate: Arc<GateCore>) -> BoxFuture<'static, ()>;
+    /// Until `stop`, and then whoever had begun to connect.
+    fn accept_all(self: Box<Self>, gate: Arc<GateCore>, stop: CancellationToken) -> BoxFuture<'static, ()>;
 }
 
 impl GateCore {
-    async fn accept_all(self: Arc<Self>, mut transport: impl Transport) {
+    async fn accept_all(self: Arc<Self>, mut transport: impl Transport, stop: CancellationToken) {
         let dialect = transport.dialect();
         loop {
-            let (incoming, peer) = transport.accept().await;
+            let (incoming, peer) = match stop.run_until_cancelled(transport.accept()).await {
+                Some(accepted) => accepted,
+                None => match transport.accept_last().await {
+                    Some(accepted) => accepted,
+                    None => return,
+                },
+            };
             let gate = Arc::clone(&self);
             if self.sessions.tasks.len() < self.max_sessions {
                 let span = tracing::info_span!("session", cid = tracing::field::Empty, %peer);
@@ -84,13 +93,13 @@ impl GateCore {
 
 impl<F, B, T> Listen for F
 where
-    F: FnOnce() -> B + Send + 'static,
+    F: FnOnce(bool) -> B + Send + 'static,
     B: Future<Output = Result<T, ListenError>> + Send + 'static,
     T: Transport,
 {
-    fn bind(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Door>, ListenError>> {
+    fn bind(self: Box<Self>, shared: bool) -> BoxFuture<'static, Result<Box<dyn Door>, ListenError>> {
         Box::pin(async move {
-            let transport = self().await?;
+            let transport = self(shared).await?;
             Ok(Box::new(transport) as Box<dyn Door>)
         })
     }
@@ -101,7 +110,7 @@ impl<T: Transport> Door for T {
         self.local_addr()
     }
 
-    fn accept_all(self: Box<Self>, gate: Arc<GateCore>) -> BoxFuture<'static, ()> {
-        Box::pin(gate.accept_all(*self))
+    fn accept_all(self: Box<Self>, gate: Arc<GateCore>, stop: CancellationToken) -> BoxFuture<'static, ()> {
+        Box::pin(gate.accept_all(*self, stop))
     }
 }

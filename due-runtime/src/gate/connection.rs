@@ -34,6 +34,10 @@ impl GateCore {
         self.sessions.insert(Arc::clone(session));
         self.metrics.opened();
         self.trigger(Event::Connect, session.cid(), None);
+        // Told twice at worst.
+        if self.leaving.is_cancelled() {
+            self.tell_to_go(session);
+        }
         if self.finish.is_cancelled() {
             session.because(CloseReason::Away).finish();
         }

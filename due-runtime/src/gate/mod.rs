@@ -23,8 +23,9 @@ pub use rate::{Excess, RateLimits};
 
 use crate::cluster::{self, Backends, Balance, Cluster, Member, Missed, Presence, Server};
 use crate::codec::Codec;
-use crate::error::{Code, Error};
-use crate::id::{Gid, RouteId, Seq};
+#[cfg(doc)]
+use crate::error::Code;
+use crate::id::Gid;
 use crate::metrics::GateMetrics;
 use crate::packet::Format;
 use crate::registry::{Instance, Kind, RegistryError};
@@ -39,6 +40,8 @@ use crate::transport::{Attributes, CloseReason, Peer, Transport};
 
 /// What the end of a session that was cut may take: the locator is told that its user has left.
 const CLEAN_UP: Duration = Duration::from_secs(3);
+/// How long a gate whose port another process takes serves the clients that it has told to go.
+const LINGER: Duration = Duration::from_secs(10);
 /// Messages that may wait for their user to be located anew. Further ones are lost with a warning.
 const MISSES: usize = 4096;
 
@@ -91,6 +94,8 @@ struct Settings {
     overflow: Overflow,
     rate_limits: Option<RateLimits>,
     codec: Option<Codec>,
+    reuse_port: bool,
+    linger: Option<Duration>,
     drain: Duration,
     duplicate_login: DuplicateLogin,
     balance: Balance,
@@ -121,6 +126,8 @@ impl Gate {
                 overflow: Overflow::default(),
                 rate_limits: None,
                 codec: None,
+                reuse_port: false,
+                linger: None,
                 drain: Duration::from_secs(5),
                 duplicate_login: DuplicateLogin::default(),
                 balance: Balance::default(),
@@ -135,7 +142,7 @@ impl Gate {
     pub(crate) async fn start(self, backends: &Backends) -> Result<RunningGate, StartGateError> {
         let mut doors = Vec::new();
         for listener in self.listeners {
-            doors.push(listener.bind().await?);
+            doors.push(listener.bind(self.settings.reuse_port).await?);
         }
         let member = Member::new(Kind::Gate, self.gid.as_str(), &backends.format);
         let settings = self.settings;
@@ -153,6 +160,7 @@ impl Gate {
             max_sessions: settings.max_sessions,
             rate_limits: settings.rate_limits,
             outboxes: Arc::new(OutboxRules { limits, overflow, format: Arc::clone(&format) }),
+            linger: settings.linger.unwrap_or(if settings.reuse_port { LINGER } else { Duration::ZERO }),
             drain: settings.drain,
             duplicate_login: settings.duplicate_login,
             on_accept: settings.on_accept,
@@ -165,6 +173,7 @@ impl Gate {
             sessions: SessionTable::default(),
             turned_away: TaskTracker::new(),
             last_cid: AtomicI64::new(0),
+            leaving: CancellationToken::new(),
             finish: CancellationToken::new(),
             delayed: TaskTracker::new(),
         });
@@ -179,6 +188,7 @@ impl Gate {
         let mut instance = Instance::new(Kind::Gate, core.gid.as_str());
         instance.alias = self.name;
         instance.endpoint = attached.endpoint;
+        instance.set_metrics(backends.metrics.as_deref());
         core.presence.register(instance).await?;
         let addresses = doors.iter().map(|door| door.address()).collect();
         tracing::info!(gid = %core.gid, ?addresses, "gate registered");
@@ -203,26 +213,51 @@ impl GateBuilder {
     /// Accepts TCP clients on `addr`, as `127.0.0.1:3554`; port 0 takes any free one.
     #[cfg(feature = "tcp")]
     pub fn tcp(self, addr: impl Into<String>) -> Self {
-        self.listen(addr.into(), |addr| async move { Tcp::bind(addr).await })
+        self.listen(addr.into(), |addr, shared| async move {
+            if shared { Tcp::bind_shared(addr).await } else { Tcp::bind(addr).await }
+        })
     }
 
     /// Accepts ws clients of both dialects on `addr`, on every path. For more settings build a [`Ws`] and use
     /// [`transport`](Self::transport).
     #[cfg(feature = "ws")]
     pub fn ws(self, addr: impl Into<String>) -> Self {
-        self.listen(addr.into(), |addr| async move { Ws::bind(addr).await })
+        self.listen(addr.into(), |addr, shared| async move {
+            if shared { Ws::bind_shared(addr).await } else { Ws::bind(addr).await }
+        })
     }
 
     /// Accepts KCP clients on `addr`, a UDP port. For more settings build a [`Kcp`] and use
     /// [`transport`](Self::transport).
     #[cfg(feature = "kcp")]
     pub fn kcp(self, addr: impl Into<String>) -> Self {
-        self.listen(addr.into(), |addr| async move { Kcp::bind(addr).await })
+        self.listen(addr.into(), |addr, _| async move { Kcp::bind(addr).await })
     }
 
     /// Accepts the clients of a transport that is listening already.
     pub fn transport(mut self, transport: impl Transport) -> Self {
-        self.listeners.push(Box::new(move || async move { Ok::<_, ListenError>(transport) }));
+        self.listeners.push(Box::new(move |_| async move { Ok::<_, ListenError>(transport) }));
+        self
+    }
+
+    /// Lets another process take the ports of [`tcp`](Self::tcp) and [`ws`](Self::ws) before this one leaves them, as
+    /// `Tcp::bind_shared` describes; clients that are connected stay where they are. Default: no, so that a second process
+    /// on the same port is an error.
+    ///
+    /// A UDP port is not shared: its datagrams of one conversation would reach either process. A gate with `kcp` moves to
+    /// another port, or clients wait until the old process has left this one.
+    pub fn reuse_port(mut self, on: bool) -> Self {
+        self.settings.reuse_port = on;
+        self
+    }
+
+    /// How long a gate that stops goes on to serve the clients it has, once it has told them to connect again
+    /// ([`Code::GOING_AWAY`]). Generated clients and [`Client`](crate::Client) wait for their answers and go; who has not
+    /// gone by then is closed (1001 on ws) when what it asked is answered. The gate ends when all have gone, however early.
+    /// Default: 10 s with [`reuse_port`](Self::reuse_port), otherwise none: nothing more is read from the beginning of the
+    /// stop.
+    pub fn linger(mut self, deadline: Duration) -> Self {
+        self.settings.linger = Some(deadline);
         self
     }
 
@@ -231,10 +266,10 @@ impl GateBuilder {
     pub(crate) fn listen<T: Transport, B: Future<Output = io::Result<T>> + Send + 'static>(
         mut self,
         addr: String,
-        bind: impl FnOnce(String) -> B + Send + 'static,
+        bind: impl FnOnce(String, bool) -> B + Send + 'static,
     ) -> Self {
-        self.listeners.push(Box::new(move || async move {
-            bind(addr.clone()).await.map_err(|source| ListenError { addr, source })
+        self.listeners.push(Box::new(move |shared| async move {
+            bind(addr.clone(), shared).await.map_err(|source| ListenError { addr, source })
         }));
         self
     }
@@ -308,7 +343,8 @@ impl GateBuilder {
         self
     }
 
-    /// How long a stop waits for clients that do not read. Default: 5 s.
+    /// How long a stop waits for answers, and for clients that do not read them, after [`linger`](Self::linger). Default:
+    /// 5 s.
     pub fn drain(mut self, deadline: Duration) -> Self {
         self.settings.drain = deadline;
         self
@@ -381,24 +417,34 @@ impl RunningGate {
         core.cluster.refresh().await?;
         for door in self.doors.drain(..) {
             let (core, accept) = (Arc::clone(core), self.accept.clone());
-            self.tasks.spawn(async move {
-                accept.run_until_cancelled(door.accept_all(core)).await;
-            });
+            self.tasks.spawn(door.accept_all(core, accept));
         }
         Ok(())
     }
 
-    /// Accepts and reads nothing more, and tells the clients. Answers to what was read still go out.
-    pub(crate) async fn close_doors(&mut self) {
-        let core = &self.core;
-        core.presence.hang().await;
-        self.accept.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
-        let reason = Error::new(Code::CANCELED, "the gate is stopping");
-        for session in core.sessions.sessions() {
-            core.tell(&session, RouteId(0), Seq::NONE, &reason);
+    /// Accepts nobody any more, tells the clients to connect again, and serves those who have not gone yet for a while.
+    pub(crate) fn see_off(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (core, accept, doors) = (Arc::clone(&self.core), self.accept.clone(), self.tasks.clone());
+        async move {
+            core.presence.hang().await;
+            accept.cancel();
+            doors.close();
+            doors.wait().await;
+            core.leaving.cancel();
+            for session in core.sessions.sessions() {
+                core.tell_to_go(&session);
+            }
+            let tasks = &core.sessions.tasks;
+            tasks.close();
+            if !core.linger.is_zero() && timeout(core.linger, tasks.wait()).await.is_err() {
+                tracing::info!(gid = %core.gid, left = tasks.len(), "clients that have not gone by themselves are closed");
+            }
         }
+    }
+
+    /// Reads nothing more. Answers to what was read still go out.
+    pub(crate) async fn stop_reading(&mut self) {
+        let core = &self.core;
         core.finish.cancel();
         for session in core.sessions.sessions() {
             session.because(CloseReason::Away).stop_reading();
@@ -441,6 +487,8 @@ pub(crate) struct GateCore {
     max_sessions: usize,
     rate_limits: Option<RateLimits>,
     outboxes: Arc<OutboxRules>,
+    /// How long clients that were told to go are served.
+    linger: Duration,
     /// How long a stop waits for clients that do not read.
     drain: Duration,
     duplicate_login: DuplicateLogin,
@@ -456,6 +504,8 @@ pub(crate) struct GateCore {
     /// Clients that find no place, and hear so.
     turned_away: TaskTracker,
     last_cid: AtomicI64,
+    /// Clients are told to connect again; those that come later are told then.
+    leaving: CancellationToken,
     /// Nothing more is read from any session; those that open later see it themselves.
     finish: CancellationToken,
     /// Messages that wait because their clients send too many. A stop hands them to the nodes while there are any.
@@ -488,6 +538,8 @@ impl fmt::Debug for Settings {
             .field("overflow", &self.overflow)
             .field("rate_limits", &self.rate_limits)
             .field("codec", &self.codec)
+            .field("reuse_port", &self.reuse_port)
+            .field("linger", &self.linger)
             .field("drain", &self.drain)
             .field("duplicate_login", &self.duplicate_login)
             .field("balance", &self.balance)

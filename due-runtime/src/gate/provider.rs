@@ -38,10 +38,11 @@ impl GateLink for GateCore {
                 GateOp::IsOnline(target) => Ok(GateAnswer::Online(self.sessions.get(target).is_some())),
                 GateOp::Disconnect { target, force } => {
                     let session = self.session(target)?;
-                    if force {
-                        session.cut()
-                    } else {
-                        session.finish()
+                    match force {
+                        true => session.cut(),
+                        // A user who is sent off logs in at the next gate, and that one dismisses him here.
+                        false if self.leaving.is_cancelled() => session.finish_when_answered(),
+                        false => session.finish(),
                     }
                     Ok(GateAnswer::Done)
                 }

@@ -1,12 +1,15 @@
 //! From a client's message to the node that takes it, and what the client is told if none does.
 
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::GateCore;
+use super::{GateCore, MISSES};
 use crate::cluster::{
     Candidate, Delivery, Event, GateLink, Losses, Missed, NodeLink, Origin, SessionEvent, Undelivered,
 };
@@ -142,31 +145,71 @@ impl GateCore {
         self.refuse(session, &delivery.packet, unbound(group));
     }
 
-    /// Sends messages that reached the wrong node to the right one, each once, in the order they come back.
+    /// Sends messages that reached the wrong node to the right one, each once, those of one session in the order they come
+    /// back. Sessions do not wait for each other.
     pub(super) async fn correct(self: Arc<Self>, mut misses: mpsc::Receiver<Missed>) {
-        while let Some(Missed { nid, mut delivery }) = misses.recv().await {
-            let (route, seq) = (delivery.packet.route, delivery.packet.seq);
-            let Some(session) = self.sessions.get(SessionTarget::Session(delivery.cid)) else { continue };
-            let held = session.take_back(route, seq);
-            delivery.request.get_or_insert_with(|| held.unwrap_or_else(|| session.request()));
-            let nodes = self.cluster.nodes();
-            let Some((group, oneway)) = nodes.route(route).map(|entry| (Arc::clone(&entry.group), entry.oneway)) else {
-                self.refuse(&session, &delivery.packet, unserved(route));
-                continue;
+        // Per session with a message under way: what waits behind it.
+        let mut behind: HashMap<Cid, VecDeque<Missed>> = HashMap::new();
+        let (mut under_way, mut held) = (JoinSet::new(), 0);
+        loop {
+            let next = tokio::select! {
+                Some(missed) = misses.recv(), if held < MISSES => {
+                    held += 1;
+                    match behind.entry(missed.delivery.cid) {
+                        Entry::Occupied(mut others) => {
+                            others.get_mut().push_back(missed);
+                            None
+                        }
+                        Entry::Vacant(place) => {
+                            place.insert(VecDeque::new());
+                            Some(missed)
+                        }
+                    }
+                }
+                Some(done) = under_way.join_next() => {
+                    held -= 1;
+                    // None of them is aborted, and a panic has been reported.
+                    let Ok(cid) = done else { continue };
+                    let next = behind.get_mut(&cid).and_then(VecDeque::pop_front);
+                    if next.is_none() {
+                        behind.remove(&cid);
+                    }
+                    next
+                }
+                else => return,
             };
-            drop(nodes);
-            let Some(uid) = delivery.uid else { continue };
-            self.cluster.forget_node(uid, &group, &nid);
-            let right = self.cluster.locate_node(uid, &group).await;
-            let right = right.ok().flatten().filter(|right| *right != nid);
-            let node = right.and_then(|right| self.cluster.node(&right).ok().map(|node| (right, node)));
-            let back = match node {
-                Some((right, node)) => self.hand_over(&session, &right, &*node, delivery, oneway).await.err(),
-                None => Some(delivery),
-            };
-            if let Some(delivery) = back {
-                self.refuse(&session, &delivery.packet, unbound(&group));
+            if let Some(missed) = next {
+                let (this, cid) = (Arc::clone(&self), missed.delivery.cid);
+                under_way.spawn(async move {
+                    this.send_on(missed).await;
+                    cid
+                });
             }
+        }
+    }
+
+    /// Looks the user up once more; who is still bound to the node that says no is bound to none.
+    async fn send_on(&self, Missed { nid, mut delivery }: Missed) {
+        let (route, seq) = (delivery.packet.route, delivery.packet.seq);
+        let Some(session) = self.sessions.get(SessionTarget::Session(delivery.cid)) else { return };
+        let held = session.take_back(route, seq);
+        delivery.request.get_or_insert_with(|| held.unwrap_or_else(|| session.request()));
+        let nodes = self.cluster.nodes();
+        let Some((group, oneway)) = nodes.route(route).map(|entry| (Arc::clone(&entry.group), entry.oneway)) else {
+            return self.refuse(&session, &delivery.packet, unserved(route));
+        };
+        drop(nodes);
+        let Some(uid) = delivery.uid else { return };
+        self.cluster.forget_node(uid, &group, &nid);
+        let right = self.cluster.locate_node(uid, &group).await;
+        let right = right.ok().flatten().filter(|right| *right != nid);
+        let node = right.and_then(|right| self.cluster.node(&right).ok().map(|node| (right, node)));
+        let back = match node {
+            Some((right, node)) => self.hand_over(&session, &right, &*node, delivery, oneway).await.err(),
+            None => Some(delivery),
+        };
+        if let Some(delivery) = back {
+            self.refuse(&session, &delivery.packet, unbound(&group));
         }
     }
 
@@ -223,6 +266,11 @@ impl GateCore {
             Ok(packet) => drop(session.push(packet)),
             Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "a status could not be written"),
         }
+    }
+
+    /// Tells the client that it is to connect again: this gate stops.
+    pub(super) fn tell_to_go(&self, session: &Session) {
+        self.tell(session, RouteId(0), Seq::NONE, &Error::new(Code::GOING_AWAY, "the gate is stopping"));
     }
 
     /// Tells the nodes that listen.

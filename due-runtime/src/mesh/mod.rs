@@ -27,7 +27,7 @@ mod typed;
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +47,7 @@ use self::service::{Handler, Router};
 pub use self::typed::{BoxStream, Streaming};
 #[doc(hidden)]
 pub use self::typed::{collect, read, read_stream, respond, respond_stream, stream_of};
+use crate::advertise::reachable;
 use crate::cluster::Backends;
 use crate::registry::{Instance, Kind, Registry, RegistryError, State};
 
@@ -96,6 +97,7 @@ impl Mesh {
         let mut instance = Instance::new(Kind::Mesh, id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()));
         instance.alias = name;
         instance.services = names;
+        instance.set_metrics(backends.metrics.as_deref());
         instance.endpoint =
             format!("grpc://{}?is_secure=false", advertise.unwrap_or_else(|| reachable(addr).to_string()));
 
@@ -235,17 +237,6 @@ async fn within_deadline(change: impl Future<Output = Result<(), RegistryError>>
         Ok(result) => result,
         Err(elapsed) => Err(RegistryError::Unreachable(elapsed.into())),
     }
-}
-
-/// What others dial to reach a listener on all interfaces.
-fn reachable(addr: SocketAddr) -> SocketAddr {
-    if !addr.ip().is_unspecified() {
-        return addr;
-    }
-    // Connecting a datagram socket sends nothing; it asks the routing table which of our addresses would be used.
-    let route = |socket: UdpSocket| socket.connect("10.255.255.255:1").and_then(|()| socket.local_addr());
-    let ip = UdpSocket::bind("0.0.0.0:0").and_then(route).map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |local| local.ip());
-    SocketAddr::new(ip, addr.port())
 }
 
 /// Why a mesh did not start.

@@ -147,7 +147,8 @@ impl NodeBuilder {
     }
 
     /// Handles every end of a connection, after its last message. [`Context::uid`](crate::Context::uid) is the user that
-    /// it still had; the session is gone, so pushes to it fail.
+    /// it still had; the session is gone, so pushes to it fail. The sessions of a gate that dies end when the registry has
+    /// lacked it for five seconds and it does not answer, or when it is registered anew; those that this node has heard of.
     pub fn on_disconnect(mut self, handler: impl EventHandler) -> Self {
         self.events.add(Event::Disconnect, handler);
         self

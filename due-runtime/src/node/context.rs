@@ -29,6 +29,8 @@ pub struct Context {
     pub(super) origin: Origin,
     pub(super) cid: Cid,
     pub(super) uid: Option<Uid>,
+    /// The number of the call, if a node waits for the answer.
+    pub(super) call: Option<Cid>,
     subject: Subject,
     /// Who has the turn.
     pub(super) actor: Option<Arc<dyn AnyActor>>,
@@ -48,13 +50,17 @@ pub(super) enum Subject {
 pub enum Sender {
     /// A client: one connection of one gate.
     Session(Gid, Cid),
-    /// Another node, by [`Cluster::deliver`]; or this one.
+    /// Another node, by [`Cluster::deliver`] or a call ([`NodeCaller`](crate::NodeCaller)); or this one.
     Node(Nid),
 }
 
 impl Context {
     pub(super) fn new(node: Arc<NodeCore>, origin: Origin, cid: Cid, uid: Option<Uid>, subject: Subject) -> Self {
-        Self { node, origin, cid, uid, subject, actor: None, departure: OnceLock::new() }
+        let (cid, call) = match origin {
+            Origin::Gate { .. } => (cid, None),
+            Origin::Node { .. } => (Cid(0), Some(cid).filter(|number| number.0 > 0)),
+        };
+        Self { node, origin, cid, uid, call, subject, actor: None, departure: OnceLock::new() }
     }
 
     /// Who sent the message, or whom the event is about.

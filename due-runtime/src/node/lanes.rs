@@ -15,6 +15,8 @@ pub(super) enum LaneKey {
     Session(Gid, Cid),
     /// What another node sends.
     Peer(Nid),
+    /// One call of another node: it waits for no other.
+    Call(Nid, Cid),
     Node,
 }
 
@@ -28,6 +30,10 @@ impl Hash for LaneKey {
                 cid.hash(state);
             }
             Self::Peer(nid) => state.write_u64(end(nid.as_str())),
+            Self::Call(nid, number) => {
+                state.write_u64(end(nid.as_str()));
+                number.hash(state);
+            }
             Self::Node => {}
         }
     }

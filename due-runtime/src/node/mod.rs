@@ -3,6 +3,7 @@
 mod actor;
 mod builder;
 mod context;
+mod crowd;
 mod departures;
 mod events;
 mod fallback;
@@ -55,7 +56,8 @@ use crate::route::RouteSpec;
 #[non_exhaustive]
 pub enum Dispatch {
     /// Requests and events of one session are handled in order, one after another; sessions do not wait for each other.
-    /// What one other node sends is in order likewise, but for what [actors](crate::Actor) handle.
+    /// What one other node sends is in order likewise, but for what [actors](crate::Actor) handle; its
+    /// [calls](crate::NodeCaller), which it waits for, are not held up.
     #[default]
     PerSession,
     /// One request, event or [invoked](NodeHandle::invoke) function at a time for the whole node, in the order of
@@ -185,6 +187,7 @@ impl Node {
             events: self.events,
             actors: Directory::default(),
             departures: Arc::default(),
+            crowd: crowd::Crowd::default(),
             presence: Presence::new(&backends.registry),
             cluster,
             tasks: TaskTracker::new(),

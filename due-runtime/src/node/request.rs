@@ -204,16 +204,12 @@ impl NodeCore {
 
     /// The answer travels as a message of its own: same route, same seq, same user.
     async fn answer_node(&self, ctx: &Context, nid: &Nid, node: &dyn NodeLink, packet: Bytes) {
-        let (route, seq) = (ctx.route(), ctx.seq());
-        // Who serves the route would take the answer for a request, and answer that.
-        let serves = || self.cluster.nodes().route(route).is_some_and(|entry| entry.is_served_by(nid));
-        if *nid == self.nid || serves() {
+        // Who serves the route would take the answer for a request, and answer that; unless it waits for it.
+        let serves = || self.cluster.nodes().route(ctx.route()).is_some_and(|entry| entry.is_served_by(nid));
+        if ctx.call.is_none() && (*nid == self.nid || serves()) {
             return;
         }
-        let Some(home) = self.this.upgrade() else { return };
-        let packet = Packet { route, seq, body: packet.slice(self.cluster.format().header_len()..) };
-        let origin = Origin::Node { nid: self.nid.clone(), node: home };
-        let delivery = Delivery { origin, cid: Cid(0), uid: ctx.uid, packet, request: None, misses: None };
+        let Some(delivery) = self.reply(ctx, ctx.route(), &packet) else { return };
         let lost = match node.deliver(delivery) {
             Ok(()) => return,
             Err(Undelivered::Full(delivery)) => match node.call(NodeOp::Deliver(delivery)).await {
@@ -222,22 +218,58 @@ impl NodeCore {
             },
             Err(Undelivered::Gone(_)) => "it is gone".to_owned(),
         };
-        tracing::warn!(%nid, %route, %seq, lost, "an answer did not reach the node that asked");
+        log_lost(ctx, nid, &lost);
     }
 
-    /// The answer to a request that has no response: a status on route -1. Nodes get none: their log would not know what
-    /// to do with it, and this one's does.
+    /// A message back to the node that sent one.
+    fn reply(&self, ctx: &Context, route: RouteId, packet: &Bytes) -> Option<Delivery> {
+        let packet = Packet { route, seq: ctx.seq(), body: packet.slice(self.cluster.format().header_len()..) };
+        let origin = Origin::Node { nid: self.nid.clone(), node: self.this.upgrade()? };
+        let cid = Cid(ctx.call.map_or(0, |number| -number.0));
+        Some(Delivery { origin, cid, uid: ctx.uid, packet, request: None, misses: None })
+    }
+
+    /// The answer to a request that has no response: a status on route -1. Of nodes only those get one that wait for it: the
+    /// log of others would not know what to do with it, and this one's does.
     fn refuse(&self, ctx: &Context, error: &Error) {
         log_failure(ctx, error);
-        if !self.cluster.backends().statuses || matches!(ctx.origin, Origin::Node { .. }) {
+        let is_told = match ctx.origin {
+            Origin::Gate { .. } => self.cluster.backends().statuses,
+            Origin::Node { .. } => ctx.call.is_some(),
+        };
+        if !is_told {
             return;
         }
         let status = Status::of(ctx.route(), ctx.seq(), error);
-        match self.cluster.packet(RouteId::STATUS, ctx.seq(), &status) {
-            Ok(packet) => send(ctx, packet),
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "a status could not be written"),
+        match (self.cluster.packet(RouteId::STATUS, ctx.seq(), &status), &ctx.origin) {
+            (Ok(packet), Origin::Gate { .. }) => send(ctx, packet),
+            (Ok(packet), Origin::Node { nid, node }) => self.refuse_node(ctx, nid, node, &packet),
+            (Err(error), _) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a status could not be written");
+            }
         }
     }
+
+    fn refuse_node(&self, ctx: &Context, nid: &Nid, node: &Arc<dyn NodeLink>, packet: &Bytes) {
+        let Some(delivery) = self.reply(ctx, RouteId::STATUS, packet) else { return };
+        match node.deliver(delivery) {
+            Ok(()) => {}
+            Err(Undelivered::Full(delivery)) => {
+                let (ctx, nid, node) = (ctx.clone(), nid.clone(), Arc::clone(node));
+                self.tasks.spawn(async move {
+                    if let Err(error) = node.call(NodeOp::Deliver(delivery)).await {
+                        log_lost(&ctx, &nid, &error.to_string());
+                    }
+                });
+            }
+            Err(Undelivered::Gone(_)) => log_lost(ctx, nid, "it is gone"),
+        }
+    }
+}
+
+fn log_lost(ctx: &Context, nid: &Nid, lost: &str) {
+    let (route, seq) = (ctx.route(), ctx.seq());
+    tracing::warn!(%nid, %route, %seq, lost, "an answer did not reach the node that asked");
 }
 
 /// What every handler may rely on. Nodes check for themselves whether a route needs a user, unless it is stateful.

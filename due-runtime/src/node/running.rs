@@ -42,9 +42,14 @@ impl RunningNode {
         instance.routes = core.router.specs().map(Into::into).collect();
         instance.set_oneway_routes(core.router.specs().filter(|spec| spec.oneway).map(|spec| spec.id));
         let events = [Event::Connect, Event::Reconnect, Event::Disconnect].into_iter();
-        instance.events = events.filter(|&event| core.hears(event)).map(|event| event as i32).collect();
+        instance.events = events.filter(|&event| core.is_told(event)).map(|event| event as i32).collect();
         instance.endpoint = attached.endpoint;
+        instance.set_metrics(backends.metrics.as_deref());
         core.presence.register(instance).await?;
+        if core.hears(Event::Disconnect) {
+            let (watch, leaving) = (NodeCore::watch_gates(Arc::downgrade(core)), core.end.leaving.clone());
+            tokio::spawn(leaving.run_until_cancelled_owned(watch));
+        }
         tracing::info!(nid = %core.nid, name = core.name, routes = core.router.len(), "node registered");
         Ok(())
     }

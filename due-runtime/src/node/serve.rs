@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Dispatch;
 use super::actor::Directory;
+use super::crowd::Crowd;
 use super::departures::Departures;
 use super::events::Events;
 use super::lanes::{LaneKey, Lanes};
@@ -43,6 +44,7 @@ pub(crate) struct NodeCore {
     pub(super) events: Events,
     pub(super) actors: Directory,
     pub(super) departures: Arc<Departures>,
+    pub(super) crowd: Crowd,
     pub(super) presence: Presence,
     pub(super) cluster: Cluster,
     /// Lanes at work, and what handlers spawn.
@@ -74,6 +76,9 @@ pub(super) enum Job {
 
 impl NodeLink for NodeCore {
     fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered> {
+        if delivery.answers(self.cluster.calls()) {
+            return Ok(());
+        }
         let Some(this) = self.this.upgrade().filter(|_| !self.end.closed.is_cancelled()) else {
             return Err(Undelivered::Gone(delivery));
         };
@@ -89,6 +94,12 @@ impl NodeLink for NodeCore {
             Err(Job::Message(delivery)) => return Err(Undelivered::Full(delivery)),
             _ => return Ok(()),
         };
+        if is_nested(&delivery) {
+            let tasks = this.tasks.clone();
+            let first = Box::pin(Arc::clone(&this).handle(delivery, None));
+            tasks.spawn(this.drain_lane(key, first));
+            return Ok(());
+        }
         // The first poll happens right here, on the reader's stack: most handlers never wait, and cost no task.
         let mut request: BoxFuture<'static, ()> = Box::pin(Arc::clone(&this).handle(delivery, None));
         let mut noop = std::task::Context::from_waker(std::task::Waker::noop());
@@ -132,6 +143,29 @@ impl NodeLink for NodeCore {
     }
 
     fn trigger(&self, event: SessionEvent) {
+        self.note(&event);
+        self.tell(event);
+    }
+
+    fn call(&self, op: NodeOp) -> BoxFuture<'_, Result<NodeAnswer, LinkError>> {
+        Box::pin(async move {
+            match op {
+                NodeOp::Deliver(delivery) => self.take(delivery).await.map(|()| NodeAnswer::Done),
+                NodeOp::State => Ok(NodeAnswer::State(self.presence.state().await)),
+                NodeOp::SetState(state) => self.presence.change_state(state).await.map(|()| NodeAnswer::Done),
+            }
+        })
+    }
+}
+
+/// Calls of this process are made on the stack of a handler, which may have been called likewise.
+fn is_nested(delivery: &Delivery) -> bool {
+    matches!(&delivery.origin, Origin::Node { node, .. } if delivery.cid.0 > 0 && !node.is_remote())
+}
+
+impl NodeCore {
+    /// Has an event handled, if anybody wants to hear it.
+    pub(super) fn tell(&self, event: SessionEvent) {
         let Some(this) = self.this.upgrade().filter(|_| !self.end.over.is_cancelled()) else { return };
         if !self.hears(event.event) {
             return;
@@ -150,23 +184,12 @@ impl NodeLink for NodeCore {
         }
     }
 
-    fn call(&self, op: NodeOp) -> BoxFuture<'_, Result<NodeAnswer, LinkError>> {
-        Box::pin(async move {
-            match op {
-                NodeOp::Deliver(delivery) => self.take(delivery).await.map(|()| NodeAnswer::Done),
-                NodeOp::State => Ok(NodeAnswer::State(self.presence.state().await)),
-                NodeOp::SetState(state) => self.presence.change_state(state).await.map(|()| NodeAnswer::Done),
-            }
-        })
-    }
-}
-
-impl NodeCore {
     pub(super) fn lane_of(&self, origin: &Origin, cid: Cid) -> LaneKey {
         match (self.dispatch, origin) {
             (Dispatch::Serial, _) => LaneKey::Node,
             (Dispatch::PerSession, Origin::Gate { gid, .. }) => LaneKey::Session(gid.clone(), cid),
-            (Dispatch::PerSession, Origin::Node { nid, .. }) => LaneKey::Peer(nid.clone()),
+            (Dispatch::PerSession, Origin::Node { nid, .. }) if cid == Cid(0) => LaneKey::Peer(nid.clone()),
+            (Dispatch::PerSession, Origin::Node { nid, .. }) => LaneKey::Call(nid.clone(), cid),
         }
     }
 
@@ -179,6 +202,9 @@ impl NodeCore {
 
     /// Takes a message whose sender waits for an answer, and says whether it is the right node.
     async fn take(&self, mut delivery: Delivery) -> Result<(), LinkError> {
+        if delivery.answers(self.cluster.calls()) {
+            return Ok(());
+        }
         let key = self.lane_of(&delivery.origin, delivery.cid);
         let entered = timeout(PATIENCE, async {
             if self.end.leaving.is_cancelled() {
@@ -194,7 +220,7 @@ impl NodeCore {
                 self.end.closed.run_until_cancelled(self.lanes.room(&key, self.lane)).await;
             }
         });
-        entered.await.unwrap_or(Err(LinkError::Timeout))
+        entered.await.unwrap_or_else(|_| Err(LinkError::Failed("it did not take the message in time".to_owned())))
     }
 
     /// Has a job run when it is its turn. `Err`: `limit` others wait already.
@@ -230,7 +256,12 @@ impl NodeCore {
         }
     }
 
-    /// Whether gates are to tell of such events.
+    /// Whether gates are to tell of such events: who wants to hear of ends has to know of whom.
+    pub(super) fn is_told(&self, event: Event) -> bool {
+        self.hears(event) || self.hears(Event::Disconnect)
+    }
+
+    /// Whether such events mean anything here.
     pub(super) fn hears(&self, event: Event) -> bool {
         self.events.has(event)
             || (event == Event::Disconnect && self.router.asks_for_departures)

@@ -80,6 +80,16 @@ impl Instance {
         routes.split(',').filter_map(|route| route.parse().ok()).collect()
     }
 
+    /// Says where its process says what it counts, if it does.
+    pub(crate) fn set_metrics(&mut self, url: Option<&str>) {
+        self.metadata.extend(url.map(|url| (METRICS.to_owned(), url.to_owned())));
+    }
+
+    /// Where its process says what it counts, in the text format of Prometheus: the metadata `due-metrics`.
+    pub fn metrics(&self) -> Option<&str> {
+        self.metadata.get(METRICS).map(String::as_str)
+    }
+
     /// `host:port` of the endpoint, as it is dialled; `None` where there is no such part.
     pub fn address(&self) -> Option<&str> {
         let (_, rest) = self.endpoint.split_once("://")?;
@@ -94,6 +104,8 @@ impl Instance {
     }
 }
 
+/// A key that consul takes as it is.
+const METRICS: &str = "due-metrics";
 pub(super) const ONEWAY: &str = "due.oneway";
 
 /// One route of a node, with what a gate must know of it.

@@ -14,7 +14,7 @@ mod memory;
 #[cfg(any(feature = "etcd", feature = "consul"))]
 mod remote;
 #[cfg(any(feature = "etcd", feature = "consul"))]
-mod tls;
+pub(crate) mod tls;
 
 use std::fmt;
 use std::sync::Arc;

@@ -80,7 +80,7 @@ impl fmt::Debug for RegistryTls {
 
 /// Believes nobody: for plain HTTP, where a client insists on a configuration.
 #[cfg(feature = "consul")]
-pub(super) fn nobody() -> Result<ClientConfig, rustls::Error> {
+pub(crate) fn nobody() -> Result<ClientConfig, rustls::Error> {
     Ok(builder()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use crate::client::{Call, CallError, Caller, Pushes};
-use crate::cluster::Push;
+use crate::cluster::{ClusterError, NodeCall, NodeCallError, NodeCaller, NodeTarget, Push};
 use crate::codec::{Body, Codec, DecodeError, EncodeError};
 use crate::error::Code;
 use crate::future::BoxFuture;
-use crate::id::RouteId;
+use crate::id::{Nid, RouteId};
 use crate::route::RouteSpec;
 use crate::status::Status;
 
@@ -142,6 +142,43 @@ impl Call for MockCaller {
     }
 }
 
+/// As a node that answers whoever is meant; its id is `mock`.
+impl NodeCall for MockCaller {
+    fn codec(&self) -> &Codec {
+        &self.codec
+    }
+
+    fn call(
+        &self,
+        spec: &'static RouteSpec,
+        _: NodeTarget,
+        body: Bytes,
+        _: Option<Duration>,
+    ) -> BoxFuture<'_, Result<Bytes, NodeCallError>> {
+        let answer = self.handle(spec, body).unwrap_or_else(|| Err(unset(spec)));
+        Box::pin(std::future::ready(answer.map_err(of_node)))
+    }
+
+    fn send(&self, spec: &'static RouteSpec, _: NodeTarget, body: Bytes) -> BoxFuture<'_, Result<(), NodeCallError>> {
+        let answer = self.handle(spec, body).map_or(Ok(()), |answer| answer.map(drop));
+        Box::pin(std::future::ready(answer.map_err(of_node)))
+    }
+}
+
+fn of_node(error: CallError) -> NodeCallError {
+    let nid = Nid::from("mock");
+    match error {
+        CallError::Status(status) => NodeCallError::Refused { nid, code: status.code(), message: status.message },
+        CallError::Timeout { after } => NodeCallError::Timeout { after },
+        CallError::Busy { limit } => NodeCallError::Busy { limit },
+        CallError::Encode(error) => NodeCallError::Unsent(ClusterError::Encode(error)),
+        CallError::Packet(error) => NodeCallError::Unsent(ClusterError::Packet(error)),
+        CallError::Decode(error) => NodeCallError::Decode(error),
+        error @ CallError::GoingAway => NodeCallError::NotTaken { nid, reason: error.to_string() },
+        error @ CallError::Closed => NodeCallError::Lost { nid, reason: error.to_string() },
+    }
+}
+
 fn unset(spec: &RouteSpec) -> CallError {
     CallError::Status(Status {
         route: spec.id.0,
@@ -162,6 +199,18 @@ impl From<MockCaller> for Caller {
 }
 
 impl From<&MockCaller> for Caller {
+    fn from(mock: &MockCaller) -> Self {
+        Self::new(mock.clone())
+    }
+}
+
+impl From<MockCaller> for NodeCaller {
+    fn from(mock: MockCaller) -> Self {
+        Self::new(mock)
+    }
+}
+
+impl From<&MockCaller> for NodeCaller {
     fn from(mock: &MockCaller) -> Self {
         Self::new(mock.clone())
     }

@@ -1,11 +1,13 @@
 //! The listening socket of the transports over TCP, and what stands between it and the first packet.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::time::sleep;
 
+use super::shared::Shared;
 use super::stream::Stream;
 #[cfg(feature = "tls")]
 use super::tls::TlsServer;
@@ -20,6 +22,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Listener {
     socket: TcpListener,
     pub(super) door: Door,
+    /// Set if other processes may listen on the port as well.
+    shared: Option<Shared>,
 }
 
 /// What a client has to pass before its first packet.
@@ -40,7 +44,11 @@ pub(super) struct Arrival {
 
 impl Listener {
     pub(super) async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        Ok(Self { socket: TcpListener::bind(addr).await?, door: Door::default() })
+        Ok(Self { socket: TcpListener::bind(addr).await?, door: Door::default(), shared: None })
+    }
+
+    pub(super) async fn bind_shared(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        Ok(Self { socket: Shared::bind(addr).await?, door: Door::default(), shared: Some(Shared::default()) })
     }
 
     /// Cancel safe; what fails is logged and tried again.
@@ -48,8 +56,7 @@ impl Listener {
         loop {
             match self.socket.accept().await {
                 Ok((stream, addr)) => {
-                    let peer = Peer::Addr(addr);
-                    return (Arrival { stream, peer, door: self.door.clone() }, peer);
+                    return self.arrival(stream, addr);
                 }
                 Err(err) if is_of_connection(&err) => {}
                 Err(err) => {
@@ -58,6 +65,17 @@ impl Listener {
                 }
             }
         }
+    }
+
+    /// See [`Transport::accept_last`](super::Transport::accept_last).
+    pub(super) async fn accept_last(&mut self) -> Option<(Arrival, Peer)> {
+        let (stream, addr) = self.shared.as_mut()?.accept_last(&self.socket).await?;
+        Some(self.arrival(stream, addr))
+    }
+
+    fn arrival(&self, stream: TcpStream, addr: SocketAddr) -> (Arrival, Peer) {
+        let peer = Peer::Addr(addr);
+        (Arrival { stream, peer, door: self.door.clone() }, peer)
     }
 
     /// `secure` is the scheme with TLS.
@@ -98,7 +116,7 @@ impl Arrival {
 }
 
 /// Whether only the connection that was to be accepted has failed.
-fn is_of_connection(err: &io::Error) -> bool {
+pub(super) fn is_of_connection(err: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(err.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }

@@ -9,6 +9,8 @@ mod listener;
 pub mod mem;
 #[cfg(any(feature = "tcp", feature = "ws"))]
 mod proxy;
+#[cfg(any(feature = "tcp", feature = "ws"))]
+mod shared;
 #[cfg(any(feature = "tcp", feature = "ws", feature = "link"))]
 mod stream;
 #[cfg(feature = "tcp")]
@@ -47,6 +49,16 @@ pub trait Transport: Send + 'static {
     /// # Cancel safety
     /// No client is lost when the future is dropped.
     fn accept(&mut self) -> impl Future<Output = (Self::Incoming, Peer)> + Send;
+
+    /// The next of those who had begun to connect when the gate began to stop; `None`: there are no more, and whoever
+    /// connects from now on finds another listener, or none. [`accept`](Self::accept) is not called any more.
+    /// Default: there are none.
+    ///
+    /// # Cancel safety
+    /// As [`accept`](Self::accept).
+    fn accept_last(&mut self) -> impl Future<Output = Option<(Self::Incoming, Peer)>> + Send {
+        std::future::ready(None)
+    }
 
     /// Where clients connect to, as a client's URL: `ws://127.0.0.1:3553`.
     fn local_addr(&self) -> String;

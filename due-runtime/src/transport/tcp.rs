@@ -28,6 +28,17 @@ impl Tcp {
         Ok(Self { listener: Listener::bind(addr).await? })
     }
 
+    /// Listens on `addr` as [`bind`](Self::bind) does, and lets other processes of the same user listen there as well, if
+    /// they ask for it too (`SO_REUSEPORT`): a new one takes the port before the old one leaves it. Who connects finds any of
+    /// them. A second process that was started by mistake is not noticed then. A gate that stops accepts whoever had begun
+    /// to connect; on Linux nobody is reset.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind); [`Unsupported`](io::ErrorKind::Unsupported) where the system has no such ports.
+    pub async fn bind_shared(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        Ok(Self { listener: Listener::bind_shared(addr).await? })
+    }
+
     /// Speaks TLS, `tls://` to clients.
     #[cfg(feature = "tls")]
     #[must_use]
@@ -52,6 +63,11 @@ impl Transport for Tcp {
     async fn accept(&mut self) -> (TcpIncoming, Peer) {
         let (arrival, peer) = self.listener.accept().await;
         (TcpIncoming { arrival }, peer)
+    }
+
+    async fn accept_last(&mut self) -> Option<(TcpIncoming, Peer)> {
+        let (arrival, peer) = self.listener.accept_last().await?;
+        Some((TcpIncoming { arrival }, peer))
     }
 
     fn local_addr(&self) -> String {

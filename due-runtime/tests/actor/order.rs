@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use due::{App, Backends, Dispatch, Gate, Node};
 
-use crate::{ActorRef, Client, Room, World, ask, settle, tables, tell};
+use crate::{ActorRef, Client, Room, World, ask, settle, tables, tell, text};
 
 const USERS: i64 = 10;
 const EACH: usize = 100;
@@ -117,5 +117,29 @@ async fn a_full_mailbox_refuses() {
     world.open.add_permits(1);
     world.entries.expect(&["waits", "left second", "left third"]).await;
     assert_eq!(room.invoke(async |_: &mut Room<2>| ()), Ok(()));
+    world.harness.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_of_nodes_for_one_room_do_not_wait_for_another() {
+    let mut world = World::start().await;
+    let left = world.room("left", &[1]).await;
+    let _right = world.room("right", &[2]).await;
+    let slow = tokio::spawn({
+        let user = left[0].clone();
+        async move { ask(&user, 12, "wait").await }
+    });
+    world.entries.expect(&["waits"]).await;
+    let deliver = async |uid, body| {
+        let cluster = world.harness.cluster();
+        cluster.deliver(due::RouteId(12), Some(due::Uid(uid)), &text(body)).await.unwrap();
+    };
+    deliver(1, "first").await;
+    deliver(1, "second").await;
+    deliver(2, "third").await;
+    world.entries.expect(&["right third"]).await;
+    world.open.add_permits(1);
+    world.entries.expect(&["left first", "left second"]).await;
+    assert_eq!(slow.await.unwrap(), "waited");
     world.harness.stop().await;
 }

@@ -1,4 +1,6 @@
-use std::future::{Future, ready};
+use std::future::Future;
+#[cfg(any(feature = "redis", feature = "nats"))]
+use std::future::ready;
 use std::time::{Duration, SystemTime};
 
 use due::event::{Event, EventBus, MemoryBus, Subscription};
@@ -7,11 +9,14 @@ use tokio::time::timeout;
 /// Time that a real backend may take to pass on an event.
 const SOON: Duration = Duration::from_secs(60);
 
+/// As odd as a topic can be.
+const TOPIC: &str = "上海 \"login\"";
+
 /// Runs every rule of [`EventBus`], each on a bus of its own.
-async fn suite<B: EventBus, F: Future<Output = B>>(make: impl Fn() -> F) {
+async fn suite<B: EventBus, F: Future<Output = B>>(topic: &str, make: impl Fn() -> F) {
     every_subscription_hears_every_event_in_order(&make().await).await;
     topics_are_apart(&make().await).await;
-    an_event_is_what_was_published(&make().await).await;
+    an_event_is_what_was_published(&make().await, topic).await;
     nobody_needs_to_listen(&make().await).await;
     who_leaves_hears_nothing_and_takes_nobody_along(&make().await).await;
     a_cancelled_next_loses_nothing(&make().await).await;
@@ -21,7 +26,7 @@ async fn suite<B: EventBus, F: Future<Output = B>>(make: impl Fn() -> F) {
 
 #[tokio::test]
 async fn memory() {
-    suite(async || MemoryBus::new()).await;
+    suite(TOPIC, async || MemoryBus::new()).await;
 }
 
 #[cfg(feature = "redis")]
@@ -34,7 +39,7 @@ mod redis {
 
     async fn suite_of(redis: &Redis) {
         let count = std::cell::Cell::new(0);
-        suite(|| {
+        suite(TOPIC, || {
             count.set(count.get() + 1);
             ready(RedisBus::with_prefix(redis, format!("suite:{}", count.get())))
         })
@@ -52,6 +57,18 @@ mod redis {
         let cluster = Cluster::start().await;
         suite_of(&cluster.redis()).await;
     }
+}
+
+#[cfg(feature = "nats")]
+#[tokio::test]
+async fn nats() {
+    let server = crate::support::Nats::start();
+    let count = std::cell::Cell::new(0);
+    suite("上海.\"login\"", || {
+        count.set(count.get() + 1);
+        ready(server.builder().prefix(format!("suite:{}", count.get())).build().unwrap())
+    })
+    .await;
 }
 
 async fn next(events: &mut Subscription) -> Event {
@@ -79,14 +96,14 @@ async fn topics_are_apart(bus: &impl EventBus) {
     assert_eq!(next(&mut logouts).await.payload, "2");
 }
 
-async fn an_event_is_what_was_published(bus: &impl EventBus) {
-    let mut events = bus.subscribe("上海 \"login\"").await.unwrap();
+async fn an_event_is_what_was_published(bus: &impl EventBus, topic: &str) {
+    let mut events = bus.subscribe(topic).await.unwrap();
     let mut ids = Vec::new();
     for payload in ["", "上海", "{\"uid\":1001}", "\0\r\n<&>"] {
         let before = SystemTime::now();
-        bus.publish("上海 \"login\"", payload).await.unwrap();
+        bus.publish(topic, payload).await.unwrap();
         let event = next(&mut events).await;
-        assert_eq!((event.topic.as_str(), event.payload.as_str()), ("上海 \"login\"", payload));
+        assert_eq!((event.topic.as_str(), event.payload.as_str()), (topic, payload));
         assert!((before..=SystemTime::now()).contains(&event.published));
         assert_eq!((event.id.len(), &event.id[14..15]), (36, "1"), "a UUID of version 1: {}", event.id);
         ids.push(event.id);

@@ -1,5 +1,7 @@
 //! What every backend of a trait must do. Each suite is generic: a new backend runs it with one line.
 
+#[cfg(feature = "etc")]
+mod config;
 mod event;
 mod locator;
 mod registry;

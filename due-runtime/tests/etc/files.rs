@@ -113,6 +113,13 @@ fn all_formats_say_the_same() {
 }
 
 #[test]
+fn a_gate_may_share_its_ports_and_linger() {
+    let dir = directory(&[("etc.toml", "[cluster.gate]\nreusePort = true\nlinger = \"3s\"\n")]);
+    let gate = format!("{:?}", load(dir.path()).unwrap().gate().unwrap());
+    assert!(gate.contains("reuse_port: true, linger: Some(3s)"), "{gate}");
+}
+
+#[test]
 fn longer_names_go_before_shorter_ones_key_by_key() {
     let dir = directory(&[
         ("etc.toml", "cluster.gate.id = \"a\"\ncluster.gate.name = \"a\"\ncluster.gate.dispatch = \"random\"\n"),

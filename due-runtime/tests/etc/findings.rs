@@ -41,6 +41,7 @@ fn is_compiled(case: &Path) -> bool {
         "link" => cfg!(feature = "link"),
         "mesh" => cfg!(feature = "mesh"),
         "redis" => cfg!(feature = "redis"),
+        "nats" => cfg!(feature = "nats"),
         "etcd" => cfg!(feature = "etcd"),
         "consul" => cfg!(feature = "consul"),
         other => panic!("no feature: {other}"),

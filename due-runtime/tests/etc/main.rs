@@ -6,7 +6,7 @@ mod findings;
 mod missing;
 #[cfg(all(feature = "tcp", feature = "ws", feature = "link"))]
 mod story;
-#[cfg(all(feature = "redis", feature = "etcd", feature = "link"))]
+#[cfg(any(feature = "nats", all(feature = "redis", feature = "etcd", feature = "link")))]
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -17,10 +17,10 @@ fn a_section_without_its_part_names_the_feature() {
     assert!(load(dir.path()).unwrap().gate().is_ok(), "nobody wants it");
 }
 
-#[cfg(not(any(feature = "etcd", feature = "consul", feature = "redis", feature = "link")))]
+#[cfg(not(any(feature = "etcd", feature = "consul", feature = "redis", feature = "nats", feature = "link")))]
 #[test]
 fn all_missing_backends_are_said_at_once() {
-    let file = "[registry.etcd]\n[locate.redis]\n[eventbus.redis]\n";
+    let file = "[registry.etcd]\n[locate.redis]\n[eventbus.redis]\n[eventbus.nats]\n";
     let dir = directory(&[("etc.toml", file)]);
     assert_eq!(
         text(&load(dir.path()).unwrap().app().unwrap_err(), dir.path()),
@@ -28,7 +28,9 @@ fn all_missing_backends_are_said_at_once() {
          etc.toml:1: `etc.registry.etcd` needs the cargo feature `link` of due-runtime\n\
          etc.toml:1: `etc.registry.etcd` needs the cargo feature `etcd` of due-runtime\n\
          etc.toml:2: `etc.locate.redis` needs the cargo feature `redis` of due-runtime\n\
-         etc.toml:3: `etc.eventbus.redis` needs the cargo feature `redis` of due-runtime"
+         etc.toml:3: `etc.eventbus.redis` needs the cargo feature `redis` of due-runtime\n\
+         etc.toml:4: `etc.eventbus.redis` and `etc.eventbus.nats` are both event buses; leave one out\n\
+         etc.toml:4: `etc.eventbus.nats` needs the cargo feature `nats` of due-runtime"
     );
     let dir = directory(&[("etc.toml", "[registry.consul]\n")]);
     assert_eq!(
@@ -54,5 +56,17 @@ fn so_are_listeners() {
         "the configuration cannot be used\n\
          etc.toml:1: `etc.network.tcp.server` needs the cargo feature `tcp` of due-runtime\n\
          etc.toml:2: `etc.network.ws.server` needs the cargo feature `ws` of due-runtime"
+    );
+}
+
+#[cfg(not(feature = "prometheus"))]
+#[test]
+fn metrics_that_cannot_be_served_are_no_secret() {
+    let dir = directory(&[("etc.toml", "[metrics]\naddr = \"127.0.0.1:9000\"\n")]);
+    assert_eq!(
+        text(&load(dir.path()).unwrap().app().unwrap_err(), dir.path()),
+        "the configuration cannot be used\n\
+         etc.toml:2: to serve metrics on 127.0.0.1:9000, `etc.metrics.addr` needs the cargo feature `prometheus` of \
+         due-runtime"
     );
 }

@@ -122,3 +122,42 @@ async fn so_do_sections_of_redis_and_etcd() {
     let gate = format!("{shared}[cluster.gate]\naddr = '127.0.0.1:0'\n[network.tcp.server]\naddr = '127.0.0.1:0'\n");
     apart(&gate, &format!("{shared}[cluster.node]\naddr = '127.0.0.1:0'\ncodec = 'json'\n")).await;
 }
+
+#[cfg(feature = "master")]
+#[tokio::test]
+async fn a_master_of_a_directory_shows_its_configuration() {
+    let dir = directory(&[]);
+    std::fs::create_dir(dir.path().join("config")).unwrap();
+    let file = format!(
+        "[metrics]\naddr = '127.0.0.1:0'\n[cluster.master]\naddr = '127.0.0.1:0'\ntoken = '0123456789abcdef'\n\
+         [config.file]\npath = '{}'\nmode = 'read-write'\n",
+        dir.path().join("config").display()
+    );
+    std::fs::write(dir.path().join("etc.toml"), file).unwrap();
+    let etc = load(dir.path()).unwrap();
+    assert_eq!(etc.warnings(), []);
+    let master = etc.master().unwrap();
+    let shown = format!("{master:?}");
+    assert!(shown.contains("listen: \"127.0.0.1:0\"") && shown.contains("is_writable: true"), "{shown}");
+    assert!(!shown.contains("0123456789abcdef"), "{shown}");
+    let app = etc.app().unwrap().master(master).start().await.unwrap();
+    assert!(app.master_page().unwrap().ends_with("/#0123456789abcdef"));
+    assert!(app.metrics_url().unwrap().starts_with("http://127.0.0.1:"));
+    app.stop().await;
+}
+
+#[cfg(feature = "nats")]
+#[tokio::test]
+async fn events_go_through_nats_where_a_section_says_so() {
+    let nats = super::support::Nats::start();
+    let file = format!("[eventbus.nats]\nurl = 'nats://{}'\nprefix = 'game'\ntimeout = '10s'\n", nats.addr());
+    let dir = directory(&[("etc.toml", &file)]);
+    let etc = load(dir.path()).unwrap();
+    assert_eq!(etc.warnings(), []);
+    let app = etc.app().unwrap().node(etc.node().unwrap().build().unwrap()).start().await.unwrap();
+    let mut raw = nats.raw().await;
+    raw.ask("SUB game:login 1\r\n").await;
+    app.cluster().unwrap().events().publish("login", "1001").await.unwrap();
+    assert!(raw.line().await.starts_with("MSG game:login 1 "));
+    app.stop().await;
+}

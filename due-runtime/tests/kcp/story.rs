@@ -58,7 +58,7 @@ async fn a_stop_answers_what_was_read_and_tells_the_clients() {
     let stop = tokio::spawn(world.app.stop());
     GO_ON.add_permits(1);
     assert_eq!(answer.await.unwrap().unwrap().0, &b"slow"[..]);
-    let Disconnect::Dismissed(status) = client.closed().await else { panic!("not dismissed") };
+    let Disconnect::GoingAway(status) = client.closed().await else { panic!("not told") };
     assert_eq!(status.message, "the gate is stopping");
     timeout(PATIENCE, stop).await.unwrap().unwrap();
     let nobody = Client::connect(&format!("kcp://{addr}")).await.map(drop);

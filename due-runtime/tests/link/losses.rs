@@ -7,10 +7,10 @@ use std::time::Duration;
 use due::codec::RawBody;
 use due::locator::Locator;
 use due::registry::{Instance, Kind, Registry};
-use due::{App, CallError, Code, Gate, Nid, RouteId, RunningApp, TcpLink, Uid};
+use due::{App, CallError, Code, Context, Gate, Nid, RouteId, RunningApp, TcpLink, Uid};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
@@ -327,4 +327,53 @@ async fn a_node_that_falls_silent_is_given_up_until_it_shakes_hands() {
     back.0.write_all(&answer(&three)).await.unwrap();
     assert_eq!(again.await.unwrap(), "answered");
     gate.stop().await;
+}
+
+static GO: Semaphore = Semaphore::const_new(0);
+
+#[due::route(19)]
+async fn wait(_: &mut Context, body: RawBody) -> due::Result<RawBody> {
+    GO.acquire().await?.forget();
+    Ok(body)
+}
+
+/// As a registry may have it for a while.
+#[tokio::test]
+async fn a_gate_that_vanishes_from_the_registry_gets_its_answers() {
+    let world = World::tcp();
+    let node = world.node("n1", due::Node::builder().serve(due::routes![echo, wait])).await;
+    let gate = world.gate("g1").await;
+    let client = client(&gate).await;
+    let under_way = tokio::spawn({
+        let client = client.clone();
+        async move { outcome(client.request(RouteId(19), &raw("hi")).await) }
+    });
+    assert_eq!(outcome(client.request(RouteId(1), &raw("hi")).await), "answered");
+    world.registry.deregister(Kind::Gate, "g1").await.unwrap();
+    let mut gates = world.registry.watch(Kind::Gate).await.unwrap();
+    assert_eq!(gates.next().await.unwrap().len(), 0);
+    GO.add_permits(1);
+    assert_eq!(under_way.await.unwrap(), "answered");
+    assert_eq!(outcome(client.request(RouteId(1), &raw("hi")).await), "answered");
+    gate.stop().await;
+    node.stop().await;
+}
+
+/// A node that has never heard of the gate cannot answer it, but does not let its clients wait.
+#[tokio::test]
+async fn what_a_gate_sends_that_no_registry_knows_is_answered_with_a_status() {
+    let world = World::tcp();
+    let gate = world.gate("g1").await;
+    world.registry.deregister(Kind::Gate, "g1").await.unwrap();
+    let node = world.node("n1", due::Node::builder().serve(due::routes![echo])).await;
+    let client = client(&gate).await;
+    let outcomes = async {
+        while outcome(client.request(RouteId(1), &raw("hi")).await) == "unserved" {
+            tokio::task::yield_now().await;
+        }
+        outcome(client.request(RouteId(1), &raw("hi")).await)
+    };
+    assert_eq!(timeout(Duration::from_secs(20), outcomes).await.expect("an end"), "lost");
+    gate.stop().await;
+    node.stop().await;
 }

@@ -43,7 +43,7 @@ async fn clients_out_of_reach_hold_a_stop_up_no_longer_than_its_deadline() {
         match index % 4 {
             // The goodbye does not reach them.
             1 | 2 => {}
-            _ => assert!(matches!(client.closed().await, Disconnect::Dismissed(_))),
+            _ => assert!(matches!(client.closed().await, Disconnect::GoingAway(_))),
         }
     }
 }

@@ -8,6 +8,8 @@ mod consul;
 #[cfg(feature = "etcd")]
 mod etcd;
 mod http;
+#[cfg(feature = "nats")]
+mod nats;
 mod process;
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -17,4 +19,6 @@ pub use consul::Consul;
 #[cfg(feature = "etcd")]
 pub use etcd::Etcd;
 pub use http::{Answer, http};
+#[cfg(feature = "nats")]
+pub use nats::{Nats, RawNats};
 pub use process::{Process, free_port};

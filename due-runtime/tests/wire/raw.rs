@@ -203,7 +203,7 @@ impl Raw {
 
     /// The gate says that it is about to stop.
     pub(crate) async fn dismissed(&mut self) {
-        let status = br#"{"route":0,"seq":0,"code":1,"message":"the gate is stopping"}"#;
+        let status = br#"{"route":0,"seq":0,"code":-1,"message":"the gate is stopping"}"#;
         self.expect(&sized(&Format::new(), -1, 0, status)).await;
     }
 

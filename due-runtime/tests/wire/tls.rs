@@ -67,7 +67,7 @@ async fn clients_speak_through_tls_on_tcp_and_ws() {
     }
     app.stop().await;
     for client in clients {
-        assert!(matches!(client.closed().await, Disconnect::Dismissed(_)), "{:?}", client.closed().await);
+        assert!(matches!(client.closed().await, Disconnect::GoingAway(_)), "{:?}", client.closed().await);
     }
 }
 

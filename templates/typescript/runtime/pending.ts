@@ -34,6 +34,8 @@ export interface Pending {
   settle(route: number, seq: number, error: unknown, answer?: Message): boolean;
   /** The route of the call with this seq. */
   routeOf(seq: number): number | undefined;
+  /** Runs once no call waits, unless all of them fail before. */
+  idle(run: () => void): void;
   /** Fails every call. */
   close(): void;
 }
@@ -45,6 +47,14 @@ export function pendingCalls(seqBytes: number): Pending {
   const keys = seqs || 2 ** 53 - 1;
   const limit = Math.min(1024, keys);
   let last = 0;
+  let whenIdle: (() => void) | undefined;
+
+  function rest(): void {
+    const run = whenIdle;
+    for (const call of calls.values()) if (call.finish) return;
+    whenIdle = undefined;
+    run?.();
+  }
 
   /** A key that is not in use. Calls that wait are never given up for it; of the abandoned ones, the oldest. */
   function free(): number {
@@ -81,6 +91,7 @@ export function pendingCalls(seqBytes: number): Pending {
           cancel(timer);
           signal?.removeEventListener("abort", abort);
           answer ? resolve(answer) : reject(error);
+          rest();
         };
         const call: Call = { route, since: 0, finish: give };
         const timer =
@@ -103,7 +114,13 @@ export function pendingCalls(seqBytes: number): Pending {
 
     routeOf: (seq) => (seqs ? calls.get(seq)?.route : undefined),
 
+    idle(run) {
+      whenIdle = run;
+      rest();
+    },
+
     close() {
+      whenIdle = undefined;
       for (const call of calls.values()) call.finish?.(closed());
       calls.clear();
     },

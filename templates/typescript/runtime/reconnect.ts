@@ -15,3 +15,8 @@ export function backoff(options: ReconnectOptions, attempt: number): number {
   const { min = 500, max = 30_000, factor = 2, jitter = 0.5 } = options;
   return Math.min(max, min * factor ** attempt) * (1 - jitter * Math.random());
 }
+
+/** Milliseconds to wait where all clients of a gate connect again and none has to: the part of the first wait that is left to chance. */
+export function chance({ min = 500, jitter = 0.5 }: ReconnectOptions): number {
+  return min * jitter * Math.random();
+}

@@ -1,5 +1,6 @@
 import { create, type DescMessage, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
 import { CallError } from "./call-error";
+import { Code } from "./code";
 import type { Codec } from "./codec";
 import type { Connection } from "./connection";
 import { defaults } from "./defaults";
@@ -52,6 +53,8 @@ export class Session {
   private readonly timeout: number;
   private readonly report: (error: unknown) => void;
   private readonly pending: Pending;
+  /** The gate goes away: what waits is waited for, and nothing more is sent. */
+  private leaving = false;
   private readonly listeners: Map<number, Set<(body: Uint8Array) => void>> = new Map();
 
   /** Throws if the connection has a session already: set one up before the first stub is made. */
@@ -65,17 +68,21 @@ export class Session {
     const { packer } = connection as { packer?: Partial<Packer> };
     const pending = (this.pending = pendingCalls(options.seqBytes ?? packer?.seqBytes ?? defaults.packet.seqBytes));
 
+    const over = (): void => {
+      this.leaving = false;
+      pending.close();
+    };
     this.share("onReceive", (message: Message) => this.receive(message));
-    this.share("onDisconnect", () => pending.close());
+    this.share("onDisconnect", over);
     for (const name of ["connect", "disconnect"] as const) {
       const original: () => unknown = connection[name];
       connection[name] = () => {
-        pending.close();
+        over();
         return original.call(connection) as boolean;
       };
     }
     connection.request = (route, buffer, timeout) =>
-      pending.call(route, (seq) => connection.send({ seq, route, buffer } as Message), timeout);
+      pending.call(route, (seq) => this.transmit({ seq, route, buffer } as Message), timeout);
   }
 
   /**
@@ -94,7 +101,7 @@ export class Session {
   ): Promise<MessageShape<Res>> {
     const { timeout = this.timeout, signal } = options;
     const buffer = this.encode(request, init);
-    const send = (seq: number): boolean => this.connection.send({ seq, route, buffer });
+    const send = (seq: number): boolean => this.transmit({ seq, route, buffer });
     const message = await this.pending.call(route, send, timeout, signal);
     const answer = this.decode(response, message.buffer);
     const fields = answer as { [name: string]: unknown };
@@ -113,7 +120,7 @@ export class Session {
   ): Promise<void> {
     heed(options.signal);
     const buffer = this.encode(request, init);
-    attempt(() => this.connection.send({ seq: 0, route, buffer }));
+    attempt(() => this.transmit({ seq: 0, route, buffer }));
   }
 
   /** Calls `listener` with every push on `route` until the returned function is called. */
@@ -130,10 +137,13 @@ export class Session {
     return () => void entries.delete(entry);
   }
 
-  /** Calls `listener` when the server says why it is about to disconnect. */
+  /**
+   * Calls `listener` when the server says why it is about to disconnect. Not when it only goes away, where the connection is
+   * renewed once all calls are answered, which `onDisconnect` and `onConnect` of the connection tell.
+   */
   onDismissed(listener: (status: Status) => void): () => void {
     return this.on(-1, StatusSchema, (status) => {
-      if (!status.route && !status.seq) listener(new Status(status));
+      if (!status.route && !status.seq && status.code !== Code.GOING_AWAY) listener(new Status(status));
     });
   }
 
@@ -151,7 +161,19 @@ export class Session {
     };
   }
 
-  /** Whether the message is an answer. */
+  private transmit(message: Message): boolean {
+    return !this.leaving && this.connection.send(message);
+  }
+
+  private leave(): boolean {
+    const { connection } = this;
+    if (!connection.renew) return false;
+    this.leaving = true;
+    this.pending.idle(() => connection.renew?.());
+    return true;
+  }
+
+  /** Whether nobody else has to hear of the message: it is an answer, or says that the gate goes away. */
   private receive(message: Message): boolean {
     const { pending } = this;
     const { route, seq = 0, buffer } = message;
@@ -161,6 +183,7 @@ export class Session {
       try {
         const status = this.decode(StatusSchema, buffer);
         if (pending.settle(status.route, seq, new Status(status))) return true;
+        if (!seq && !status.route && status.code === Code.GOING_AWAY && this.leave()) return true;
       } catch (error) {
         const called = pending.routeOf(seq);
         if (called !== undefined) return pending.settle(called, seq, error);

@@ -1,7 +1,9 @@
 //! Generated code answers calls: over gate and node, through mocks, through a mesh.
 
 use due::testing::Harness;
-use due::{Code, Codec, Context, Error, PushExt, Result};
+use due::{
+    CallError, ClusterError, Code, Codec, Context, Error, Nid, Node, NodeCallError, NodeTarget, PushExt, Result, Uid,
+};
 use due_codegen_compile::hello::*;
 
 #[derive(Default)]
@@ -65,6 +67,51 @@ async fn a_mock_of_the_client_needs_no_server() {
     assert_eq!(client.greet(GreetRequest { name: "x".into() }).await.unwrap().message, "x");
     client.wave(Waved { uid: 1 }).await.unwrap();
     assert_eq!(mock.wave().requests().unwrap(), [Waved { uid: 1 }]);
+}
+
+#[tokio::test]
+async fn a_generated_client_of_nodes_calls_another_node_in_every_codec() {
+    for codec in [Codec::Proto, Codec::Json, Codec::MsgPack] {
+        let mock = GreeterMock::new();
+        mock.greet().answers(|request| match request.name.as_str() {
+            "" => Err(Error::new(Code::INVALID_ARGUMENT, "who are you?")),
+            name => Ok(GreetResponse { code: 0, message: format!("hello {name}") }),
+        });
+        mock.audit().answers(|request| Ok(GreetResponse { code: 0, message: format!("{} is fine", request.name) }));
+        let other = Node::builder().id("b").serve(GreeterRoutes::new(mock.clone())).build().unwrap();
+        let harness = Harness::builder().codec(codec).other_node(other).start().await.unwrap();
+        let (nodes, b) = (GreeterNodes::new(harness.cluster()), Nid::from("b"));
+        let request = |name: &str| GreetRequest { name: name.into() };
+        assert_eq!(nodes.greet(&b, request("due")).await.unwrap().message, "hello due");
+        assert_eq!(nodes.audit(NodeTarget::Any, request("due")).await.unwrap().message, "due is fine");
+        // As for clients: the code is in the field that was marked for it.
+        let refused = nodes.greet(Uid(7), request("")).await.unwrap();
+        assert_eq!(refused, GreetResponse { code: 3, message: "who are you?".into() });
+        // Without an answer; what was told before is handled before.
+        nodes.wave(&b, Waved { uid: 1 }).await.unwrap();
+        nodes.wave(&b, Waved { uid: 2 }).await.unwrap();
+        while mock.wave().requests().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(mock.wave().requests(), [Waved { uid: 1 }, Waved { uid: 2 }]);
+        let error = nodes.greet(Nid::from("c"), request("")).await.unwrap_err();
+        assert!(matches!(error, NodeCallError::Unsent(ClusterError::NoNode(_))), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_mock_of_the_client_serves_nodes_as_well() {
+    let mock = GreeterClientMock::new();
+    let nodes = GreeterNodes::new(mock.caller());
+    mock.greet().answers(|request| Ok(GreetResponse { code: 0, message: request.name }));
+    mock.caller().answer(GREETER_AUDIT, |_: GreetRequest| {
+        Err::<GreetResponse, _>(CallError::Timeout { after: std::time::Duration::from_secs(1) })
+    });
+    let request = GreetRequest { name: "x".into() };
+    assert_eq!(nodes.greet(NodeTarget::Any, request.clone()).await.unwrap().message, "x");
+    let error = nodes.audit(Uid(7), request.clone()).await.unwrap_err();
+    assert!(matches!(error, NodeCallError::Timeout { .. }), "{error:?}");
+    assert_eq!(mock.greet().requests().unwrap(), [request]);
 }
 
 #[test]

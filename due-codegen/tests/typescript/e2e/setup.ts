@@ -16,6 +16,8 @@ declare module "vitest" {
     cargoDue: string;
     /** The server of the end-to-end tests. */
     play: string;
+    /** Gate, nodes and master. */
+    fleet: string;
     /** examples/arena. */
     arena: string;
     /** The folder of the page. */
@@ -28,6 +30,7 @@ export default async function setup(project: TestProject): Promise<void> {
   execFileSync(cargoDue, ["generate"], { cwd: here(".."), stdio: "inherit" });
   project.provide("cargoDue", cargoDue);
   project.provide("play", build("due-codegen-play", "due-codegen-play"));
+  project.provide("fleet", build("due-codegen-play", "due-codegen-fleet"));
   project.provide("arena", build("arena", "arena"));
   const page = here("../build/page");
   await bundle({

@@ -134,12 +134,11 @@ export function suite(newPlayer: () => Promise<Remote>): void {
     expect(await player.heard(1)).toEqual(["still here"]);
   });
 
-  test("a stop tells why, and the client waits for the next start", async () => {
+  test("a stop sends the client off, and it waits for the next start", async () => {
     const { server, url } = await serve("proto");
     const player = await open(url, { reconnect: true });
     await player.many(1);
     await server.stop();
-    expect(await player.dismissal()).toMatchObject({ code: expect.any(Number) });
     await player.reached("waiting", 1);
     await serve("proto", new URL(url).host);
     await player.reached("connected", 2);

@@ -388,6 +388,42 @@ describe("connecting again", () => {
     expect(it.state).toBe("connecting");
   });
 
+  test("comes at once after a renewal, but for what is left to chance", () => {
+    const it = client({ reconnect: { jitter: 0 } });
+    const onDisconnect = vi.fn();
+    it.onDisconnect(onDisconnect);
+    it.renew();
+    expect(it.state).toBe("closed");
+    it.connect();
+    FakeSocket.last.fail();
+    advance(500);
+    FakeSocket.last.open();
+    it.renew();
+    expect(onDisconnect.mock.calls[1]![1]).toEqual({ code: 1001, reason: "going away" });
+    expect(it.state).toBe("waiting");
+    advance(0);
+    expect(it.state).toBe("connecting");
+    FakeSocket.last.fail();
+    advance(499);
+    expect(it.state).toBe("waiting");
+    advance(1);
+    expect(it.state).toBe("connecting");
+
+    vi.spyOn(Math, "random").mockReturnValue(0.9);
+    const own = client({ reconnect: true });
+    own.connect();
+    FakeSocket.last.open();
+    own.renew();
+    advance(224);
+    expect(own.state).toBe("waiting");
+    advance(1);
+    expect(own.state).toBe("connecting");
+    vi.restoreAllMocks();
+    const off = connected();
+    off.renew();
+    expect([off.state, vi.getTimerCount()]).toEqual(["closed", 0]);
+  });
+
   test("jitter takes up to its part of the wait", () => {
     const random = vi.spyOn(Math, "random").mockReturnValue(1);
     const it = client({ reconnect: true });

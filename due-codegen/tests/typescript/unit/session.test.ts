@@ -345,6 +345,49 @@ describe.each(Object.keys(clients))("over the client: %s", (name) => {
       expect(dismissed.length).toBe(1);
     });
 
+    test("a gate that goes away is left when all calls are answered", async () => {
+      const { client, server, session, status, answer, greet, arrived, onDisconnect, onReceive } = setUp();
+      const dismissed = vi.fn();
+      session.onDismissed(dismissed);
+      const [first, second] = [greet("a"), greet("b")];
+      arrived();
+      status(0, 0, -1, "the gate is stopping");
+      expect(dismissed).not.toHaveBeenCalled();
+      if (!("renew" in client)) {
+        // It goes on until the gate ends the connection.
+        expect(onReceive).toHaveBeenCalledTimes(1);
+        const third = greet("c");
+        expect(arrived()).toMatchObject([{ seq: 3, name: "c" }]);
+        for (const [seq, name] of [[1, "A"], [2, "B"], [3, "C"]] as const) answer(ROUTE, seq, name);
+        expect((await Promise.all([first, second, third])).map(({ message }) => message)).toEqual(["A", "B", "C"]);
+        return;
+      }
+      expect(onReceive).not.toHaveBeenCalled();
+      expect(await kindOf(greet("nothing is sent"))).toBe("closed");
+      expect(await kindOf(session.send(ROUTE, GreetRequestSchema, { name: "nor this" }))).toBe("closed");
+      expect(await kindOf(client.request(ROUTE))).toBe("closed");
+      expect(arrived()).toEqual([]);
+      answer(ROUTE, 2, "B");
+      expect(onDisconnect).not.toHaveBeenCalled();
+      answer(ROUTE, 1, "A");
+      expect((await Promise.all([first, second])).map(({ message }) => message)).toEqual(["A", "B"]);
+      expect(onDisconnect.mock.calls.map(([, closed]) => closed)).toEqual([{ code: 1001, reason: "going away" }]);
+      client.connect();
+      FakeSocket.last.open();
+      const again = greet("d");
+      answer(ROUTE, server.received()[0]!.seq, "D");
+      expect((await again).message).toBe("D");
+    });
+
+    test("a gate that ends the connection before all calls are answered has ended it", async () => {
+      const { status, greet, onDisconnect } = setUp();
+      const call = kindOf(greet("a"));
+      status(0, 0, -1);
+      FakeSocket.last.closed(1001);
+      expect(await call).toBe("closed");
+      expect(onDisconnect).toHaveBeenCalledTimes(1);
+    });
+
     test("a marked field of the response refuses as well", async () => {
       const { session, server } = setUp();
       const call = (seq: number, code: number, codeField?: string, textField?: string) => {

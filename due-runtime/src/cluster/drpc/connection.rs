@@ -19,6 +19,7 @@ use super::outgoing::{Outgoing, Refused};
 use super::pool::Shared;
 use super::request::{self, put_handshake};
 use super::secret::Identity;
+use super::socket;
 use crate::backoff::{Backoff, jittered};
 use crate::cluster::link::{Delivery, GateAnswer, LinkError, Missed};
 use crate::id::{Cid, Nid, RouteId, Seq};
@@ -200,7 +201,8 @@ impl Connection {
                         tracing::warn!(to = %self.shared.target, addr, %error, "not reached; dialling goes on");
                     }
                     self.out.down();
-                    self.settle(&error.to_string(), &Kept::default());
+                    // What the last connection has carried was settled when it broke.
+                    self.settle_with(LinkError::NotSent(error.to_string()), &Kept::default());
                 }
                 Err(error) => tracing::debug!(to = %self.shared.target, %error, "not reached"),
             }
@@ -232,7 +234,7 @@ impl Connection {
             Ok(stream) => stream?,
             Err(_) => return Err(io::Error::from(TimedOut).into()),
         };
-        stream.set_nodelay(true)?;
+        socket::prepare(&stream)?;
         let greet = async {
             let own = Identity { kind: member.kind, id: Arc::clone(&member.id) };
             let stream = settings.guard.approach(stream, addr, &own, &target.identity()).await?;
@@ -340,10 +342,14 @@ impl Connection {
 
     /// Nothing more will be heard of what the connection has carried, except of what is kept.
     fn settle(&self, reason: &str, kept: &Kept) {
+        self.settle_with(LinkError::Unreachable(reason.to_owned()), kept);
+    }
+
+    fn settle_with(&self, error: LinkError, kept: &Kept) {
         let calls: Vec<Call> =
             self.calls.lock().unwrap().extract_if(|seq, _| !kept.calls.contains(seq)).map(|(_, call)| call).collect();
         for call in calls {
-            let _ = call.answer.send(Err(LinkError::Unreachable(reason.to_owned())));
+            let _ = call.answer.send(Err(error.clone()));
         }
         self.handed.lock().unwrap().retain(|seq| kept.calls.contains(&seq));
         self.lose(|cid, route, seq| self.carries(cid) && !kept.messages.contains(&(cid, route, seq)));

@@ -15,6 +15,7 @@ mod request;
 mod secret;
 mod serve;
 mod server;
+mod socket;
 
 use std::collections::HashMap;
 use std::fmt;

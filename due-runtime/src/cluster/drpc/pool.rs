@@ -230,8 +230,8 @@ impl From<Refused> for LinkError {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Full => Self::Backlogged,
-            Refused::Idle | Refused::Closed => Self::Unreachable("this server has left the cluster".to_owned()),
-            Refused::Down => Self::Unreachable("the connection is down".to_owned()),
+            Refused::Idle | Refused::Closed => Self::NotSent("this server has left the cluster".to_owned()),
+            Refused::Down => Self::NotSent("the connection is down".to_owned()),
         }
     }
 }

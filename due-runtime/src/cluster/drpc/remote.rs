@@ -7,16 +7,13 @@ use super::outgoing::Refused;
 use super::pool::{Lease, Pool};
 use super::request::{Trigger, put_deliver, put_gate_op, put_push, put_set_state, put_state_op, put_trigger};
 use crate::cluster::link::{
-    Delivery, GateAnswer, GateLink, GateOp, LinkError, MAX_TARGETS, NodeAnswer, NodeLink, NodeOp, Origin, SessionEvent,
+    Delivery, GateAnswer, GateLink, GateOp, LinkError, MAX_TARGETS, NodeAnswer, NodeLink, NodeOp, SessionEvent,
     Undelivered,
 };
 use crate::future::BoxFuture;
 use crate::id::{Cid, Gid, Uid};
 use crate::packet::Packet;
 use crate::session::SessionTarget;
-
-/// What is sent between nodes is of no session.
-const BETWEEN_NODES: i64 = 0;
 
 pub(super) struct RemoteGate(pub(super) Lease);
 
@@ -153,11 +150,9 @@ impl RemoteNode {
     }
 }
 
+/// What nodes send on their own is of session 0, and keeps its order; their calls are numbered instead.
 fn key_of(delivery: &Delivery) -> i64 {
-    match delivery.origin {
-        Origin::Gate { .. } => delivery.cid.0,
-        Origin::Node { .. } => BETWEEN_NODES,
-    }
+    delivery.cid.0
 }
 
 /// What is asked for one session keeps its order with what is pushed to it.

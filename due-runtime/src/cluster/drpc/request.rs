@@ -42,6 +42,8 @@ pub(super) enum Bad {
     Length,
     /// A field has a value that means nothing. Answered with code 2.
     Value,
+    /// A message of a gate that the registry does not know: its answer would reach nobody.
+    NoWayBack,
 }
 
 const CONNECTION: u8 = 1;

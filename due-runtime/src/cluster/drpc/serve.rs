@@ -22,6 +22,7 @@ use super::pool::Target;
 use super::request::{self, Bad, Handshake};
 use super::secret::Identity;
 use super::server::Shared;
+use super::socket;
 use crate::cluster::Cluster;
 use crate::cluster::link::{
     Delivery, GateAnswer, GateLink, GateOp, LinkError, NodeAnswer, NodeLink, NodeOp, Origin, Server, SessionEvent,
@@ -104,7 +105,7 @@ impl Connection {
     }
 
     pub(super) async fn run(mut self, stream: TcpStream, peer: IpAddr) {
-        if stream.set_nodelay(true).is_err() {
+        if socket::prepare(&stream).is_err() {
             return;
         }
         let stream = match self.shared.guard().is_open() {
@@ -219,6 +220,10 @@ impl Connection {
             let taken = match ready {
                 Ok(true) => self.take(incoming, &mut caller).await,
                 Ok(false) => return Ok(()),
+                Err(super::incoming::ReadError::Io(error)) => {
+                    tracing::debug!(%error, "a connection of another server has broken");
+                    return Ok(());
+                }
                 Err(error) => Err(error),
             };
             // Answers to messages of a gate that does not read would find no room.
@@ -259,6 +264,8 @@ impl Connection {
                         true => tracing::debug!(opcode, bytes, "a payload of a wrong length"),
                     }
                 }
+                // Its client would wait for nothing; a gate that sees its connection end tells it.
+                Err(Bad::NoWayBack) => return Err(io::Error::other("no way back to this gate is known").into()),
                 Err(Bad::Value) => self.answer(&frame, &Err(LinkError::Failed("invalid argument".to_owned()))),
             }
         }
@@ -340,6 +347,12 @@ impl Connection {
             op::DELIVER if matches!(caller, Caller::Unknown) => return refused(frame),
             op::DELIVER => {
                 let request::Deliver { cid, uid, packet } = request::deliver(frame)?;
+                let packet = self.unpack(packet)?;
+                // Nobody needs the way back to a node that has answered, which may have left by now.
+                if matches!(caller, Caller::Node(nid, _) if cluster.calls().hear(nid, cid, &packet)) {
+                    self.answer(frame, &Ok(GateAnswer::Done));
+                    return Ok(());
+                }
                 let origin = match caller {
                     Caller::Unknown => None,
                     Caller::Gate(gid, known) => {
@@ -351,8 +364,10 @@ impl Connection {
                         node.map(|node| Origin::Node { nid: nid.clone(), node })
                     }
                 };
-                let Some(origin) = origin else { return Ok(()) };
-                let packet = self.unpack(packet)?;
+                let Some(origin) = origin else {
+                    let is_gate = matches!(caller, Caller::Gate(..));
+                    return if is_gate { Err(Bad::NoWayBack) } else { Ok(()) };
+                };
                 let delivery = Delivery { origin, cid, uid, packet, request: None, misses: None };
                 if frame.seq == 0 {
                     deliver(&**node, delivery).await;

@@ -15,7 +15,7 @@ pub(in crate::node) struct Directory(RwLock<State>);
 struct State {
     /// The node stops.
     closed: bool,
-    kinds: HashMap<TypeId, Kind>,
+    kinds: HashMap<TypeId, Kind, BuildIdHasher>,
 }
 
 #[derive(Default)]

@@ -79,8 +79,9 @@ use crate::error::Result;
 /// # A node that stops
 /// finishes what waits, then every actor has [`stopped`](Self::stopped), all within
 /// [`drain`](crate::NodeBuilder::drain). Users are still connected then. A stateful message that came too late follows its
-/// user: if `stopped` has bound him to another node by [`Cluster::bind_node`](crate::Cluster::bind_node), that one gets it,
-/// so a room can move without losing any.
+/// user: if `stopped` has bound him to another node by [`Cluster::bind_node`](crate::Cluster::bind_node), that one gets it.
+/// So a room can move while it is played in. What a gate of another process had already been told to be taken, and still
+/// waited behind an earlier message of its session, cannot go back; it is answered with [`Code::CANCELED`].
 ///
 /// [`Code::CANCELED`]: crate::Code::CANCELED
 /// [`Code::INTERNAL`]: crate::Code::INTERNAL
@@ -91,7 +92,7 @@ pub trait Actor: Sized + Send + 'static {
     const MAILBOX: usize = 4096;
 
     /// Which events of its users it hears, of [`Event::Reconnect`] and [`Event::Disconnect`]. Default: none. Gates tell a
-    /// node what is wanted when it is built: for actors without routes, some handler of the node has to want it too.
+    /// node what was wanted when it was built: actors of a type whose routes it does not serve hear nothing.
     const EVENTS: &'static [Event] = &[];
 
     /// Has the first turn, before every message. On an error, or a panic, the actor is taken away as if killed, but
@@ -103,7 +104,8 @@ pub trait Actor: Sized + Send + 'static {
 
     /// Has the last turn: the place to say goodbye, to store the state, or to make the actor anew on another node. Nothing
     /// reaches it any more, but its [`members`](ActorRef::members) are still bound to it. When the node stops, it is
-    /// dropped where it waits when the time of [`drain`](crate::NodeBuilder::drain) is over for the second time.
+    /// dropped where it waits when the time of [`drain`](crate::NodeBuilder::drain) is over for the second time. After a start
+    /// of the node that failed it does not run.
     fn stopped(&mut self, me: &ActorRef<Self>, why: StopCause) -> impl Future<Output = ()> + Send {
         let _ = (me, why);
         async {}

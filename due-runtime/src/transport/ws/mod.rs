@@ -81,8 +81,23 @@ impl Ws {
     /// # Errors
     /// When the address cannot be resolved or is taken.
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        Ok(Self::over(Listener::bind(addr).await?))
+    }
+
+    /// Listens on `addr` as [`bind`](Self::bind) does, and lets other processes of the same user listen there as well, if
+    /// they ask for it too (`SO_REUSEPORT`): a new one takes the port before the old one leaves it. Who connects finds any of
+    /// them. A second process that was started by mistake is not noticed then. A gate that stops accepts whoever had begun
+    /// to connect; on Linux nobody is reset.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind); [`Unsupported`](io::ErrorKind::Unsupported) where the system has no such ports.
+    pub async fn bind_shared(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        Ok(Self::over(Listener::bind_shared(addr).await?))
+    }
+
+    fn over(listener: Listener) -> Self {
         let terms = Terms { path: "/".to_owned(), origins: None, forwarded: None, hook: None };
-        Ok(Self { listener: Listener::bind(addr).await?, terms: Arc::new(terms), dialect: None })
+        Self { listener, terms: Arc::new(terms), dialect: None }
     }
 
     /// The path that clients must ask for; others get 404. A path that ends in `/` also stands for everything below it.
@@ -155,6 +170,11 @@ impl Transport for Ws {
     async fn accept(&mut self) -> (WsIncoming, Peer) {
         let (arrival, peer) = self.listener.accept().await;
         (WsIncoming { arrival, terms: Arc::clone(&self.terms) }, peer)
+    }
+
+    async fn accept_last(&mut self) -> Option<(WsIncoming, Peer)> {
+        let (arrival, peer) = self.listener.accept_last().await?;
+        Some((WsIncoming { arrival, terms: Arc::clone(&self.terms) }, peer))
     }
 
     fn local_addr(&self) -> String {

@@ -1008,6 +1008,67 @@ impl ArenaClient {
         self.caller.call(&ARENA_ROUTES[3], &request, self.timeout).await
     }
 }
+/// Calls `arena.v1.Arena` as another node does.
+#[derive(Clone, Debug)]
+pub struct ArenaNodes {
+    caller: ::due::codegen::NodeCaller,
+    timeout: ::core::option::Option<::core::time::Duration>,
+}
+impl ArenaNodes {
+    /// A client over the cluster of a node (`ctx.cluster()`) or a mock, with that one's timeout.
+    pub fn new(caller: impl ::core::convert::Into<::due::codegen::NodeCaller>) -> Self {
+        Self {
+            caller: ::core::convert::Into::into(caller),
+            timeout: ::core::option::Option::None,
+        }
+    }
+    /// How long each call waits for its response.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: ::core::time::Duration) -> Self {
+        self.timeout = ::core::option::Option::Some(timeout);
+        self
+    }
+    /// Come in. A `Scene` follows, then whatever happens.
+    pub async fn join(
+        &self,
+        to: impl ::core::convert::Into<
+            ::due::codegen::NodeTarget,
+        > + ::core::marker::Send,
+        request: JoinRequest,
+    ) -> ::core::result::Result<JoinResponse, ::due::codegen::NodeCallError> {
+        self.caller.call(&ARENA_ROUTES[0], to, &request, self.timeout).await
+    }
+    /// Go somewhere. How fast is up to the arena; nobody leaves the board.
+    pub async fn steer(
+        &self,
+        to: impl ::core::convert::Into<
+            ::due::codegen::NodeTarget,
+        > + ::core::marker::Send,
+        request: SteerRequest,
+    ) -> ::core::result::Result<(), ::due::codegen::NodeCallError> {
+        self.caller.send(&ARENA_ROUTES[1], to, &request).await
+    }
+    /// Say something to everybody.
+    pub async fn say(
+        &self,
+        to: impl ::core::convert::Into<
+            ::due::codegen::NodeTarget,
+        > + ::core::marker::Send,
+        request: SayRequest,
+    ) -> ::core::result::Result<SayResponse, ::due::codegen::NodeCallError> {
+        self.caller.call(&ARENA_ROUTES[2], to, &request, self.timeout).await
+    }
+    /// Does nothing: how long it takes is how far away the arena is.
+    pub async fn ping(
+        &self,
+        to: impl ::core::convert::Into<
+            ::due::codegen::NodeTarget,
+        > + ::core::marker::Send,
+        request: (),
+    ) -> ::core::result::Result<(), ::due::codegen::NodeCallError> {
+        self.caller.call(&ARENA_ROUTES[3], to, &request, self.timeout).await
+    }
+}
 /// A [`Arena`] whose answers a test sets; rpcs without one fail.
 pub struct ArenaMock<__M = ()> {
     mock: ::due::codegen::Mock<::due::codegen::Error>,

@@ -283,6 +283,37 @@ impl GreeterClient {
         self.caller.call(&GREETER_ROUTES[0], &request, self.timeout).await
     }
 }
+/// Calls `hello.v1.Greeter` as another node does.
+#[derive(Clone, Debug)]
+pub struct GreeterNodes {
+    caller: ::due::codegen::NodeCaller,
+    timeout: ::core::option::Option<::core::time::Duration>,
+}
+impl GreeterNodes {
+    /// A client over the cluster of a node (`ctx.cluster()`) or a mock, with that one's timeout.
+    pub fn new(caller: impl ::core::convert::Into<::due::codegen::NodeCaller>) -> Self {
+        Self {
+            caller: ::core::convert::Into::into(caller),
+            timeout: ::core::option::Option::None,
+        }
+    }
+    /// How long each call waits for its response.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: ::core::time::Duration) -> Self {
+        self.timeout = ::core::option::Option::Some(timeout);
+        self
+    }
+    /// Answers with a greeting. A body that cannot be read is answered with code 6.
+    pub async fn greet(
+        &self,
+        to: impl ::core::convert::Into<
+            ::due::codegen::NodeTarget,
+        > + ::core::marker::Send,
+        request: GreetRequest,
+    ) -> ::core::result::Result<GreetResponse, ::due::codegen::NodeCallError> {
+        self.caller.call(&GREETER_ROUTES[0], to, &request, self.timeout).await
+    }
+}
 /// A [`Greeter`] whose answers a test sets; rpcs without one fail.
 pub struct GreeterMock<__M = ()> {
     mock: ::due::codegen::Mock<::due::codegen::Error>,

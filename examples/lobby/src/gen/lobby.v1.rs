@@ -1334,6 +1334,47 @@ impl LoginClient {
         self.caller.call(&LOGIN_ROUTES[1], &request, self.timeout).await
     }
 }
+/// Calls `lobby.v1.Login` as another node does.
+#[derive(Clone, Debug)]
+pub struct LoginNodes {
+    caller: ::due::codegen::NodeCaller,
+    timeout: ::core::option::Option<::core::time::Duration>,
+}
+impl LoginNodes {
+    /// A client over the cluster of a node (`ctx.cluster()`) or a mock, with that one's timeout.
+    pub fn new(caller: impl ::core::convert::Into<::due::codegen::NodeCaller>) -> Self {
+        Self {
+            caller: ::core::convert::Into::into(caller),
+            timeout: ::core::option::Option::None,
+        }
+    }
+    /// How long each call waits for its response.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: ::core::time::Duration) -> Self {
+        self.timeout = ::core::option::Option::Some(timeout);
+        self
+    }
+    /// Makes an account.
+    pub async fn register(
+        &self,
+        to: impl ::core::convert::Into<
+            ::due::codegen::NodeTarget,
+        > + ::core::marker::Send,
+        request: RegisterRequest,
+    ) -> ::core::result::Result<RegisterResponse, ::due::codegen::NodeCallError> {
+        self.caller.call(&LOGIN_ROUTES[0], to, &request, self.timeout).await
+    }
+    /// Binds the connection to the user, wherever he was before. 10 coins are his, and the other servers hear of it.
+    pub async fn login(
+        &self,
+        to: impl ::core::convert::Into<
+            ::due::codegen::NodeTarget,
+        > + ::core::marker::Send,
+        request: LoginRequest,
+    ) -> ::core::result::Result<LoginResponse, ::due::codegen::NodeCallError> {
+        self.caller.call(&LOGIN_ROUTES[1], to, &request, self.timeout).await
+    }
+}
 /// A [`Login`] whose answers a test sets; rpcs without one fail.
 pub struct LoginMock<__M = ()> {
     mock: ::due::codegen::Mock<::due::codegen::Error>,
@@ -1589,6 +1630,57 @@ impl GameClient {
         request: JoinRoomRequest,
     ) -> ::core::result::Result<JoinRoomResponse, ::due::codegen::CallError> {
         self.caller.call(&GAME_ROUTES[1], &request, self.timeout).await
+    }
+}
+/// Calls `lobby.v1.Game` as another node does.
+#[derive(Clone, Debug)]
+pub struct GameNodes {
+    caller: ::due::codegen::NodeCaller,
+    timeout: ::core::option::Option<::core::time::Duration>,
+}
+impl GameNodes {
+    /// A client over the cluster of a node (`ctx.cluster()`) or a mock, with that one's timeout.
+    pub fn new(caller: impl ::core::convert::Into<::due::codegen::NodeCaller>) -> Self {
+        Self {
+            caller: ::core::convert::Into::into(caller),
+            timeout: ::core::option::Option::None,
+        }
+    }
+    /// How long each call waits for its response.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: ::core::time::Duration) -> Self {
+        self.timeout = ::core::option::Option::Some(timeout);
+        self
+    }
+    /// Opens a room on the node that is asked. Whoever has a room already leaves it.
+    pub async fn create_room(
+        &self,
+        to: impl ::core::convert::Into<
+            ::due::codegen::NodeTarget,
+        > + ::core::marker::Send,
+        request: CreateRoomRequest,
+    ) -> ::core::result::Result<CreateRoomResponse, ::due::codegen::NodeCallError> {
+        self.caller.call(&GAME_ROUTES[0], to, &request, self.timeout).await
+    }
+    /// Comes into a room, on whatever node it is. Its members hear `MemberJoined`.
+    pub async fn join_room(
+        &self,
+        to: impl ::core::convert::Into<
+            ::due::codegen::NodeTarget,
+        > + ::core::marker::Send,
+        request: JoinRoomRequest,
+    ) -> ::core::result::Result<JoinRoomResponse, ::due::codegen::NodeCallError> {
+        self.caller.call(&GAME_ROUTES[1], to, &request, self.timeout).await
+    }
+    /// Another node has sent the user to a room that is here.
+    pub async fn admit(
+        &self,
+        to: impl ::core::convert::Into<
+            ::due::codegen::NodeTarget,
+        > + ::core::marker::Send,
+        request: AdmitRequest,
+    ) -> ::core::result::Result<(), ::due::codegen::NodeCallError> {
+        self.caller.send(&GAME_ROUTES[2], to, &request).await
     }
 }
 /// A [`Game`] whose answers a test sets; rpcs without one fail.
@@ -1880,6 +1972,57 @@ impl RoomClient {
         request: LeaveRoomRequest,
     ) -> ::core::result::Result<LeaveRoomResponse, ::due::codegen::CallError> {
         self.caller.call(&ROOM_ROUTES[1], &request, self.timeout).await
+    }
+}
+/// Calls `lobby.v1.Room` as another node does.
+#[derive(Clone, Debug)]
+pub struct RoomNodes {
+    caller: ::due::codegen::NodeCaller,
+    timeout: ::core::option::Option<::core::time::Duration>,
+}
+impl RoomNodes {
+    /// A client over the cluster of a node (`ctx.cluster()`) or a mock, with that one's timeout.
+    pub fn new(caller: impl ::core::convert::Into<::due::codegen::NodeCaller>) -> Self {
+        Self {
+            caller: ::core::convert::Into::into(caller),
+            timeout: ::core::option::Option::None,
+        }
+    }
+    /// How long each call waits for its response.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: ::core::time::Duration) -> Self {
+        self.timeout = ::core::option::Option::Some(timeout);
+        self
+    }
+    /// Says something to all members, who hear `Said`.
+    pub async fn say(
+        &self,
+        to: impl ::core::convert::Into<
+            ::due::codegen::NodeTarget,
+        > + ::core::marker::Send,
+        request: SayRequest,
+    ) -> ::core::result::Result<SayResponse, ::due::codegen::NodeCallError> {
+        self.caller.call(&ROOM_ROUTES[0], to, &request, self.timeout).await
+    }
+    /// Goes out. The others hear `MemberLeft`; an empty room is closed.
+    pub async fn leave_room(
+        &self,
+        to: impl ::core::convert::Into<
+            ::due::codegen::NodeTarget,
+        > + ::core::marker::Send,
+        request: LeaveRoomRequest,
+    ) -> ::core::result::Result<LeaveRoomResponse, ::due::codegen::NodeCallError> {
+        self.caller.call(&ROOM_ROUTES[1], to, &request, self.timeout).await
+    }
+    /// The user has a room on another node now.
+    pub async fn depart(
+        &self,
+        to: impl ::core::convert::Into<
+            ::due::codegen::NodeTarget,
+        > + ::core::marker::Send,
+        request: DepartRequest,
+    ) -> ::core::result::Result<(), ::due::codegen::NodeCallError> {
+        self.caller.send(&ROOM_ROUTES[2], to, &request).await
     }
 }
 /// A [`Room`] whose answers a test sets; rpcs without one fail.

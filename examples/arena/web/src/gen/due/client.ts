@@ -5,7 +5,7 @@ import type { Closed } from "./connection";
 import { defaults } from "./defaults";
 import { type Message, Packer, type Packet } from "./packer";
 import { type Pending, pendingCalls } from "./pending";
-import { backoff, type ReconnectOptions } from "./reconnect";
+import { backoff, chance, type ReconnectOptions } from "./reconnect";
 import { after, cancel } from "./timer";
 import type { WebSocketConstructor, WebSocketLike } from "./websocket";
 
@@ -111,6 +111,14 @@ export class Client {
   disconnect(): void {
     this.drop();
     this.enter("closed");
+  }
+
+  /**
+   * Ends the connection because the gate goes away, which `onDisconnect` hears as code 1001. With `reconnect`, the first
+   * attempt comes at once, but for the part of the wait that is left to chance. A `Session` does this when the gate says so.
+   */
+  renew(): void {
+    if (this.current === "connected") this.end({ code: 1001, reason: "going away" }, true);
   }
 
   /** When a connection is open. */
@@ -269,13 +277,13 @@ export class Client {
     });
   }
 
-  private end({ code = 1006, reason = "" }: Partial<Closed> = {}): void {
+  private end({ code = 1006, reason = "" }: Partial<Closed> = {}, renews = false): void {
     const { reconnect } = this.options;
     // A connection that lasted no longer than the wait for it is no reason to be less patient.
-    if (this.current === "connected" && Date.now() - this.opened > this.wait) this.attempts = 0;
+    if (this.current === "connected" && (renews || Date.now() - this.opened > this.wait)) this.attempts = 0;
     this.drop();
     if (reconnect) {
-      this.wait = backoff(reconnect as ReconnectOptions, this.attempts++);
+      this.wait = renews ? chance(reconnect as ReconnectOptions) : backoff(reconnect as ReconnectOptions, this.attempts++);
       this.timer = after(this.wait, () => this.open() || this.end());
     }
     this.enter(reconnect ? "waiting" : "closed");

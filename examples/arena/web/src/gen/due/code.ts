@@ -3,6 +3,8 @@
 
 /** What a server answers when it cannot answer, as due counts. Games add their own above 10. */
 export const Code = {
+  /** The gate stops, and says so before it closes the connection; no answer to a call. Not one of due's. */
+  GOING_AWAY: -1,
   /** Success. */
   OK: 0,
   /** The caller went away or gave up. */

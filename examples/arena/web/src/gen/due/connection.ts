@@ -15,6 +15,11 @@ export interface Connection {
   send(message: Message): boolean;
   /** Sends a request and waits for its answer; without `timeout`, in milliseconds, for any time. */
   request(route: number, buffer?: Uint8Array, timeout?: number): Promise<Message>;
+  /**
+   * Ends a connection that the gate is about to end, once what waits for an answer has it, and connects again if the
+   * connection does that by itself. Without it the gate ends the connection when it has waited long enough.
+   */
+  renew?(): void;
   /** One handler only: the last one. */
   onReceive(handler: (connection: unknown, message: Message) => unknown): unknown;
   /** One handler only: the last one. */

@@ -1,5 +1,6 @@
 //! What servers count, through the [`metrics`](https://docs.rs/metrics) facade: install any recorder before the servers
-//! start, or none, and nothing is counted.
+//! start, or none, and nothing is counted. With the feature `prometheus`, `App::metrics` installs
+//! one and serves it to Prometheus.
 //!
 //! | name | kind | labels | counts |
 //! |---|---|---|---|
@@ -23,6 +24,9 @@
 //!
 //! Handles are made when a server starts; a count costs one atomic addition. Clocks are read only if the recorder has any
 //! state, as every one that keeps histograms has.
+
+#[cfg(feature = "prometheus")]
+pub(crate) mod exposition;
 
 use std::time::Instant;
 
