@@ -6,7 +6,7 @@
 //! | `/multicast` | `uids`, `message` | these users | `{"message":"multicast success, total: N"}` |
 //! | `/broadcast` | `message` | all users | `{"message":"broadcast success, total: N"}` |
 //!
-//! N counts those who have it: 200. 400 says what is wrong with the request, which includes a single user who is not
+//! They stand beside the API of due's own `Master`, behind the same token. N counts those who have it: 200. 400 says what is wrong with the request, which includes a single user who is not
 //! connected; 503 that the cluster could not do it at the moment.
 
 use axum::extract::rejection::{FormRejection, JsonRejection};

@@ -4,7 +4,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args as Flags, Parser, Subcommand};
 
 /// What `lobby` runs on where nothing else is said: memory.
-const MEMORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/etc/memory");
+pub(crate) const MEMORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/etc/memory");
 
 #[derive(Debug, Parser)]
 #[command(about = "Accounts, rooms and notices: all servers in one process without a command, or each in its own")]
@@ -32,16 +32,15 @@ pub(crate) enum Command {
     Game(Member),
     /// Keeps the coins
     Wallet(Member),
-    /// Takes notices over HTTP
+    /// Shows and steers the others over HTTP, and takes notices
     Admin(Member),
     /// A client that plays everything once
     Play {
-        /// Where a gate serves
-        #[arg(default_value = "ws://127.0.0.1:3553")]
-        url: String,
-        /// Where notices are taken
-        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
-        admin: String,
+        /// Where a gate serves [default: servers of its own, in memory, which end with it]
+        url: Option<String>,
+        /// The page of admin, as it was printed, for a notice [default: none is told]
+        #[arg(long, value_name = "http://ADDR/#TOKEN", requires = "url")]
+        admin: Option<String>,
     },
 }
 

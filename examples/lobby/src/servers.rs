@@ -4,15 +4,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
-use due::{App, Backends, Etc, Gate, Mesh, Node};
+use due::{App, Etc, Gate, Master, Mesh, Node};
 
+use crate::admin;
 use crate::game::{self, GameService};
 use crate::login::{self, LoginService};
 use crate::passwords::Passwords;
-use crate::settings::Settings;
+use crate::settings::{AdminSettings, Settings};
 use crate::store::Store;
 use crate::v1::WalletServer;
 use crate::wallet::WalletService;
+
+/// Any port that nobody else has, which other machines do not reach.
+const FREE: &str = "127.0.0.1:0";
 
 /// What a directory says, and the store that it names.
 #[derive(Debug)]
@@ -31,7 +35,21 @@ impl Directory {
         let hint = || format!("{}; --etc names a directory with etc.toml and lobby.toml", dir.display());
         ensure!(dir.is_dir(), "there is no directory {}", hint());
         let etc = Etc::from_dir(dir).with_context(hint)?;
-        let settings = Settings::load(dir)?;
+        Self::new(etc, Settings::load(dir)?)
+    }
+
+    /// The same on any free ports of this machine, whatever the files and the environment say of them.
+    ///
+    /// # Errors
+    /// Every mistake in the files.
+    pub fn on_free_ports(dir: &Path) -> anyhow::Result<Self> {
+        let variables = ["WS", "TCP"].map(|wire| (format!("DUE_ETC_NETWORK_{wire}_SERVER_ADDR"), FREE.to_owned()));
+        let mut settings = Settings::load(dir)?;
+        settings.admin = AdminSettings { addr: FREE.to_owned(), token: None };
+        Self::new(Etc::from_dir_with(dir, variables)?, settings)
+    }
+
+    fn new(etc: Etc, settings: Settings) -> anyhow::Result<Self> {
         let store = settings.open_store()?;
         Ok(Self { etc, settings, store })
     }
@@ -42,11 +60,6 @@ impl Directory {
     /// Backends that cannot be used.
     pub fn app(&self) -> anyhow::Result<App> {
         Ok(self.etc.app()?)
-    }
-
-    /// Where notices are taken.
-    pub fn admin_addr(&self) -> &str {
-        &self.settings.admin.addr
     }
 
     /// Keeps the clients.
@@ -82,6 +95,22 @@ impl Directory {
         Ok(self.etc.mesh()?.id(id).serve(WalletServer::new(WalletService)).build())
     }
 
+    /// Shows and steers the cluster, and takes notices.
+    pub fn admin(&self) -> Master {
+        let AdminSettings { addr, token } = &self.settings.admin;
+        let master = Master::builder().listen(addr).routes(admin::router);
+        match token {
+            Some(token) => master.token(token),
+            None => master,
+        }
+        .build()
+    }
+
+    /// Whether the token of admin is one that was chosen: whoever reads what this process says need not know it.
+    pub fn has_token(&self) -> bool {
+        self.settings.admin.token.is_some()
+    }
+
     /// All of them in one app. Gates beyond the first need port 0.
     ///
     /// # Errors
@@ -94,7 +123,7 @@ impl Directory {
         for number in 1..=gates {
             app = app.gate(self.gate(&format!("gate-{number}"))?);
         }
-        Ok(app)
+        Ok(app.master(self.admin()))
     }
 
     /// Says what to do where processes of their own would not find each other, or not know the same accounts.
@@ -110,13 +139,5 @@ impl Directory {
             self.etc.dir().display()
         );
         Ok(())
-    }
-
-    /// What the servers of the directory share: for a process that has none of them.
-    ///
-    /// # Errors
-    /// Backends that cannot be used.
-    pub fn backends(&self) -> anyhow::Result<Backends> {
-        Ok(self.etc.backends()?)
     }
 }

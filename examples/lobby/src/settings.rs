@@ -30,14 +30,16 @@ pub struct StoreSettings {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdminSettings {
-    /// Where it listens, `host:port`. Nobody is asked who he is: keep it to this machine, or behind something that asks.
-    /// Default: 127.0.0.1:8080.
+    /// Where it listens, `host:port`. Default: 127.0.0.1:8080.
     pub addr: String,
+    /// What every request has to know, at least 16 bytes. Default: made at every start; an address that other machines reach
+    /// needs one.
+    pub token: Option<String>,
 }
 
 impl Default for AdminSettings {
     fn default() -> Self {
-        Self { addr: "127.0.0.1:8080".to_owned() }
+        Self { addr: "127.0.0.1:8080".to_owned(), token: None }
     }
 }
 
@@ -62,6 +64,9 @@ impl Settings {
         }
         if let Some(addr) = variable("LOBBY_ADMIN_ADDR") {
             settings.admin.addr = addr;
+        }
+        if let Some(token) = variable("LOBBY_ADMIN_TOKEN") {
+            settings.admin.token = Some(token);
         }
         Ok(settings)
     }
@@ -100,6 +105,7 @@ mod tests {
         let settings = Settings::load_with(dir.path(), |name| Some(format!("of {name}"))).unwrap();
         assert_eq!(settings.store.redis.as_deref(), Some("of LOBBY_STORE_REDIS"));
         assert_eq!(settings.admin.addr, "of LOBBY_ADMIN_ADDR");
+        assert_eq!(settings.admin.token.as_deref(), Some("of LOBBY_ADMIN_TOKEN"));
     }
 
     #[test]
@@ -107,7 +113,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("lobby.toml"), "[admin]\nadr = 'b:2'\n").unwrap();
         let error = format!("{:#}", Settings::load_with(dir.path(), |_| None).unwrap_err());
-        for part in ["lobby.toml", "line 2", "unknown field `adr`, expected `addr`"] {
+        for part in ["lobby.toml", "line 2", "unknown field `adr`, expected `addr` or `token`"] {
             assert!(error.contains(part), "{error}");
         }
     }

@@ -53,7 +53,11 @@ fn mistakes_in_the_files_are_named_with_their_lines() {
     refused(&["game", "--etc", path], &[], &["etc.toml:2", "adr", "addr"]);
     std::fs::write(dir.path().join("etc.toml"), "").unwrap();
     std::fs::write(dir.path().join("lobby.toml"), "[admin]\n\nport = 1\n").unwrap();
-    refused(&["game", "--etc", path], &[], &["lobby.toml", "line 3", "unknown field `port`, expected `addr`"]);
+    refused(
+        &["game", "--etc", path],
+        &[],
+        &["lobby.toml", "line 3", "unknown field `port`, expected `addr` or `token`"],
+    );
 }
 
 #[test]
@@ -93,12 +97,27 @@ fn taken_ports_are_named_with_the_way_to_others() {
     let free = "127.0.0.1:0";
     let others = [("DUE_ETC_NETWORK_TCP_SERVER_ADDR", free), ("LOBBY_ADMIN_ADDR", free)];
     refused(&[], &[others[0], others[1], ("DUE_ETC_NETWORK_WS_SERVER_ADDR", &addr)], &said);
-    let said = [&*format!("cannot take notices on {addr}"), "LOBBY_ADMIN_ADDR", "in use"];
-    refused(&[], &[("LOBBY_ADMIN_ADDR", &addr)], &said);
+    let said = [&*format!("the master cannot listen on {addr}"), "LOBBY_ADMIN_ADDR", "in use"];
+    let others = [("DUE_ETC_NETWORK_TCP_SERVER_ADDR", free), ("DUE_ETC_NETWORK_WS_SERVER_ADDR", free)];
+    refused(&[], &[others[0], others[1], ("LOBBY_ADMIN_ADDR", &addr)], &said);
+}
+
+#[test]
+fn an_admin_whom_others_reach_needs_a_token() {
+    let listeners = ["WS", "TCP"].map(|wire| format!("DUE_ETC_NETWORK_{wire}_SERVER_ADDR"));
+    let mut variables: Vec<_> = listeners.iter().map(|name| (name.as_str(), "127.0.0.1:0")).collect();
+    variables.push(("LOBBY_ADMIN_ADDR", "0.0.0.0:0"));
+    let said = "choose `admin.token` of lobby.toml, or LOBBY_ADMIN_TOKEN";
+    refused(&[], &variables, &[said, "needs a token"]);
+    variables.push(("LOBBY_ADMIN_TOKEN", "123456"));
+    refused(&[], &variables, &[said, "the token has 6 bytes, at least 16 are needed"]);
 }
 
 #[test]
 fn a_player_who_reaches_nobody_says_where_he_tried() {
     refused(&["play", "ws://127.0.0.1:1"], &[], &["cannot connect to ws://127.0.0.1:1"]);
     refused(&["play", "http://127.0.0.1:1"], &[], &["unknown scheme"]);
+    let (code, error) = lobby(&["play", "--admin", "http://127.0.0.1:1/#token"], &[]);
+    assert_eq!(code, Some(2), "{error}");
+    assert!(error.contains("the following required arguments were not provided:\n  <URL>"), "{error}");
 }

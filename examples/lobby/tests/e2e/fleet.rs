@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use due::Code;
-use lobby::v1::{CreateRoomCode, JoinRoomCode, LoginCode, RoomClosed};
+use due::{CallError, Code};
+use lobby::v1::{CreateRoomCode, JoinRoomCode, LoginCode, RoomClosed, Said};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::golden;
@@ -26,7 +27,7 @@ async fn opens_again(player: &Player, name: &str) -> i32 {
             true
         }
         // The gate has not heard yet that a node is gone; it says so, and does not let anybody wait.
-        Ok((CreateRoomCode::NameExists | CreateRoomCode::Failed, 0)) | Err(due::CallError::Status(_)) => false,
+        Ok((CreateRoomCode::NameExists | CreateRoomCode::Failed, 0)) | Err(CallError::Status(_)) => false,
         other => panic!("{other:?}"),
     })
     .await;
@@ -97,7 +98,7 @@ async fn whose_node_stops_loses_no_answer_and_is_told() {
                 }
                 // The room has ended, or its member is bound to no node.
                 Ok(response) => break assert_eq!(response.code, Code::NOT_FOUND.0, "{response:?}"),
-                Err(due::CallError::Status(status)) => break assert_eq!(status.code(), Code::NOT_FOUND, "{status:?}"),
+                Err(CallError::Status(status)) => break assert_eq!(status.code(), Code::NOT_FOUND, "{status:?}"),
                 Err(error) => panic!("{error}"),
             }
         }
@@ -135,6 +136,53 @@ async fn without_redis_nobody_logs_in_and_everybody_plays_on() {
     until(async || login(&late, &guest.account, PASSWORD).await.0 == LoginCode::Ok).await;
     timeout(DEADLINE, guest.client.closed()).await.expect("the newest wins");
     assert_eq!(host.says("still here").await, node);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gate_that_another_one_replaces_loses_nothing() {
+    let mut world = World::as_a_fleet().await;
+    let [host, guest] = [Player::new(&world, 0).await, Player::new(&world, 1).await];
+    let room = host.opens().await;
+    assert_eq!(guest.join(room).await, JoinRoomCode::Ok);
+    let node = host.says("hi").await;
+    let mut heard = guest.client.pushes::<Said>();
+    let url = world.gate("ws://", 0);
+    world.start_gate_beside("gate-1", "gate-3");
+    assert_eq!(world.processes["gate-3"].urls("ws://"), [url.clone()]);
+
+    let (playing, mut played) = watch::channel(0);
+    let (account, uid) = (host.account.clone(), host.uid);
+    let play = tokio::spawn(async move {
+        let (mut host, mut moves) = (host, 0);
+        for number in 0.. {
+            let text = number.to_string();
+            loop {
+                match host.say(&text).await {
+                    Ok(response) => break assert_eq!((response.code, &response.node), (0, &node)),
+                    // It was not sent.
+                    Err(CallError::GoingAway) => {
+                        moves += 1;
+                        host = host.moves_to(&url).await;
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            playing.send_replace(number);
+            if moves > 0 && number >= 200 {
+                return number;
+            }
+        }
+        unreachable!("numbers do not end")
+    });
+    played.wait_for(|number| *number >= 20).await.unwrap();
+    let old = world.take("gate-1");
+    old.signal("TERM");
+    old.ended_well();
+    let last = timeout(DEADLINE, play).await.expect("he plays on").unwrap();
+    // Each once, and in order.
+    for number in 0..=last {
+        assert_eq!(next(&mut heard).await, Said { room, uid, text: number.to_string() }, "{account}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

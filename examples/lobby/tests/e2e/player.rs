@@ -38,6 +38,13 @@ impl Player {
         Self { client, account: self.account.clone(), uid }
     }
 
+    /// On another connection by the same address, as the gate has asked for.
+    pub(crate) async fn moves_to(self, url: &str) -> Self {
+        let client = Client::connect(url).await.unwrap();
+        assert_eq!(logs_in(&client, &self.account).await, self.uid);
+        Self { client, ..self }
+    }
+
     pub(crate) async fn create_room(&self, name: &str) -> Result<(CreateRoomCode, i32), CallError> {
         let response = GameClient::new(&self.client).create_room(CreateRoomRequest { name: name.to_owned() }).await?;
         Ok((response.code(), response.id))

@@ -142,6 +142,8 @@ fn told(world: &World, path: &str, body: &str) -> String {
 }
 
 async fn requests_are_refused_in_words(world: &World) {
+    let answer = world.post_with("/broadcast", &[("Content-Type", "application/json")], r#"{"message":"hi"}"#);
+    assert_eq!(answer.status, 401, "{}", answer.body);
     let json = "application/json";
     let form = "application/x-www-form-urlencoded";
     let long = format!(r#"{{"message":"{}"}}"#, "x".repeat(6000));
@@ -264,7 +266,7 @@ async fn who_comes_back_is_still_in_his_room(world: &World) {
 async fn the_client_of_the_program_plays_it_all(world: &World) {
     let mut said = Vec::new();
     let url = world.gate("tcp://", 0);
-    lobby::play::play(&url, &world.admin(), &mut |line| said.push(line.to_owned())).await.unwrap();
+    lobby::play::play(&url, Some(&world.admin()), &mut |line| said.push(line.to_owned())).await.unwrap();
     assert_eq!(said.first(), Some(&format!("connected to {url}")));
     assert_eq!(said.last().map(String::as_str), Some("all is well"));
 }

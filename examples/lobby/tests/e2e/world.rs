@@ -65,6 +65,18 @@ impl World {
         self.processes.insert(id, Process::start(&[role, "--etc", &etc("fleet"), "--id", id], &variables));
     }
 
+    /// A gate that takes the ports of another one.
+    pub(crate) fn start_gate_beside(&mut self, other: &str, id: &'static str) {
+        let mut variables = self.fleet().variables();
+        for (name, scheme) in
+            [("DUE_ETC_NETWORK_WS_SERVER_ADDR", "ws://"), ("DUE_ETC_NETWORK_TCP_SERVER_ADDR", "tcp://")]
+        {
+            let url = self.processes[other].urls(scheme).pop().expect("it serves");
+            variables.push((name, url.strip_prefix(scheme).unwrap().trim_end_matches('/').to_owned()));
+        }
+        self.processes.insert(id, Process::start(&["gate", "--etc", &etc("fleet"), "--id", id], &variables));
+    }
+
     pub(crate) fn fleet(&mut self) -> &mut Fleet {
         self.fleet.as_mut().expect("a fleet")
     }
@@ -80,13 +92,20 @@ impl World {
 
     /// Tells a notice.
     pub(crate) fn post(&self, path: &str, kind: &str, body: &str) -> Answer {
-        let port = self.admin().rsplit_once(':').unwrap().1.parse().unwrap();
-        http(port, "POST", path, &[("Content-Type", kind)], body).expect("it answers")
+        let page = self.admin();
+        let token = page.split_once('#').expect("its token is shown").1;
+        self.post_with(path, &[("Content-Type", kind), ("Authorization", &format!("Bearer {token}"))], body)
     }
 
-    /// `host:port` of notices.
+    pub(crate) fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let page = self.admin();
+        let port = page.split_once("/#").unwrap().0.rsplit_once(':').unwrap().1;
+        http(port.parse().unwrap(), "POST", path, headers, body).expect("it answers")
+    }
+
+    /// The page of admin, with its token.
     pub(crate) fn admin(&self) -> String {
-        self.urls("http://").pop().expect("an admin").strip_prefix("http://").unwrap().to_owned()
+        self.urls("http://").pop().expect("an admin")
     }
 
     /// How many lines all servers together have said with this in it.
