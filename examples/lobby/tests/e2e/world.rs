@@ -137,7 +137,8 @@ impl Fleet {
         let mut variables = listeners();
         variables.extend([
             ("DUE_ETC_REGISTRY_CONSUL_ADDR", self.consul.addr()),
-            ("DUE_ETC_REGISTRY_CONSUL_HEALTH_CHECK_INTERVAL", "1".to_owned()),
+            // Who is killed is out of the list soon.
+            ("DUE_ETC_REGISTRY_CONSUL_HEARTBEAT_CHECK_INTERVAL", "3".to_owned()),
             ("DUE_ETC_LOCATE_REDIS_ADDRS", redis.clone()),
             ("DUE_ETC_EVENTBUS_REDIS_ADDRS", redis.clone()),
             ("LOBBY_STORE_REDIS", redis),
