@@ -4,17 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use due::registry::Kind;
-use due::{
-    ActorError, ActorRef, Cluster, Context, Error, Nid, NodeBuilder, NodeHandle, PushExt as _, Routes as _, Uid,
-};
+use due::{ActorError, ActorRef, Cluster, Context, Error, Nid, NodeBuilder, NodeHandle, NodeTarget, Routes as _, Uid};
 use tokio::sync::Semaphore;
 
 use crate::guard::{Failed, authorized, check, failed};
 use crate::room::{Full, GameRoom};
 use crate::store::{OpenedRoom, Store};
 use crate::v1::{
-    AdmitRequest, CreateRoomCode, CreateRoomRequest, CreateRoomResponse, DepartRequest, GAME_ADMIT, GAME_CREATE_ROOM,
-    GAME_JOIN_ROOM, Game, GameRoutes, JoinRoomCode, JoinRoomRequest, JoinRoomResponse, ROOM_DEPART, RoomClosed,
+    AdmitRequest, CreateRoomCode, CreateRoomRequest, CreateRoomResponse, DepartRequest, GAME_CREATE_ROOM,
+    GAME_JOIN_ROOM, Game, GameNodes, GameRoutes, JoinRoomCode, JoinRoomRequest, JoinRoomResponse, RoomNodes,
     RoomRoutes,
 };
 
@@ -22,7 +20,7 @@ use crate::v1::{
 pub(crate) const NAME: &str = "game";
 /// Rooms of one node.
 const ROOMS: usize = 10_000;
-/// How long a room may take to have a turn for somebody who comes or goes.
+/// How long a room may take to have a turn for somebody who comes or goes, on whatever node.
 const TURN: Duration = Duration::from_secs(2);
 
 /// The service of the node itself.
@@ -60,19 +58,22 @@ impl Game for GameService {
             admit(&ctx.node(), uid, request.id).await?;
             former.here = None;
         } else {
-            ctx.cluster().deliver_to(&owner, GAME_ADMIT, Some(uid), &AdmitRequest { room: request.id }).await?;
+            let there = NodeTarget::NodeFor(owner.clone(), uid);
+            let games = GameNodes::new(ctx.cluster()).with_timeout(TURN);
+            match games.admit(there, AdmitRequest { room: request.id }).await?.code() {
+                JoinRoomCode::Ok => {}
+                JoinRoomCode::RoomMissing => return Err(missing()),
+                JoinRoomCode::Failed => return Err(failed()),
+            }
         }
         ctx.cluster().bind_node(uid, NAME, &owner).await?;
         former.leave(ctx, &owner).await;
         Ok(JoinRoomResponse::default())
     }
 
-    async fn admit(&self, ctx: &mut Context, request: AdmitRequest) -> due::Result<()> {
-        let uid = ctx.user()?;
-        if admit(&ctx.node(), uid, request.room).await.is_err() {
-            RoomClosed { room: request.room }.push(ctx.cluster(), uid).await?;
-        }
-        Ok(())
+    async fn admit(&self, ctx: &mut Context, request: AdmitRequest) -> due::Result<JoinRoomResponse> {
+        admit(&ctx.node(), ctx.user()?, request.room).await?;
+        Ok(JoinRoomResponse::default())
     }
 }
 
@@ -114,10 +115,11 @@ impl Former {
         if let Some(room) = self.here {
             told_to_leave(&room, uid).await;
         }
-        if let Some(node) = self.node.filter(|node| node != now && node != ctx.nid())
-            && let Err(error) = ctx.cluster().deliver_to(&node, ROOM_DEPART, Some(uid), &DepartRequest {}).await
-        {
-            tracing::info!(%uid, %node, %error, "the room that he had is not told");
+        if let Some(node) = self.node.filter(|node| node != now && node != ctx.nid()) {
+            let rooms = RoomNodes::new(ctx.cluster()).with_timeout(TURN);
+            if let Err(error) = rooms.depart(NodeTarget::NodeFor(node, uid), DepartRequest {}).await {
+                tracing::info!(%uid, %error, "the room that he had is not told");
+            }
         }
     }
 }

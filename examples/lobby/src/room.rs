@@ -53,9 +53,9 @@ impl Room for GameRoom {
         Ok(LeaveRoomResponse { code: 0 })
     }
 
-    async fn depart(&mut self, ctx: &mut Context, _: DepartRequest) -> due::Result<()> {
+    async fn depart(&mut self, ctx: &mut Context, _: DepartRequest) -> due::Result<LeaveRoomResponse> {
         self.left(&this(ctx)?, ctx.user()?).await;
-        Ok(())
+        Ok(LeaveRoomResponse { code: 0 })
     }
 }
 

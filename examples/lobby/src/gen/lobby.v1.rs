@@ -1485,9 +1485,8 @@ pub const GAME_ROUTES: &[::due::codegen::RouteSpec] = &[
             "Comes into a room, on whatever node it is. Its members hear `MemberJoined`.",
         ),
     ::due::codegen::RouteSpec::new(GAME_ADMIT, "lobby.v1.Game", "Admit")
-        .types("lobby.v1.AdmitRequest", "")
+        .types("lobby.v1.AdmitRequest", "lobby.v1.JoinRoomResponse")
         .internal()
-        .oneway()
         .doc("Another node has sent the user to a room that is here."),
 ];
 /// How one comes into a room. To any node: that is what makes the user's other requests go to the one with the room. Without
@@ -1515,7 +1514,7 @@ pub trait Game: ::core::marker::Send + ::core::marker::Sync + 'static {
         ctx: &mut ::due::codegen::Context,
         request: AdmitRequest,
     ) -> impl ::core::future::Future<
-        Output = ::due::codegen::Result<()>,
+        Output = ::due::codegen::Result<JoinRoomResponse>,
     > + ::core::marker::Send;
 }
 /// Mounts a [`Game`] on a node.
@@ -1590,7 +1589,7 @@ impl<__T: Game> ::due::codegen::Routes for GameRoutes<__T> {
                             ::core::result::Result::Err(__due_error)
                         }
                     };
-                    __due_ctx.finish_oneway(__due_result)
+                    __due_ctx.finish::<JoinRoomResponse>(__due_result)
                 })
             }
             _ => ::due::codegen::no_such_route(__due_index),
@@ -1679,8 +1678,8 @@ impl GameNodes {
             ::due::codegen::NodeTarget,
         > + ::core::marker::Send,
         request: AdmitRequest,
-    ) -> ::core::result::Result<(), ::due::codegen::NodeCallError> {
-        self.caller.send(&GAME_ROUTES[2], to, &request).await
+    ) -> ::core::result::Result<JoinRoomResponse, ::due::codegen::NodeCallError> {
+        self.caller.call(&GAME_ROUTES[2], to, &request, self.timeout).await
     }
 }
 /// A [`Game`] whose answers a test sets; rpcs without one fail.
@@ -1710,7 +1709,7 @@ impl GameMock {
         self.mock.rpc(1)
     }
     /// The answer to `Admit`, and the requests it got.
-    pub fn admit(&self) -> ::due::codegen::MockRpc<AdmitRequest, ()> {
+    pub fn admit(&self) -> ::due::codegen::MockRpc<AdmitRequest, JoinRoomResponse> {
         self.mock.rpc(2)
     }
 }
@@ -1747,7 +1746,7 @@ impl<__M: 'static> Game for GameMock<__M> {
         &self,
         _: &mut ::due::codegen::Context,
         request: AdmitRequest,
-    ) -> ::due::codegen::Result<()> {
+    ) -> ::due::codegen::Result<JoinRoomResponse> {
         self.mock.answer(2, request)
     }
 }
@@ -1806,9 +1805,8 @@ pub const ROOM_ROUTES: &[::due::codegen::RouteSpec] = &[
         .stateful()
         .doc("Goes out. The others hear `MemberLeft`; an empty room is closed."),
     ::due::codegen::RouteSpec::new(ROOM_DEPART, "lobby.v1.Room", "Depart")
-        .types("lobby.v1.DepartRequest", "")
+        .types("lobby.v1.DepartRequest", "lobby.v1.LeaveRoomResponse")
         .internal()
-        .oneway()
         .doc("The user has a room on another node now."),
 ];
 /// What one does in a room. Each is an actor on the node where it was opened, and does one thing at a time.
@@ -1835,7 +1833,7 @@ pub trait Room: ::due::codegen::Actor {
         ctx: &mut ::due::codegen::Context,
         request: DepartRequest,
     ) -> impl ::core::future::Future<
-        Output = ::due::codegen::Result<()>,
+        Output = ::due::codegen::Result<LeaveRoomResponse>,
     > + ::core::marker::Send;
 }
 /// Lets a node serve [`Room`] by actors of a type, kind `room`, that it spawns.
@@ -1932,7 +1930,7 @@ impl<__T: Room> ::due::codegen::Routes for RoomRoutes<__T> {
                             ::core::result::Result::Err(__due_error)
                         }
                     };
-                    __due_ctx.finish_oneway(__due_result)
+                    __due_ctx.finish::<LeaveRoomResponse>(__due_result)
                 })
             }
             _ => ::due::codegen::no_such_route(__due_index),
@@ -2021,8 +2019,8 @@ impl RoomNodes {
             ::due::codegen::NodeTarget,
         > + ::core::marker::Send,
         request: DepartRequest,
-    ) -> ::core::result::Result<(), ::due::codegen::NodeCallError> {
-        self.caller.send(&ROOM_ROUTES[2], to, &request).await
+    ) -> ::core::result::Result<LeaveRoomResponse, ::due::codegen::NodeCallError> {
+        self.caller.call(&ROOM_ROUTES[2], to, &request, self.timeout).await
     }
 }
 /// A [`Room`] whose answers a test sets; rpcs without one fail.
@@ -2050,7 +2048,7 @@ impl RoomMock {
         self.mock.rpc(1)
     }
     /// The answer to `Depart`, and the requests it got.
-    pub fn depart(&self) -> ::due::codegen::MockRpc<DepartRequest, ()> {
+    pub fn depart(&self) -> ::due::codegen::MockRpc<DepartRequest, LeaveRoomResponse> {
         self.mock.rpc(2)
     }
 }
@@ -2088,7 +2086,7 @@ impl<__M: 'static> Room for RoomMock<__M> {
         &mut self,
         _: &mut ::due::codegen::Context,
         request: DepartRequest,
-    ) -> ::due::codegen::Result<()> {
+    ) -> ::due::codegen::Result<LeaveRoomResponse> {
         self.mock.answer(2, request)
     }
 }
