@@ -22,11 +22,14 @@ impl<R> Failed<R> {
 impl<R: Body> Middleware for Failed<R> {
     async fn handle(&self, ctx: &mut Context, body: Bytes, next: Next<'_>) -> due::Result<Reply> {
         match next.run(ctx, body).await {
-            Ok(reply) if (0..=LAST).contains(&reply.code().0) => Ok(reply),
-            _ => match R::from_error(&failed()) {
-                Some(response) => ctx.reply(&response),
-                None => Err(failed()),
-            },
+            Ok(reply) if (0..=LAST).contains(&reply.code().0) => return Ok(reply),
+            // The log has the error already.
+            Ok(_) => {}
+            Err(error) => tracing::debug!(route = %ctx.route(), %error, "refused"),
+        }
+        match R::from_error(&failed()) {
+            Some(response) => ctx.reply(&response),
+            None => Err(failed()),
         }
     }
 }

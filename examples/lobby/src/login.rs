@@ -46,7 +46,7 @@ impl Login for LoginService {
 
     async fn login(&self, ctx: &mut Context, request: LoginRequest) -> due::Result<LoginResponse> {
         let LoginRequest { account, password } = request;
-        check(&password, 1..=128).map_err(|_| wrong())?;
+        check(&account, 1..=64).and_then(|()| check(&password, 1..=128)).map_err(|_| wrong())?;
         let found = self.store.account(&account).await?;
         let (id, stored) = found.map_or((0, None), |found| (found.id, Some(found.password_hash)));
         if !self.passwords.verify(password, stored).await? {
