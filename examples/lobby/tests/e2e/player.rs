@@ -40,9 +40,19 @@ impl Player {
 
     /// On another connection by the same address, as the gate has asked for.
     pub(crate) async fn moves_to(self, url: &str) -> Self {
-        let client = Client::connect(url).await.unwrap();
-        assert_eq!(logs_in(&client, &self.account).await, self.uid);
-        Self { client, ..self }
+        loop {
+            let client = Client::connect(url).await.unwrap();
+            let request = LoginRequest { account: self.account.clone(), password: PASSWORD.to_owned() };
+            match LoginClient::new(&client).login(request).await {
+                Ok(response) => {
+                    assert_eq!((response.code(), i64::from(response.id)), (LoginCode::Ok, self.uid));
+                    return Self { client, ..self };
+                }
+                // It has met the old gate in its last moments.
+                Err(CallError::GoingAway) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     pub(crate) async fn create_room(&self, name: &str) -> Result<(CreateRoomCode, i32), CallError> {
