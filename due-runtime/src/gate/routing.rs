@@ -105,15 +105,20 @@ impl GateCore {
             To::User { uid, group, oneway } => return self.route_by_user(session, uid, &group, delivery, oneway).await,
             To::Any(first) => first,
         };
-        let route = delivery.packet.route;
-        let Err(mut delivery) = self.hand_over(session, &first.nid, &*first.node, delivery, first.oneway).await else {
+        let Err(delivery) = self.hand_over(session, &first.nid, &*first.node, delivery, first.oneway).await else {
             return;
         };
         // It took nothing: any other may.
+        self.hand_to_another(session, &first.nid, delivery).await;
+    }
+
+    /// To any node that serves the route, but this one.
+    async fn hand_to_another(&self, session: &Arc<Session>, nid: &Nid, mut delivery: Delivery) {
+        let route = delivery.packet.route;
         let nodes = self.cluster.nodes();
         let others = nodes.route(route).map_or(&[][..], |entry| entry.candidates()).to_vec();
         drop(nodes);
-        for other in others.iter().filter(|other| other.nid != first.nid) {
+        for other in others.iter().filter(|other| other.nid != *nid) {
             match self.hand_over(session, &other.nid, &*other.node, delivery, other.oneway).await {
                 Ok(()) => return,
                 Err(back) => delivery = back,
@@ -188,17 +193,22 @@ impl GateCore {
         }
     }
 
-    /// Looks the user up once more; who is still bound to the node that says no is bound to none.
+    /// Looks the user up once more; who is still bound to the node that says no, or is not reached, is bound to none. Where
+    /// no user has to be looked up, another node takes the message.
     async fn send_on(&self, Missed { nid, mut delivery }: Missed) {
         let (route, seq) = (delivery.packet.route, delivery.packet.seq);
         let Some(session) = self.sessions.get(SessionTarget::Session(delivery.cid)) else { return };
         let held = session.take_back(route, seq);
         delivery.request.get_or_insert_with(|| held.unwrap_or_else(|| session.request()));
         let nodes = self.cluster.nodes();
-        let Some((group, oneway)) = nodes.route(route).map(|entry| (Arc::clone(&entry.group), entry.oneway)) else {
+        let Some(entry) = nodes.route(route) else {
             return self.refuse(&session, &delivery.packet, unserved(route));
         };
+        let (group, oneway, stateful) = (Arc::clone(&entry.group), entry.oneway, entry.stateful);
         drop(nodes);
+        if !stateful {
+            return self.hand_to_another(&session, &nid, delivery).await;
+        }
         let Some(uid) = delivery.uid else { return };
         self.cluster.forget_node(uid, &group, &nid);
         let right = self.cluster.locate_node(uid, &group).await;
@@ -304,6 +314,13 @@ impl Losses for GateCore {
                 session.leave_if_answered();
             }
         });
+    }
+
+    fn unsent(&self, nid: &Nid, cid: Cid, uid: Option<Uid>, packet: Packet) -> bool {
+        let Some(gate) = self.this.upgrade() else { return false };
+        let origin = Origin::Gate { gid: self.gid.clone(), gate };
+        let delivery = Delivery { origin, cid, uid, packet, request: None, misses: None };
+        self.misses.try_send(Missed { nid: nid.clone(), delivery }).is_ok()
     }
 }
 

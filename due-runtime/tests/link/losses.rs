@@ -377,3 +377,33 @@ async fn what_a_gate_sends_that_no_registry_knows_is_answered_with_a_status() {
     gate.stop().await;
     node.stop().await;
 }
+
+/// Nobody has it, so another node takes it.
+#[tokio::test]
+async fn what_waits_for_a_node_that_is_never_reached_goes_to_another() {
+    let world = World::tcp();
+    let fake = Fake::node(&world, "N1").await;
+    let gate = gate(&world).await;
+    let client = client(&gate).await;
+    let mut node = fake.greet(1, "g1").await;
+    // The connect.
+    node.frame().await;
+    let other = Fake::node(&world, "N2").await;
+    let mut second = other.greet(1, "g1").await;
+    // From now on N1 is not listening.
+    drop((node, fake));
+    let calls: JoinSet<_> = (0..10)
+        .map(|_| {
+            let client = client.clone();
+            async move { outcome(client.request(RouteId(1), &raw("hi")).await) }
+        })
+        .collect();
+    let mut back = Peer::dial(&world, Kind::Gate, "g1").await;
+    for _ in 0..10 {
+        let message = message(&mut second).await;
+        back.0.write_all(&answer(&message)).await.unwrap();
+    }
+    assert_eq!(calls.join_all().await, ["answered"; 10]);
+    drop((second, back, other));
+    gate.stop().await;
+}

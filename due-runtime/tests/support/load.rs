@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Requests of one player that may be under way at a time.
-const WINDOW: usize = 16;
+pub(crate) const WINDOW: usize = 16;
 /// How long an answer may take before the request counts as lost: longer than anything that a server waits for.
 const LATE: Duration = Duration::from_secs(90);
 /// How long states are awaited on a busy machine.

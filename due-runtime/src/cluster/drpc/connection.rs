@@ -6,6 +6,7 @@ use std::io::ErrorKind::{PermissionDenied, TimedOut, UnexpectedEof};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -23,6 +24,7 @@ use super::socket;
 use crate::backoff::{Backoff, jittered};
 use crate::cluster::link::{Delivery, GateAnswer, LinkError, Missed};
 use crate::id::{Cid, Nid, RouteId, Seq};
+use crate::packet::Frame as ClientFrame;
 use crate::transport::{StreamRead, StreamWrite};
 
 const HANDSHAKE: Duration = Duration::from_secs(3);
@@ -200,9 +202,10 @@ impl Connection {
                         let addr = &self.shared.addr.at;
                         tracing::warn!(to = %self.shared.target, addr, %error, "not reached; dialling goes on");
                     }
-                    self.out.down();
                     // What the last connection has carried was settled when it broke.
-                    self.settle_with(LinkError::NotSent(error.to_string()), &Kept::default());
+                    let unsent = self.out.down();
+                    let messages = self.give_back(&unsent);
+                    self.settle_with(LinkError::NotSent(error.to_string()), &Kept { messages, ..Kept::default() });
                 }
                 Err(error) => tracing::debug!(to = %self.shared.target, %error, "not reached"),
             }
@@ -366,21 +369,44 @@ impl Connection {
         self.shared.index_of(cid.0) == self.index
     }
 
-    fn kept(&self, mut queue: &[u8]) -> Kept {
+    fn kept(&self, queue: &[u8]) -> Kept {
         let mut kept = Kept::default();
-        while let Ok(Some(len)) = frame::measure(queue, usize::MAX) {
-            if let Some(frame) = frame::parse(&queue[..len]) {
-                kept.calls.insert(frame.seq);
-                if let Some(deliver) = request::deliver(&frame).ok().filter(|_| frame.op == op::DELIVER)
-                    && let Some((route, seq)) = self.shared.member.format.peek(deliver.packet)
-                {
-                    kept.messages.insert((deliver.cid, route, seq));
-                }
+        for frame in frames(queue) {
+            kept.calls.insert(frame.seq);
+            if let Some(deliver) = request::deliver(&frame).ok().filter(|_| frame.op == op::DELIVER)
+                && let Some((route, seq)) = self.shared.member.format.peek(deliver.packet)
+            {
+                kept.messages.insert((deliver.cid, route, seq));
             }
-            queue = &queue[len..];
         }
         kept
     }
+
+    /// Gives messages that were never written back to the gate of their clients: any other node may take them. Says which.
+    fn give_back(&self, queue: &[u8]) -> HashSet<(Cid, RouteId, Seq)> {
+        let losses = self.shared.member.losses.get().and_then(std::sync::Weak::upgrade);
+        let (Some(losses), Some(nid)) = (losses, self.shared.target.nid()) else { return HashSet::new() };
+        let delivers = frames(queue).filter(|frame| frame.op == op::DELIVER);
+        let given_back = delivers.filter_map(|frame| {
+            let request::Deliver { cid, uid, packet } = request::deliver(&frame).ok()?;
+            let message = (cid, self.shared.member.format.parse_sized(Bytes::copy_from_slice(packet)).ok()?);
+            let (cid, ClientFrame::Packet(packet)) = message else { return None };
+            let (route, seq) = (packet.route, packet.seq);
+            self.handed.lock().unwrap().remove(frame.seq);
+            losses.unsent(nid, cid, uid, packet).then_some((cid, route, seq))
+        });
+        given_back.collect()
+    }
+}
+
+fn frames(mut queue: &[u8]) -> impl Iterator<Item = Frame<'_>> {
+    std::iter::from_fn(move || {
+        let len = frame::measure(queue, usize::MAX).ok()??;
+        let (first, rest) = queue.split_at(len);
+        queue = rest;
+        Some(frame::parse(first))
+    })
+    .flatten()
 }
 
 impl Drop for Waiting<'_> {

@@ -180,9 +180,11 @@ impl Outgoing {
         self.enter(|phase| (phase == Phase::Down).then_some(Phase::Open));
     }
 
-    /// Forgets what is queued and refuses more.
-    pub(super) fn down(&self) {
+    /// Refuses more, and gives back what is queued.
+    pub(super) fn down(&self) -> Vec<u8> {
+        let queue = std::mem::take(&mut self.state.lock().unwrap().queue);
         self.enter(|phase| (phase == Phase::Open).then_some(Phase::Down));
+        queue
     }
 
     /// Back to the beginning, unless something waits.
