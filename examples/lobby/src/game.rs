@@ -8,7 +8,7 @@ use due::{ActorError, ActorRef, Cluster, Context, Error, Nid, NodeBuilder, NodeH
 use tokio::sync::Semaphore;
 
 use crate::guard::{Failed, authorized, check, failed};
-use crate::room::{Full, GameRoom};
+use crate::room::{GameRoom, NotIn};
 use crate::store::{OpenedRoom, Store};
 use crate::v1::{
     AdmitRequest, CreateRoomCode, CreateRoomRequest, CreateRoomResponse, DepartRequest, GAME_CREATE_ROOM,
@@ -130,10 +130,9 @@ async fn admit(node: &NodeHandle, uid: Uid, id: i32) -> due::Result<()> {
     let room = node.actor::<GameRoom>(&id.to_string()).ok_or_else(missing)?;
     let me = room.clone();
     match room.call(TURN, async move |room: &mut GameRoom| room.admit(&me, uid).await).await {
-        Ok(Ok(Ok(()))) => {}
-        Ok(Ok(Err(Full))) => return Err(failed()),
-        Err(ActorError::Gone) => return Err(missing()),
-        Ok(Err(error)) => return Err(error),
+        Ok(Ok(())) => {}
+        Ok(Err(NotIn::Full)) => return Err(failed()),
+        Ok(Err(NotIn::Gone)) | Err(ActorError::Gone) => return Err(missing()),
         Err(error) => return Err(error.into()),
     }
     if let Some(former) = former.filter(|former| former.id() != room.id()) {

@@ -105,7 +105,8 @@ impl World {
 
     /// The page of admin, with its token.
     pub(crate) fn admin(&self) -> String {
-        self.urls("http://").pop().expect("an admin")
+        let page = self.processes.values().find_map(|process| process.behind("master serves page=\""));
+        page.expect("an admin").trim_end_matches('"').to_owned()
     }
 
     /// How many lines all servers together have said with this in it.
@@ -138,10 +139,11 @@ impl Fleet {
         variables.extend([
             ("DUE_ETC_REGISTRY_CONSUL_ADDR", self.consul.addr()),
             // Who is killed is out of the list soon.
-            ("DUE_ETC_REGISTRY_CONSUL_HEARTBEAT_CHECK_INTERVAL", "3".to_owned()),
+            ("DUE_ETC_REGISTRY_CONSUL_HEARTBEAT_CHECK_INTERVAL", "5".to_owned()),
             ("DUE_ETC_LOCATE_REDIS_ADDRS", redis.clone()),
             ("DUE_ETC_EVENTBUS_REDIS_ADDRS", redis.clone()),
             ("LOBBY_STORE_REDIS", redis),
+            ("DUE_ETC_CLUSTER_SECRET", "known to those of this fleet".to_owned()),
             ("DUE_ETC_CLUSTER_GATE_ADDR", "127.0.0.1:0".to_owned()),
             ("DUE_ETC_CLUSTER_NODE_ADDR", "127.0.0.1:0".to_owned()),
             ("DUE_ETC_TRANSPORT_GRPC_SERVER_ADDR", "127.0.0.1:0".to_owned()),
@@ -156,7 +158,7 @@ fn listeners() -> Variables {
     vec![
         ("DUE_ETC_NETWORK_WS_SERVER_ADDR", free()),
         ("DUE_ETC_NETWORK_TCP_SERVER_ADDR", free()),
-        ("LOBBY_ADMIN_ADDR", free()),
+        ("DUE_ETC_CLUSTER_MASTER_ADDR", free()),
     ]
 }
 
