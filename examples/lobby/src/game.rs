@@ -37,7 +37,13 @@ impl Game for GameService {
         let former = Former::of(ctx).await?;
         let id = self.open(ctx, &request.name).await?;
         let room = GameRoom::new(id, Arc::clone(&self.store), place);
-        let room = ctx.node().spawn_actor(id.to_string(), room)?;
+        let room = match ctx.node().spawn_actor(id.to_string(), room) {
+            Ok(room) => room,
+            Err(error) => {
+                self.store.close_room(id, ctx.nid()).await?;
+                return Err(error.into());
+            }
+        };
         if let Err(error) = ctx.bind_actor(&room).await {
             room.kill();
             return Err(error);
