@@ -87,7 +87,8 @@ fn explained(error: StartError, id: &str) -> anyhow::Error {
         StartError::Registry(RegistryError::Unreachable(_))
         | StartError::Mesh(MeshError::Registry(RegistryError::Unreachable(_)))
         | StartError::Master(MasterError::Registry(RegistryError::Unreachable(_))) => {
-            ": start consul first, or say where it is: `registry.consul.addr` of etc.toml, or DUE_ETC_REGISTRY_CONSUL_ADDR"
+            ": start its registry first, or say where that is: `registry.consul.addr` of etc.toml, or \
+             DUE_ETC_REGISTRY_CONSUL_ADDR (of etcd: `registry.etcd.addrs`, DUE_ETC_REGISTRY_ETCD_ADDRS)"
         }
         StartError::Listen(_) => {
             ": other addresses are chosen by `network.ws.server.addr` and `network.tcp.server.addr` of etc.toml, or \

@@ -76,7 +76,7 @@ fn without_consul_every_server_says_so() {
     for role in ["gate", "wallet", "admin"] {
         let said = [
             &*format!(
-                "{role} cannot serve: start consul first, or say where it is: `registry.consul.addr` of etc.toml"
+                "{role} cannot serve: start its registry first, or say where that is: `registry.consul.addr` of etc.toml"
             ),
             "DUE_ETC_REGISTRY_CONSUL_ADDR",
             "Connection refused",
