@@ -11,7 +11,7 @@ pub(crate) const MEMORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/etc/memory
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
-    /// The directory of etc.toml and lobby.toml
+    /// The directory of etc.toml, and of lobby.toml if there is one
     #[arg(long, value_name = "DIR", default_value = MEMORY, env = "DUE_ETC")]
     pub(crate) etc: PathBuf,
     /// How many gates there are; more than one need port 0
@@ -38,7 +38,7 @@ pub(crate) enum Command {
     Play {
         /// Where a gate serves [default: servers of its own, in memory, which end with it]
         url: Option<String>,
-        /// The page of admin, as it was printed, for a notice [default: none is told]
+        /// The page of admin, as its log names it, for a notice [default: none is told]
         #[arg(long, value_name = "http://ADDR/#TOKEN", requires = "url")]
         admin: Option<String>,
     },
@@ -47,7 +47,7 @@ pub(crate) enum Command {
 /// One server in a process of its own, until Ctrl-C.
 #[derive(Debug, Flags)]
 pub(crate) struct Member {
-    /// The directory of etc.toml and lobby.toml
+    /// The directory of etc.toml, and of lobby.toml if there is one
     #[arg(long, value_name = "DIR", env = "DUE_ETC")]
     pub(crate) etc: PathBuf,
     /// Its name among the others [default: what it is, and a random number]

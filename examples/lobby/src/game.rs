@@ -8,7 +8,7 @@ use due::{ActorError, ActorRef, Cluster, Context, Error, Nid, NodeBuilder, NodeH
 use tokio::sync::Semaphore;
 
 use crate::guard::{Failed, authorized, check, failed};
-use crate::room::{Full, GameRoom};
+use crate::room::{GameRoom, NotIn};
 use crate::store::{OpenedRoom, Store};
 use crate::v1::{
     AdmitRequest, CreateRoomCode, CreateRoomRequest, CreateRoomResponse, DepartRequest, GAME_CREATE_ROOM,
@@ -37,7 +37,13 @@ impl Game for GameService {
         let former = Former::of(ctx).await?;
         let id = self.open(ctx, &request.name).await?;
         let room = GameRoom::new(id, Arc::clone(&self.store), place);
-        let room = ctx.node().spawn_actor(id.to_string(), room)?;
+        let room = match ctx.node().spawn_actor(id.to_string(), room) {
+            Ok(room) => room,
+            Err(error) => {
+                self.store.close_room(id, ctx.nid()).await?;
+                return Err(error.into());
+            }
+        };
         if let Err(error) = ctx.bind_actor(&room).await {
             room.kill();
             return Err(error);
@@ -130,10 +136,9 @@ async fn admit(node: &NodeHandle, uid: Uid, id: i32) -> due::Result<()> {
     let room = node.actor::<GameRoom>(&id.to_string()).ok_or_else(missing)?;
     let me = room.clone();
     match room.call(TURN, async move |room: &mut GameRoom| room.admit(&me, uid).await).await {
-        Ok(Ok(Ok(()))) => {}
-        Ok(Ok(Err(Full))) => return Err(failed()),
-        Err(ActorError::Gone) => return Err(missing()),
-        Ok(Err(error)) => return Err(error),
+        Ok(Ok(())) => {}
+        Ok(Err(NotIn::Full)) => return Err(failed()),
+        Ok(Err(NotIn::Gone)) | Err(ActorError::Gone) => return Err(missing()),
         Err(error) => return Err(error.into()),
     }
     if let Some(former) = former.filter(|former| former.id() != room.id()) {

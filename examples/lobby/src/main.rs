@@ -20,14 +20,15 @@ use lobby::servers::Directory;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,lobby=info"));
+        // The master says where its page is.
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,lobby=info,due::master=info"));
     let ansi = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
 
     let args = Args::parse();
     let Some(command) = args.command else {
         let directory = Directory::read(&args.etc)?;
-        return run(directory.everything(args.gates, args.games)?, "lobby", directory.has_token()).await;
+        return run(directory.everything(args.gates, args.games)?, "lobby").await;
     };
     match command {
         Command::Gate(member) => alone(member, "gate", |app, directory, id| Ok(app.gate(directory.gate(id)?))).await,
@@ -36,7 +37,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Wallet(member) => {
             alone(member, "wallet", |app, directory, id| Ok(app.mesh(directory.wallet(id)?))).await
         }
-        Command::Admin(member) => alone(member, "admin", |app, directory, _| Ok(app.master(directory.admin()))).await,
+        Command::Admin(member) => alone(member, "admin", |app, directory, _| Ok(app.master(directory.admin()?))).await,
         Command::Play { url: Some(url), admin } => play(&url, admin.as_deref(), &mut |line| say(line)).await,
         Command::Play { url: None, .. } => tour().await,
     }
@@ -53,18 +54,14 @@ async fn alone(
     // Not the process id, which is 1 in every container.
     let id = member.id.unwrap_or_else(|| format!("{kind}-{:08x}", RandomState::new().hash_one(kind) as u32));
     let app = add(directory.app()?, &directory, &id)?;
-    run(app, &id, directory.has_token()).await
+    run(app, &id).await
 }
 
 /// Serves until a signal comes, and stops without losing anything.
-async fn run(app: App, id: &str, hides_token: bool) -> anyhow::Result<()> {
+async fn run(app: App, id: &str) -> anyhow::Result<()> {
     let started = app.run_with(|app| {
         for address in app.addresses() {
             say(&format!("serving {address}"));
-        }
-        if let Some(page) = app.master_page() {
-            let shown = if hides_token { page.split('#').next().unwrap_or_default() } else { &page };
-            say(&format!("serving {shown}"));
         }
         say(&format!("{id} is up; Ctrl-C stops"));
     });
@@ -90,17 +87,19 @@ fn explained(error: StartError, id: &str) -> anyhow::Error {
         StartError::Registry(RegistryError::Unreachable(_))
         | StartError::Mesh(MeshError::Registry(RegistryError::Unreachable(_)))
         | StartError::Master(MasterError::Registry(RegistryError::Unreachable(_))) => {
-            ": start consul first, or say where it is: `registry.consul.addr` of etc.toml, or DUE_ETC_REGISTRY_CONSUL_ADDR"
+            ": start its registry first, or say where that is: `registry.consul.addr` of etc.toml, or \
+             DUE_ETC_REGISTRY_CONSUL_ADDR (of etcd: `registry.etcd.addrs`, DUE_ETC_REGISTRY_ETCD_ADDRS)"
         }
         StartError::Listen(_) => {
             ": other addresses are chosen by `network.ws.server.addr` and `network.tcp.server.addr` of etc.toml, or \
              DUE_ETC_NETWORK_WS_SERVER_ADDR and DUE_ETC_NETWORK_TCP_SERVER_ADDR; 127.0.0.1:0 is any free port"
         }
         StartError::Master(MasterError::Bind { .. }) => {
-            ": another address is chosen by `admin.addr` of lobby.toml, or LOBBY_ADMIN_ADDR; 127.0.0.1:0 is any free port"
+            ": another address is chosen by `cluster.master.addr` of etc.toml, or \
+             DUE_ETC_CLUSTER_MASTER_ADDR; 127.0.0.1:0 is any free port"
         }
         StartError::Master(MasterError::NoToken(_) | MasterError::ShortToken(_)) => {
-            ": choose `admin.token` of lobby.toml, or LOBBY_ADMIN_TOKEN"
+            ": choose `cluster.master.token` of etc.toml, or DUE_ETC_CLUSTER_MASTER_TOKEN"
         }
         StartError::Hook(_) => {
             ": start redis first, or say where it is: `eventbus.redis.addrs` of etc.toml, or DUE_ETC_EVENTBUS_REDIS_ADDRS"

@@ -33,9 +33,14 @@ pub(crate) struct GameRoom {
     _place: OwnedSemaphorePermit,
 }
 
-/// The room takes no more members.
+/// Why somebody is not let in.
 #[derive(Debug)]
-pub(crate) struct Full;
+pub(crate) enum NotIn {
+    /// The room takes no more members.
+    Full,
+    /// It has ended.
+    Gone,
+}
 
 impl Room for GameRoom {
     async fn say(&mut self, ctx: &mut Context, request: SayRequest) -> due::Result<SayResponse> {
@@ -104,18 +109,18 @@ impl GameRoom {
     }
 
     /// Lets somebody in. Whoever is in already stays, and nobody hears of it.
-    pub(crate) async fn admit(&mut self, me: &ActorRef<Self>, uid: Uid) -> due::Result<Result<(), Full>> {
+    pub(crate) async fn admit(&mut self, me: &ActorRef<Self>, uid: Uid) -> Result<(), NotIn> {
         let members = me.members();
         if members.contains(&uid) {
-            return Ok(Ok(()));
+            return Ok(());
         }
         if members.len() >= MEMBERS {
-            return Ok(Err(Full));
+            return Err(NotIn::Full);
         }
-        me.bind(uid)?;
+        me.bind(uid).map_err(|_| NotIn::Gone)?;
         let members = me.members().iter().map(|uid| uid.0).collect();
         tell(me, &MemberJoined { room: self.id, uid: uid.0, members }).await;
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// Somebody is out. The others hear of it; without any, the room is no more.

@@ -10,7 +10,7 @@ use crate::admin;
 use crate::game::{self, GameService};
 use crate::login::{self, LoginService};
 use crate::passwords::Passwords;
-use crate::settings::{AdminSettings, Settings};
+use crate::settings::Settings;
 use crate::store::Store;
 use crate::v1::WalletServer;
 use crate::wallet::WalletService;
@@ -43,10 +43,9 @@ impl Directory {
     /// # Errors
     /// Every mistake in the files.
     pub fn on_free_ports(dir: &Path) -> anyhow::Result<Self> {
-        let variables = ["WS", "TCP"].map(|wire| (format!("DUE_ETC_NETWORK_{wire}_SERVER_ADDR"), FREE.to_owned()));
-        let mut settings = Settings::load(dir)?;
-        settings.admin = AdminSettings { addr: FREE.to_owned(), token: None };
-        Self::new(Etc::from_dir_with(dir, variables)?, settings)
+        let keys = ["NETWORK_WS_SERVER", "NETWORK_TCP_SERVER", "CLUSTER_MASTER"];
+        let variables = keys.map(|key| (format!("DUE_ETC_{key}_ADDR"), FREE.to_owned()));
+        Self::new(Etc::from_dir_with(dir, variables)?, Settings::load(dir)?)
     }
 
     fn new(etc: Etc, settings: Settings) -> anyhow::Result<Self> {
@@ -96,19 +95,11 @@ impl Directory {
     }
 
     /// Shows and steers the cluster, and takes notices.
-    pub fn admin(&self) -> Master {
-        let AdminSettings { addr, token } = &self.settings.admin;
-        let master = Master::builder().listen(addr).routes(admin::router);
-        match token {
-            Some(token) => master.token(token),
-            None => master,
-        }
-        .build()
-    }
-
-    /// Whether the token of admin is one that was chosen: whoever reads what this process says need not know it.
-    pub fn has_token(&self) -> bool {
-        self.settings.admin.token.is_some()
+    ///
+    /// # Errors
+    /// Settings of masters that cannot be.
+    pub fn admin(&self) -> anyhow::Result<Master> {
+        Ok(self.etc.master()?.routes(admin::router).build())
     }
 
     /// All of them in one app. Gates beyond the first need port 0.
@@ -123,7 +114,7 @@ impl Directory {
         for number in 1..=gates {
             app = app.gate(self.gate(&format!("gate-{number}"))?);
         }
-        Ok(app.master(self.admin()))
+        Ok(app.master(self.admin()?))
     }
 
     /// Says what to do where processes of their own would not find each other, or not know the same accounts.

@@ -8,14 +8,12 @@ use serde::Deserialize;
 
 use crate::store::{MemoryStore, RedisStore, Store};
 
-/// Each key has a variable that goes before it: `admin.addr` is `LOBBY_ADMIN_ADDR`.
+/// Each key has a variable that goes before it: `store.redis` is `LOBBY_STORE_REDIS`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Where accounts and rooms are kept.
     pub store: StoreSettings,
-    /// Where notices come in.
-    pub admin: AdminSettings,
 }
 
 /// See [`Settings::store`].
@@ -24,23 +22,6 @@ pub struct Settings {
 pub struct StoreSettings {
     /// `host:port`, or a URL as `redis://user:password@host:port`. Default: none, in memory.
     pub redis: Option<String>,
-}
-
-/// See [`Settings::admin`].
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AdminSettings {
-    /// Where it listens, `host:port`. Default: 127.0.0.1:8080.
-    pub addr: String,
-    /// What every request has to know, at least 16 bytes. Default: made at every start; an address that other machines reach
-    /// needs one.
-    pub token: Option<String>,
-}
-
-impl Default for AdminSettings {
-    fn default() -> Self {
-        Self { addr: "127.0.0.1:8080".to_owned(), token: None }
-    }
 }
 
 impl Settings {
@@ -61,12 +42,6 @@ impl Settings {
         };
         if let Some(addr) = variable("LOBBY_STORE_REDIS") {
             settings.store.redis = Some(addr);
-        }
-        if let Some(addr) = variable("LOBBY_ADMIN_ADDR") {
-            settings.admin.addr = addr;
-        }
-        if let Some(token) = variable("LOBBY_ADMIN_TOKEN") {
-            settings.admin.token = Some(token);
         }
         Ok(settings)
     }
@@ -95,25 +70,20 @@ mod tests {
     #[test]
     fn the_environment_goes_before_the_file() {
         let dir = tempfile::tempdir().unwrap();
-        let nothing = |_: &str| None;
-        let settings = Settings::load_with(dir.path(), nothing).unwrap();
-        assert_eq!((settings.store.redis, &*settings.admin.addr), (None, "127.0.0.1:8080"));
-
-        std::fs::write(dir.path().join("lobby.toml"), "[store]\nredis = 'a:1'\n[admin]\naddr = 'b:2'\n").unwrap();
-        let settings = Settings::load_with(dir.path(), nothing).unwrap();
-        assert_eq!((settings.store.redis.as_deref(), &*settings.admin.addr), (Some("a:1"), "b:2"));
-        let settings = Settings::load_with(dir.path(), |name| Some(format!("of {name}"))).unwrap();
-        assert_eq!(settings.store.redis.as_deref(), Some("of LOBBY_STORE_REDIS"));
-        assert_eq!(settings.admin.addr, "of LOBBY_ADMIN_ADDR");
-        assert_eq!(settings.admin.token.as_deref(), Some("of LOBBY_ADMIN_TOKEN"));
+        let redis = |settings: Settings| settings.store.redis;
+        assert_eq!(redis(Settings::load_with(dir.path(), |_| None).unwrap()), None);
+        std::fs::write(dir.path().join("lobby.toml"), "[store]\nredis = 'a:1'\n").unwrap();
+        assert_eq!(redis(Settings::load_with(dir.path(), |_| None).unwrap()).as_deref(), Some("a:1"));
+        let variable = |name: &str| (name == "LOBBY_STORE_REDIS").then(|| "b:2".to_owned());
+        assert_eq!(redis(Settings::load_with(dir.path(), variable).unwrap()).as_deref(), Some("b:2"));
     }
 
     #[test]
     fn an_unknown_key_is_an_error_with_its_line() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("lobby.toml"), "[admin]\nadr = 'b:2'\n").unwrap();
+        std::fs::write(dir.path().join("lobby.toml"), "[store]\nreddis = 'a:1'\n").unwrap();
         let error = format!("{:#}", Settings::load_with(dir.path(), |_| None).unwrap_err());
-        for part in ["lobby.toml", "line 2", "unknown field `adr`, expected `addr` or `token`"] {
+        for part in ["lobby.toml", "line 2", "unknown field `reddis`, expected `redis`"] {
             assert!(error.contains(part), "{error}");
         }
     }
@@ -121,7 +91,7 @@ mod tests {
     #[tokio::test]
     async fn an_address_that_is_none_is_an_error_that_names_its_key() {
         let store = StoreSettings { redis: Some("http://localhost".to_owned()) };
-        let error = Settings { store, ..Settings::default() }.open_store().unwrap_err().to_string();
+        let error = Settings { store }.open_store().unwrap_err().to_string();
         assert!(
             error.starts_with("`store.redis` of lobby.toml (or LOBBY_STORE_REDIS): \"http://localhost\""),
             "{error}"

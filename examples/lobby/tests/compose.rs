@@ -83,8 +83,9 @@ fn every_variable_is_a_key() {
             let fits = match variable.as_str() {
                 "DUE_ETC" => host.starts_with("/etc/lobby/"),
                 // Whoever starts the fleet has to choose it.
-                "LOBBY_ADMIN_TOKEN" => value.starts_with("${LOBBY_ADMIN_TOKEN:?"),
-                "LOBBY_ADMIN_ADDR" => host == "0.0.0.0",
+                "DUE_ETC_CLUSTER_MASTER_TOKEN" => value.starts_with("${LOBBY_TOKEN:?"),
+                "DUE_ETC_CLUSTER_SECRET" => value.starts_with("${LOBBY_SECRET:?"),
+                "DUE_ETC_CLUSTER_MASTER_ADDR" => host == "0.0.0.0",
                 "LOBBY_STORE_REDIS" => host == "redis",
                 variable => variable.starts_with("DUE_ETC_") && ["consul", "redis"].contains(&host),
             };

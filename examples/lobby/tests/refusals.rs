@@ -52,12 +52,8 @@ fn mistakes_in_the_files_are_named_with_their_lines() {
     std::fs::write(dir.path().join("etc.toml"), "[registry.consul]\nadr = 'a:1'\n").unwrap();
     refused(&["game", "--etc", path], &[], &["etc.toml:2", "adr", "addr"]);
     std::fs::write(dir.path().join("etc.toml"), "").unwrap();
-    std::fs::write(dir.path().join("lobby.toml"), "[admin]\n\nport = 1\n").unwrap();
-    refused(
-        &["game", "--etc", path],
-        &[],
-        &["lobby.toml", "line 3", "unknown field `port`, expected `addr` or `token`"],
-    );
+    std::fs::write(dir.path().join("lobby.toml"), "[store]\n\nport = 1\n").unwrap();
+    refused(&["game", "--etc", path], &[], &["lobby.toml", "line 3", "unknown field `port`, expected `redis`"]);
 }
 
 #[test]
@@ -75,12 +71,12 @@ fn without_consul_every_server_says_so() {
         ("DUE_ETC_REGISTRY_CONSUL_ADDR", &*gone),
         ("DUE_ETC_NETWORK_WS_SERVER_ADDR", "127.0.0.1:0"),
         ("DUE_ETC_NETWORK_TCP_SERVER_ADDR", "127.0.0.1:0"),
-        ("LOBBY_ADMIN_ADDR", "127.0.0.1:0"),
+        ("DUE_ETC_CLUSTER_MASTER_ADDR", "127.0.0.1:0"),
     ];
     for role in ["gate", "wallet", "admin"] {
         let said = [
             &*format!(
-                "{role} cannot serve: start consul first, or say where it is: `registry.consul.addr` of etc.toml"
+                "{role} cannot serve: start its registry first, or say where that is: `registry.consul.addr` of etc.toml"
             ),
             "DUE_ETC_REGISTRY_CONSUL_ADDR",
             "Connection refused",
@@ -95,21 +91,21 @@ fn taken_ports_are_named_with_the_way_to_others() {
     let addr = taken.local_addr().unwrap().to_string();
     let said = [&*format!("cannot listen for clients on {addr}"), "DUE_ETC_NETWORK_WS_SERVER_ADDR", "in use"];
     let free = "127.0.0.1:0";
-    let others = [("DUE_ETC_NETWORK_TCP_SERVER_ADDR", free), ("LOBBY_ADMIN_ADDR", free)];
+    let others = [("DUE_ETC_NETWORK_TCP_SERVER_ADDR", free), ("DUE_ETC_CLUSTER_MASTER_ADDR", free)];
     refused(&[], &[others[0], others[1], ("DUE_ETC_NETWORK_WS_SERVER_ADDR", &addr)], &said);
-    let said = [&*format!("the master cannot listen on {addr}"), "LOBBY_ADMIN_ADDR", "in use"];
+    let said = [&*format!("the master cannot listen on {addr}"), "DUE_ETC_CLUSTER_MASTER_ADDR", "in use"];
     let others = [("DUE_ETC_NETWORK_TCP_SERVER_ADDR", free), ("DUE_ETC_NETWORK_WS_SERVER_ADDR", free)];
-    refused(&[], &[others[0], others[1], ("LOBBY_ADMIN_ADDR", &addr)], &said);
+    refused(&[], &[others[0], others[1], ("DUE_ETC_CLUSTER_MASTER_ADDR", &addr)], &said);
 }
 
 #[test]
 fn an_admin_whom_others_reach_needs_a_token() {
     let listeners = ["WS", "TCP"].map(|wire| format!("DUE_ETC_NETWORK_{wire}_SERVER_ADDR"));
     let mut variables: Vec<_> = listeners.iter().map(|name| (name.as_str(), "127.0.0.1:0")).collect();
-    variables.push(("LOBBY_ADMIN_ADDR", "0.0.0.0:0"));
-    let said = "choose `admin.token` of lobby.toml, or LOBBY_ADMIN_TOKEN";
+    variables.push(("DUE_ETC_CLUSTER_MASTER_ADDR", "0.0.0.0:0"));
+    let said = "choose `cluster.master.token` of etc.toml, or DUE_ETC_CLUSTER_MASTER_TOKEN";
     refused(&[], &variables, &[said, "needs a token"]);
-    variables.push(("LOBBY_ADMIN_TOKEN", "123456"));
+    variables.push(("DUE_ETC_CLUSTER_MASTER_TOKEN", "123456"));
     refused(&[], &variables, &[said, "the token has 6 bytes, at least 16 are needed"]);
 }
 

@@ -1,5 +1,5 @@
-//! `lobby` as its users run it: one suite, in one process on memory and as a fleet on redis and consul; and what happens to
-//! a fleet when its parts end.
+//! `lobby` as its users run it: one suite, in one process on memory, and as a fleet on redis and consul or etcd; and what
+//! happens to a fleet when its parts end.
 
 #![cfg(unix)]
 
@@ -11,7 +11,8 @@ mod stories;
 mod support;
 mod world;
 
-use world::World;
+use support::Etcd;
+use world::{Registry, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_in_one_process() {
@@ -33,5 +34,12 @@ async fn the_frames_of_2023_in_the_sized_dialect() {
 async fn everything_as_a_fleet() {
     let world = World::as_a_fleet().await;
     golden::frames(&world, "tcp://").await;
+    stories::all(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_as_a_fleet_on_etcd() {
+    let world = World::on(Registry::Etcd(Etcd::start())).await;
+    golden::frames(&world, "ws://").await;
     stories::all(&world).await;
 }

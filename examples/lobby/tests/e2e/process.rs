@@ -51,11 +51,17 @@ impl Process {
         Self { name: args.join(" "), child, said }
     }
 
-    /// Where it serves; `scheme` is `ws://`, `tcp://` or `http://`. One for each gate.
+    /// Where it serves; `scheme` is `ws://` or `tcp://`. One for each gate.
     pub(crate) fn urls(&self, scheme: &str) -> Vec<String> {
         let said = &self.said.state.lock().unwrap_or_else(PoisonError::into_inner).0;
         let urls = said.iter().filter_map(|line| line.strip_prefix("serving "));
         urls.filter(|url| url.starts_with(scheme)).map(str::to_owned).collect()
+    }
+
+    /// What comes behind `marker` in the first line that has it.
+    pub(crate) fn behind(&self, marker: &str) -> Option<String> {
+        let said = &self.said.state.lock().unwrap_or_else(PoisonError::into_inner).0;
+        said.iter().find_map(|line| line.split_once(marker)).map(|(_, rest)| rest.to_owned())
     }
 
     /// How many lines are so.

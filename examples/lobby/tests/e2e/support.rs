@@ -4,6 +4,8 @@
 
 #[path = "../../../../due-runtime/tests/support/consul.rs"]
 mod consul;
+#[path = "../../../../due-runtime/tests/support/etcd.rs"]
+mod etcd;
 #[path = "../../../../due-runtime/tests/support/http.rs"]
 mod http;
 #[path = "../../../../due-runtime/tests/support/process.rs"]
@@ -12,5 +14,6 @@ mod process;
 pub mod redis;
 
 pub use consul::Consul;
+pub use etcd::Etcd;
 pub use http::{Answer, http};
 pub use process::{Process, free_port};

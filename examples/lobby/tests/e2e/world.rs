@@ -9,7 +9,7 @@ use lobby::v1::{GAME_JOIN_ROOM, LOGIN_LOGIN};
 use crate::player::connect;
 use crate::process::{Process, Variables};
 use crate::support::redis::{Server as Redis, until};
-use crate::support::{Answer, Consul, http};
+use crate::support::{Answer, Consul, Etcd, http};
 
 /// Two gates, two game nodes, and one of everything else.
 pub(crate) struct World {
@@ -21,7 +21,13 @@ pub(crate) struct World {
 /// What the processes of a fleet share.
 pub(crate) struct Fleet {
     pub(crate) redis: Redis,
-    pub(crate) consul: Consul,
+    registry: Registry,
+}
+
+/// Where its processes find each other.
+pub(crate) enum Registry {
+    Consul(Consul),
+    Etcd(Etcd),
 }
 
 const ROLES: [(&str, &str); 6] = [
@@ -41,8 +47,13 @@ impl World {
         Self { processes: BTreeMap::from([("lobby", process)]), fleet: None }
     }
 
+    /// On redis and consul, as the files have it.
     pub(crate) async fn as_a_fleet() -> Self {
-        let fleet = Fleet { redis: Redis::start(), consul: Consul::start() };
+        Self::on(Registry::Consul(Consul::start())).await
+    }
+
+    pub(crate) async fn on(registry: Registry) -> Self {
+        let fleet = Fleet { redis: Redis::start(), registry };
         let mut world = Self { processes: BTreeMap::new(), fleet: Some(fleet) };
         for (role, id) in ROLES {
             world.start(role, id);
@@ -105,7 +116,8 @@ impl World {
 
     /// The page of admin, with its token.
     pub(crate) fn admin(&self) -> String {
-        self.urls("http://").pop().expect("an admin")
+        let page = self.processes.values().find_map(|process| process.behind("master serves page=\""));
+        page.expect("an admin").trim_end_matches('"').to_owned()
     }
 
     /// How many lines all servers together have said with this in it.
@@ -127,21 +139,38 @@ impl World {
 impl Fleet {
     /// Waits until the registry has so many instances of a kind.
     pub(crate) async fn knows(&self, kind: &str, many: usize) {
-        let path = format!("/v1/health/service/{kind}?passing=1");
-        until(async || self.consul.get(&path).as_array().is_some_and(|list| list.len() == many)).await;
+        until(async || match &self.registry {
+            Registry::Consul(consul) => {
+                let passing = consul.get(&format!("/v1/health/service/{kind}?passing=1"));
+                passing.as_array().is_some_and(|list| list.len() == many)
+            }
+            Registry::Etcd(etcd) => {
+                let keys = etcd.dump().into_iter().map(|(key, ..)| key);
+                keys.filter(|key| key.split('/').any(|part| part == kind)).count() == many
+            }
+        })
+        .await;
     }
 
     /// What differs from the files.
     fn variables(&self) -> Variables {
         let redis = self.redis.addr();
         let mut variables = listeners();
+        variables.extend(match &self.registry {
+            Registry::Consul(consul) => [
+                ("DUE_ETC_REGISTRY_CONSUL_ADDR", consul.addr()),
+                // Who is killed is out of the list soon.
+                ("DUE_ETC_REGISTRY_CONSUL_HEARTBEAT_CHECK_INTERVAL", "5".to_owned()),
+            ],
+            Registry::Etcd(etcd) => {
+                [("DUE_ETC_CLUSTER_REGISTRY", "etcd".to_owned()), ("DUE_ETC_REGISTRY_ETCD_ADDRS", etcd.addr())]
+            }
+        });
         variables.extend([
-            ("DUE_ETC_REGISTRY_CONSUL_ADDR", self.consul.addr()),
-            // Who is killed is out of the list soon.
-            ("DUE_ETC_REGISTRY_CONSUL_HEARTBEAT_CHECK_INTERVAL", "3".to_owned()),
             ("DUE_ETC_LOCATE_REDIS_ADDRS", redis.clone()),
             ("DUE_ETC_EVENTBUS_REDIS_ADDRS", redis.clone()),
             ("LOBBY_STORE_REDIS", redis),
+            ("DUE_ETC_CLUSTER_SECRET", "known to those of this fleet".to_owned()),
             ("DUE_ETC_CLUSTER_GATE_ADDR", "127.0.0.1:0".to_owned()),
             ("DUE_ETC_CLUSTER_NODE_ADDR", "127.0.0.1:0".to_owned()),
             ("DUE_ETC_TRANSPORT_GRPC_SERVER_ADDR", "127.0.0.1:0".to_owned()),
@@ -156,7 +185,7 @@ fn listeners() -> Variables {
     vec![
         ("DUE_ETC_NETWORK_WS_SERVER_ADDR", free()),
         ("DUE_ETC_NETWORK_TCP_SERVER_ADDR", free()),
-        ("LOBBY_ADMIN_ADDR", free()),
+        ("DUE_ETC_CLUSTER_MASTER_ADDR", free()),
     ]
 }
 
