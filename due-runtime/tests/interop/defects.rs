@@ -131,8 +131,7 @@ async fn a_gate_of_go_dies_of_a_frame_and_comes_back(place: Place) {
         let _ = tokio::io::AsyncReadExt::read_to_end(&mut raw, &mut rest).await;
         assert_eq!(rest, b"");
     }
-    fleet.go_gate.ears.hear_a("ended").await;
-    assert!(!fleet.go_gate.is_alive());
+    assert_eq!(fleet.go_gate.ended().await.code(), Some(2), "a panic of Go: {}", fleet.go_gate.log());
     lost.closed().await;
     let begun = Instant::now();
     rust.push(&To::User(1002), b"to nobody").await.unwrap_err();

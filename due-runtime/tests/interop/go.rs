@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
@@ -96,9 +96,14 @@ impl Go {
     /// Waits until it has stopped in good order.
     pub(crate) async fn stopped(mut self) {
         self.ears.hear_a("stopped").await;
-        self.ears.hear_a("ended").await;
-        let status = self.child.wait().unwrap();
+        let status = self.ended().await;
         assert!(status.success(), "{status}: {}", self.log());
+    }
+
+    /// Waits until the process has ended, however that comes.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        self.ears.hear_a("ended").await;
+        self.child.wait().unwrap()
     }
 
     /// Whether the process lives.

@@ -3,9 +3,9 @@ use std::time::Duration;
 
 use due::event::RedisBus;
 use due::locator::RedisLocator;
-use due::registry::{ConsulRegistry, EtcdRegistry, Kind};
+use due::registry::{ConsulRegistry, EtcdRegistry};
 use due::transport::{kcp::Kcp, tcp::Tcp, ws::Ws};
-use due::{App, Backends, Codec, DuplicateLogin, Gate, GateBuilder, RunningApp, TcpLink};
+use due::{App, Backends, Codec, DuplicateLogin, Gate, GateBuilder, Gid, Nid, RunningApp, TcpLink};
 use serde_json::{Map, Value, json};
 
 use crate::ears::Ears;
@@ -170,8 +170,11 @@ impl Fleet {
             go_node.knows("gate", &gates)
         );
         let cluster = self.nodes[0].cluster().expect("a node of ours");
-        for kind in [Kind::Gate, Kind::Node] {
-            until(async || cluster.instances(kind).await.is_ok_and(|list| list.len() == 2)).await;
+        for gid in [RUST_GATE, GO_GATE] {
+            until(async || cluster.state(Gid::from(gid)).await.is_ok()).await;
+        }
+        for nid in [RUST_NODE, GO_NODE] {
+            until(async || cluster.state(Nid::from(nid)).await.is_ok()).await;
         }
         let player = Player::rust(self.url(RUST_GATE)).await;
         // Ours answers for a node that it does not know of yet.
