@@ -9,13 +9,13 @@ use tokio::time::timeout;
 use crate::ears::PATIENCE;
 use crate::node::NodeOf;
 use crate::on_both;
-use crate::world::{Fleet, Place};
+use crate::world::{Fleet, Place, Setup};
 
 on_both!(events_are_heard_in_both_languages_over_redis);
 
 async fn events_are_heard_in_both_languages_over_redis(place: Place) {
-    let go = json!({ "bus": "redis" });
-    let fleet = Fleet::with("tcp", &due::Codec::Json, go, place).await;
+    let setup = Setup { go_node: json!({ "bus": "redis" }), ..Setup::default() };
+    let fleet = Fleet::with(setup, place).await;
     let [rust, go] = &fleet.nodes;
     let NodeOf::Go(process) = &go.of else { unreachable!("the second is of Go") };
     let events = rust.cluster().expect("ours").events();

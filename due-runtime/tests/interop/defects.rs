@@ -121,11 +121,13 @@ async fn a_gate_of_go_dies_of_a_frame_and_comes_back(place: Place) {
     let lost = fleet.rust_player(GO_GATE).await;
     lost.ask_text(3, "1002").await;
     let [rust, _] = &fleet.nodes;
-    for (kind, id) in [(Kind::Gate, RUST_GATE), (Kind::Node, RUST_NODE), (Kind::Gate, GO_GATE)] {
+    let (short, long) = ([0, 0, 0, 1, 0], [0xff, 0xff, 0xff, 0xff, 0]);
+    let ours = [(Kind::Gate, RUST_GATE, short), (Kind::Gate, RUST_GATE, long), (Kind::Node, RUST_NODE, short)];
+    for (kind, id, frame) in ours.into_iter().chain([(Kind::Node, RUST_NODE, long), (Kind::Gate, GO_GATE, short)]) {
         let list = rust.cluster().expect("ours").instances(kind).await.unwrap();
         let instance = list.iter().find(|instance| instance.id == id).expect("registered");
         let mut raw = TcpStream::connect(instance.address().expect("an address")).await.unwrap();
-        raw.write_all(&[0, 0, 0, 1, 0]).await.unwrap();
+        raw.write_all(&frame).await.unwrap();
         let mut rest = Vec::new();
         // Closed, in good order or not.
         let _ = tokio::io::AsyncReadExt::read_to_end(&mut raw, &mut rest).await;

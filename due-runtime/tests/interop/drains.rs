@@ -75,9 +75,9 @@ async fn until_alone(player: &Player, nid: &str) {
 
 async fn a_node_of_go_leaves_without_a_loss(place: Place) {
     let fleet = Fleet::start(place).await;
+    let traffic = Traffic::start(&fleet).await;
+    let players = [fleet.rust_player(RUST_GATE).await, fleet.rust_player(GO_GATE).await];
     let [rust, go] = fleet.nodes;
-    let players =
-        [Player::rust(fleet.rust_gate.addresses().next().unwrap()).await, Player::rust(&fleet.go_gate.addr).await];
     for (player, uid) in players.iter().zip([1001, 1002]) {
         player.ask_text(3, &uid.to_string()).await;
         go.bind_node(uid, "game", GO_NODE).await.unwrap();
@@ -90,13 +90,16 @@ async fn a_node_of_go_leaves_without_a_loss(place: Place) {
     for player in &players {
         until_alone(player, RUST_NODE).await;
         assert_eq!(player.ask_text(4, "").await, GO_NODE);
-        assert_eq!(player.ask_text(6, "").await, GO_NODE);
     }
+    // It waits for its users: one leaves by himself, ours takes the other off.
+    assert_eq!(players[0].ask_text(6, "").await, GO_NODE);
+    rust.unbind_node(1002, "game", GO_NODE).await.unwrap();
     process.stopped().await;
     fleet.go_gate.ears.knows("node", &json!({ RUST_NODE: "work" })).await;
     for player in &players {
         assert_eq!(player.ask_text(2, "").await, RUST_NODE);
     }
+    traffic.stop().await;
     let cluster = rust.cluster().expect("ours");
     until(async || cluster.instances(Kind::Node).await.unwrap().len() == 1).await;
 }

@@ -29,9 +29,11 @@ pub(crate) struct Go {
 }
 
 impl Go {
-    /// Starts it, and waits until it says that it is ready.
-    pub(crate) async fn start(config: &Value) -> Self {
+    /// Starts it, and waits until it says that it is ready. `packet` is its `[packet]`, how it writes packets.
+    pub(crate) async fn start(config: &Value, packet: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("etc")).unwrap();
+        fs::write(folder.path().join("etc/etc.toml"), format!("[packet]\n{packet}")).unwrap();
         let log = File::create(folder.path().join("log")).unwrap();
         let mut command = Command::new(program());
         // due writes a log file into its folder.

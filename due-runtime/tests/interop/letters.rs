@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::node::{NodeOf, To};
 use crate::on_both;
-use crate::world::{Fleet, GO_GATE, Place, RUST_GATE};
+use crate::world::{Fleet, GO_GATE, Place, RUST_GATE, Setup};
 
 on_both!(in_json, in_msgpack, in_proto);
 
@@ -78,7 +78,8 @@ async fn travels<L>(codec: &Codec, sent: L, answered: L, place: Place)
 where
     L: Body + PartialEq + std::fmt::Debug + Clone,
 {
-    let fleet = Fleet::with("tcp", codec, json!({ "codec": codec.name() }), place).await;
+    let setup = Setup { codec: codec.clone(), go_node: json!({ "codec": codec.name() }), ..Setup::default() };
+    let fleet = Fleet::with(setup, place).await;
     let in_go = match codec {
         Codec::Proto => json!({ "name": letter().name, "number": -7, "packed": true, "lines": null }),
         _ => serde_json::to_value(letter()).unwrap(),
@@ -90,7 +91,7 @@ where
         next
     };
     let clients = json!({ "role": "client", "id": "letters", "network": "tcp", "codec": codec.name() });
-    let clients = std::sync::Arc::new(crate::go::Go::start(&clients).await);
+    let clients = std::sync::Arc::new(crate::go::Go::start(&clients, "").await);
     for (gid, uid) in [(RUST_GATE, 1001), (GO_GATE, 1002)] {
         let url = fleet.url(gid);
         let ours = Client::builder().codec(codec.clone()).connect(url).await.unwrap();

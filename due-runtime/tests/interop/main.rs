@@ -11,6 +11,7 @@ mod ears;
 mod events;
 mod go;
 mod letters;
+mod links;
 mod logins;
 mod mesh;
 mod node;

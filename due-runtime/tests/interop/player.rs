@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use due::codec::RawBody;
+use due::packet::Format;
 use due::{Client, RouteId};
 use serde_json::{Value, json};
 
@@ -23,8 +24,9 @@ enum Of {
 }
 
 impl Player {
-    pub(crate) async fn rust(url: &str) -> Self {
-        let client = Client::builder().heartbeat(Duration::from_secs(1)).connect(url).await.unwrap();
+    pub(crate) async fn rust(url: &str, format: &Format) -> Self {
+        let client = Client::builder().format(format.clone()).heartbeat(Duration::from_secs(1));
+        let client = client.connect(url).await.unwrap();
         let ears = Arc::new(Ears::default());
         let mut pushes = client.listen(RouteId(PUSH));
         let heard = Arc::clone(&ears);

@@ -5,7 +5,7 @@ use due::{Audience, Close};
 use crate::node::To;
 use crate::on_both;
 use crate::player::Player;
-use crate::world::{Fleet, GO_GATE, Place, RUST_GATE};
+use crate::world::{Fleet, GO_GATE, Place, RUST_GATE, Setup};
 
 on_both!(
     a_session_and_a_user_are_pushed_to,
@@ -41,15 +41,15 @@ async fn everybody(fleet: &Fleet) -> Vec<(Player, i64, To)> {
 }
 
 async fn a_session_and_a_user_are_pushed_to(place: Place) {
-    pushed_to(&Fleet::over("tcp", place).await).await;
+    pushed_to(&Fleet::start(place).await).await;
 }
 
 async fn and_over_ws(place: Place) {
-    pushed_to(&Fleet::over("ws", place).await).await;
+    pushed_to(&Fleet::with(Setup { network: "ws", ..Setup::default() }, place).await).await;
 }
 
 async fn and_over_kcp(place: Place) {
-    pushed_to(&Fleet::over("kcp", place).await).await;
+    pushed_to(&Fleet::with(Setup { network: "kcp", ..Setup::default() }, place).await).await;
 }
 
 async fn pushed_to(fleet: &Fleet) {

@@ -1,24 +1,63 @@
 //! What clients ask, and what they are answered, through every gate and by every node.
 
+use std::time::Duration;
+
+use due::packet::{ByteOrder, Format, HeartbeatTime, RouteWidth, SeqWidth};
 use serde_json::{Value, json};
 
 use crate::ears::text64;
 use crate::on_both;
 use crate::player::Player;
-use crate::world::{Fleet, GO_GATE, GO_NODE, Place, RUST_GATE, RUST_NODE};
+use crate::world::{Fleet, GO_GATE, GO_NODE, Place, RUST_GATE, RUST_NODE, Setup};
 
-on_both!(every_client_is_answered_by_every_node_through_every_gate, and_over_ws, and_over_kcp,);
+on_both!(
+    every_client_is_answered_by_every_node_through_every_gate,
+    and_over_ws,
+    and_over_kcp,
+    and_in_the_widest_little_endian_packets,
+    and_in_the_narrowest,
+    clients_that_say_nothing_are_heard_by_their_heartbeats,
+);
 
 async fn every_client_is_answered_by_every_node_through_every_gate(place: Place) {
-    answered(&Fleet::over("tcp", place).await).await;
+    answered(&Fleet::start(place).await).await;
 }
 
 async fn and_over_ws(place: Place) {
-    answered(&Fleet::over("ws", place).await).await;
+    answered(&Fleet::with(Setup { network: "ws", ..Setup::default() }, place).await).await;
 }
 
 async fn and_over_kcp(place: Place) {
-    answered(&Fleet::over("kcp", place).await).await;
+    answered(&Fleet::with(Setup { network: "kcp", ..Setup::default() }, place).await).await;
+}
+
+async fn and_in_the_widest_little_endian_packets(place: Place) {
+    let format = Format::new().byte_order(ByteOrder::Little).route_width(RouteWidth::Four).seq_width(SeqWidth::Four);
+    let packet = "byteOrder = 'little'\nrouteBytes = 4\nseqBytes = 4\nheartbeatTime = true\n";
+    let format = format.heartbeat_time(HeartbeatTime::Nanos);
+    answered(&Fleet::with(Setup { format, packet, ..Setup::default() }, place).await).await;
+}
+
+async fn and_in_the_narrowest(place: Place) {
+    let format = Format::new().route_width(RouteWidth::One).seq_width(SeqWidth::One);
+    let packet = "routeBytes = 1\nseqBytes = 1\n";
+    answered(&Fleet::with(Setup { format, packet, ..Setup::default() }, place).await).await;
+}
+
+async fn clients_that_say_nothing_are_heard_by_their_heartbeats(place: Place) {
+    let fleet = Fleet::start(place).await;
+    let mut players = Vec::new();
+    for gid in [RUST_GATE, GO_GATE] {
+        players.extend([fleet.rust_player(gid).await, fleet.go_player(gid).await]);
+    }
+    // Everybody waits for three intervals of a second at most for somebody who is silent.
+    tokio::time::sleep(Duration::from_millis(3500)).await;
+    for player in &players {
+        assert_eq!(player.ask(1, b"still here").await, b"still here");
+    }
+    for node in &fleet.nodes {
+        assert_eq!(node.ears.take_all("disconnect"), [] as [Value; 0]);
+    }
 }
 
 async fn answered(fleet: &Fleet) {

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use due::event::RedisBus;
 use due::locator::RedisLocator;
+use due::packet::Format;
 use due::registry::{ConsulRegistry, EtcdRegistry};
 use due::transport::{kcp::Kcp, tcp::Tcp, ws::Ws};
 use due::{App, Backends, Codec, DuplicateLogin, Gate, GateBuilder, Gid, Nid, RunningApp, TcpLink};
@@ -37,17 +38,37 @@ impl Place {
     }
 }
 
+/// What a fleet may have otherwise.
+pub(crate) struct Setup {
+    pub(crate) network: &'static str,
+    /// Of our node; that of Go is told in its configuration.
+    pub(crate) codec: Codec,
+    /// How packets are written, as both languages are told it.
+    pub(crate) format: Format,
+    pub(crate) packet: &'static str,
+    /// More of the configuration of Go's node.
+    pub(crate) go_node: Value,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { network: "tcp", codec: Codec::Json, format: Format::new(), packet: "", go_node: json!({}) }
+    }
+}
+
 /// A redis and a registry that Go and Rust share.
 pub(crate) struct World {
     pub(crate) redis: redis::Server,
     pub(crate) place: Place,
+    format: Format,
+    packet: &'static str,
 }
 
 impl World {
     pub(crate) fn new(place: Place) -> Self {
         // Before anything has a deadline.
         crate::go::program();
-        Self { redis: redis::Server::start(), place }
+        Self { redis: redis::Server::start(), place, format: Format::new(), packet: "" }
     }
 
     /// What a process of ours has, each of its own.
@@ -57,6 +78,7 @@ impl World {
             .locator(RedisLocator::new(&redis))
             .event_bus(RedisBus::new(&redis))
             .codec(Codec::Json)
+            .format(self.format.clone())
             .link(TcpLink::new().addr("127.0.0.1:0"));
         match &self.place {
             Place::Consul(consul) => backends
@@ -77,7 +99,7 @@ impl World {
             Place::Consul(consul) => config.insert("consul".into(), json!(consul.addr())),
             Place::Etcd(etcd) => config.insert("etcd".into(), json!(etcd.addr())),
         };
-        Go::start(&Value::Object(config)).await
+        Go::start(&Value::Object(config), self.packet).await
     }
 
     pub(crate) async fn rust_gate(&self, gate: GateBuilder) -> RunningApp {
@@ -128,16 +150,12 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     pub(crate) async fn start(place: Place) -> Self {
-        Self::with("tcp", &Codec::Json, json!({}), place).await
+        Self::with(Setup::default(), place).await
     }
 
-    pub(crate) async fn over(network: &str, place: Place) -> Self {
-        Self::with(network, &Codec::Json, json!({}), place).await
-    }
-
-    /// Over a network, with the codec of our node and what else the configuration of Go's says.
-    pub(crate) async fn with(network: &str, codec: &Codec, go_node: Value, place: Place) -> Self {
-        let world = World::new(place);
+    pub(crate) async fn with(setup: Setup, place: Place) -> Self {
+        let Setup { network, codec, format, packet, go_node } = setup;
+        let world = World { format, packet, ..World::new(place) };
         let gate = Gate::builder().id(RUST_GATE).duplicate_login(DuplicateLogin::Close);
         let gate = match network {
             "tcp" => gate.transport(Tcp::bind("127.0.0.1:0").await.unwrap()),
@@ -150,9 +168,9 @@ impl Fleet {
         let (rust_gate, go_gate, rust_node, go_node, clients) = tokio::join!(
             world.rust_gate(gate),
             world.go_gate(GO_GATE, network),
-            world.rust_node(RUST_NODE, codec),
+            world.rust_node(RUST_NODE, &codec),
             world.go_node(GO_NODE, go_node),
-            async { Arc::new(Go::start(&clients).await) },
+            async { Arc::new(Go::start(&clients, packet).await) },
         );
         let this = Self { world, rust_gate, go_gate, nodes: [rust_node, go_node], clients };
         this.acquaint().await;
@@ -176,7 +194,7 @@ impl Fleet {
         for nid in [RUST_NODE, GO_NODE] {
             until(async || cluster.state(Nid::from(nid)).await.is_ok()).await;
         }
-        let player = Player::rust(self.url(RUST_GATE)).await;
+        let player = self.rust_player(RUST_GATE).await;
         // Ours answers for a node that it does not know of yet.
         let mut answered = [false; 2];
         until(async || {
@@ -202,7 +220,7 @@ impl Fleet {
     }
 
     pub(crate) async fn rust_player(&self, gid: &str) -> Player {
-        Player::rust(self.url(gid)).await
+        Player::rust(self.url(gid), &self.world.format).await
     }
 
     pub(crate) async fn go_player(&self, gid: &str) -> Player {
