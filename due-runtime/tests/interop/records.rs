@@ -1,13 +1,19 @@
 //! What each language reads of what the other has registered.
 
-use due::registry::{Instance, InstanceRoute, Kind, State};
+use due::registry::{ConsulRegistry, EtcdRegistry, Instance, InstanceRoute, Kind, Registry, State};
+use due::{Cluster, Gid, Nid, Uid};
 use serde_json::{Value, json};
 
 use crate::node::NodeOf;
 use crate::on_both;
-use crate::world::{Fleet, GO_GATE, GO_NODE, Place, RUST_GATE, RUST_NODE};
+use crate::world::{Fleet, GO_GATE, GO_NODE, Place, RUST_GATE, RUST_NODE, World};
 
-on_both!(go_reads_what_we_registered, we_read_what_go_registered);
+on_both!(
+    go_reads_what_we_registered,
+    we_read_what_go_registered,
+    go_reads_hundreds_of_routes,
+    who_comes_later_reads_where_users_are,
+);
 
 async fn go_reads_what_we_registered(place: Place) {
     let fleet = Fleet::start(place).await;
@@ -68,6 +74,50 @@ async fn we_read_what_go_registered(place: Place) {
     let mut expected = Instance::new(Kind::Gate, GO_GATE);
     expected.endpoint.clone_from(&gate.endpoint);
     assert_eq!((&gate, gate.state), (&expected, State::Work));
+}
+
+async fn go_reads_hundreds_of_routes(place: Place) {
+    let world = World::new(place);
+    let go = world.go_node(GO_NODE, json!({})).await;
+    let NodeOf::Go(process) = &go.of else { unreachable!("it is of Go") };
+    let mut instance = Instance::new(Kind::Node, "n-many");
+    instance.endpoint = "drpc://127.0.0.1:3553?is_secure=false".into();
+    instance.routes = (0..400)
+        .map(|id| InstanceRoute { id: id * 80, internal: id & 1 != 0, stateful: id & 2 != 0, authorized: id & 4 != 0 })
+        .collect();
+    instance.metadata = [("zone".to_owned(), "eu-1".to_owned())].into();
+    // Nobody listens there.
+    let registry: Box<dyn Registry> = match &world.place {
+        Place::Consul(consul) => Box::new(ConsulRegistry::new().addr(consul.addr()).health_check(false)),
+        Place::Etcd(etcd) => Box::new(EtcdRegistry::new().addrs([etcd.addr()])),
+    };
+    registry.register(instance.clone()).await.unwrap();
+    go.ears.knows("node", &json!({ GO_NODE: "work", "n-many": "work" })).await;
+    let mut read = read(&process.ask(json!({ "do": "nodes" })).await.unwrap(), "n-many");
+    let routes = read["routes"].as_array_mut().unwrap();
+    routes.sort_by_key(|route| route["i"].as_i64());
+    assert_eq!(read, serde_json::to_value(&instance).unwrap());
+}
+
+async fn who_comes_later_reads_where_users_are(place: Place) {
+    let fleet = Fleet::start(place).await;
+    let [rust, go] = &fleet.nodes;
+    let (at_ours, at_gos) = (fleet.go_player(RUST_GATE).await, fleet.rust_player(GO_GATE).await);
+    at_ours.ask_text(3, "1001").await;
+    at_gos.ask_text(3, "1002").await;
+    rust.bind_node(1001, "game", RUST_NODE).await.unwrap();
+    go.bind_node(1002, "game", GO_NODE).await.unwrap();
+
+    // Nobody tells them any more: they look into redis.
+    let theirs = fleet.world.go(json!({ "role": "mesh", "id": "m-go", "name": "mesh" })).await;
+    let ours = Cluster::connect(&fleet.world.backends()).await.unwrap();
+    for (uid, gid, nid) in [(1001, RUST_GATE, RUST_NODE), (1002, GO_GATE, GO_NODE)] {
+        assert_eq!(theirs.ask(json!({ "do": "locate-gate", "uid": uid })).await, Ok(json!(gid)));
+        let node = json!({ "do": "locate-node", "uid": uid, "name": "game" });
+        assert_eq!(theirs.ask(node).await, Ok(json!(nid)));
+        assert_eq!(ours.locate_gate(Uid(uid)).await.unwrap(), Some(Gid::from(gid)));
+        assert_eq!(ours.locate_node(Uid(uid), "game").await.unwrap(), Some(Nid::from(nid)));
+    }
 }
 
 fn find(list: &[Instance], id: &str) -> Instance {
