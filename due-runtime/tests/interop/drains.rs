@@ -81,6 +81,7 @@ async fn a_node_of_go_leaves_without_a_loss(place: Place) {
     for (player, uid) in players.iter().zip([1001, 1002]) {
         player.ask_text(3, &uid.to_string()).await;
         go.bind_node(uid, "game", GO_NODE).await.unwrap();
+        fleet.go_gate.hears_of_node(uid, GO_NODE).await;
         until(async || player.ask_text(4, "").await == GO_NODE).await;
     }
     let NodeOf::Go(process) = go.of else { unreachable!("the second is of Go") };

@@ -89,6 +89,17 @@ impl Go {
         }
     }
 
+    /// Waits until it has dealt with the news that a user is bound to a node: until then Go sends on to the node before, and
+    /// what that one refuses is lost.
+    pub(crate) async fn hears_of_node(&self, uid: i64, nid: &str) {
+        const NODE_BOUND: i64 = 2;
+        let is_it = |line: &Value| {
+            let told = &line["change"];
+            line["say"] == "located" && told["type"] == NODE_BOUND && told["uid"] == uid && told["insID"] == nid
+        };
+        self.ears.hear(is_it).await;
+    }
+
     /// Tells it to stop, as an operator does.
     pub(crate) fn terminate(&self) {
         let pid = self.child.id().to_string();

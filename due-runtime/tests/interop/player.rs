@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use due::codec::RawBody;
 use due::packet::Format;
-use due::{Client, RouteId};
+use due::{Client, Codec, RouteId};
 use serde_json::{Value, json};
 
 use crate::ears::{Ears, bytes64, text64};
@@ -25,7 +25,8 @@ enum Of {
 
 impl Player {
     pub(crate) async fn rust(url: &str, format: &Format) -> Self {
-        let client = Client::builder().format(format.clone()).heartbeat(Duration::from_secs(1));
+        // Statuses are in the codec of the gate.
+        let client = Client::builder().codec(Codec::Json).format(format.clone()).heartbeat(Duration::from_secs(1));
         let client = client.connect(url).await.unwrap();
         let ears = Arc::new(Ears::default());
         let mut pushes = client.listen(RouteId(PUSH));

@@ -5,7 +5,6 @@ use due::{Gid, Nid, ServerId};
 use serde_json::{Value, json};
 
 use crate::ears::text64;
-use crate::go::Go;
 use crate::node::NodePeer;
 use crate::on_both;
 use crate::support::redis::until;
@@ -36,10 +35,10 @@ async fn users_stay_with_their_node_whichever_it_is(place: Place) {
             let other = fleet.nodes.iter().find(|node| node.nid != home).unwrap();
             other.bind_node(uid, "game", other.nid).await.unwrap();
             // Go's gate sends on to the node before until it has heard, and what that refuses is lost.
-            hears(&fleet.go_gate, 2, uid, other.nid).await;
+            fleet.go_gate.hears_of_node(uid, other.nid).await;
             until(async || player.ask_text(4, "").await == other.nid).await;
             for node in &fleet.nodes {
-                assert_eq!(node.locate_node(uid, "game").await.unwrap(), other.nid, "{}", node.nid);
+                until(async || node.locate_node(uid, "game").await.unwrap() == other.nid).await;
             }
             for _ in 0..6 {
                 assert_eq!(player.ask_text(4, "").await, other.nid, "{gid}");
@@ -54,15 +53,6 @@ async fn users_stay_with_their_node_whichever_it_is(place: Place) {
             }
         }
     }
-}
-
-/// Waits until a peer of Go has dealt with a change of where a user is: 2, bound to a node; 4, unbound.
-async fn hears(go: &Go, change: i64, uid: i64, nid: &str) {
-    let is_it = |line: &Value| {
-        let told = &line["change"];
-        line["say"] == "located" && told["type"] == change && told["uid"] == uid && told["insID"] == nid
-    };
-    go.ears.hear(is_it).await;
 }
 
 async fn nodes_deliver_to_each_other_and_answer(place: Place) {
