@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use due::CallError;
 use due::registry::{Kind, State};
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -16,6 +18,7 @@ use crate::world::{Fleet, GO_GATE, GO_NODE, Place, RUST_GATE, RUST_NODE};
 
 on_both!(
     a_node_of_go_leaves_without_a_loss,
+    a_node_of_go_dies_and_nobody_waits_for_it,
     a_node_of_rust_leaves_without_a_loss,
     a_gate_of_go_leaves_when_its_clients_have,
     a_gate_of_rust_leaves_and_says_so,
@@ -103,6 +106,31 @@ async fn a_node_of_go_leaves_without_a_loss(place: Place) {
     traffic.stop().await;
     let cluster = rust.cluster().expect("ours");
     until(async || cluster.instances(Kind::Node).await.unwrap().len() == 1).await;
+}
+
+/// At our gate: Go's sends on to a node that died for as long as the registry has it.
+async fn a_node_of_go_dies_and_nobody_waits_for_it(place: Place) {
+    let fleet = Fleet::start(place).await;
+    let player = fleet.rust_player(RUST_GATE).await;
+    let [rust, go] = fleet.nodes;
+    drop(go);
+    let mut row = 0;
+    until(async || {
+        let asked = Instant::now();
+        match player.try_ask(2, b"").await {
+            Ok(nid) => {
+                assert_eq!(nid, rust.nid.as_bytes());
+                row += 1;
+            }
+            Err(error) => {
+                assert!(matches!(error, CallError::Status(_)), "{error}");
+                row = 0;
+            }
+        }
+        assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+        row == 100
+    })
+    .await;
 }
 
 async fn a_node_of_rust_leaves_without_a_loss(place: Place) {

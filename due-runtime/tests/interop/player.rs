@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use due::codec::RawBody;
 use due::packet::Format;
-use due::{Client, Codec, RouteId};
+use due::{CallError, Client, Codec, RouteId};
 use serde_json::{Value, json};
 
 use crate::ears::{Ears, bytes64, text64};
@@ -50,19 +50,21 @@ impl Player {
 
     /// Asks, and waits for the answer.
     pub(crate) async fn ask(&self, route: i32, body: &[u8]) -> Vec<u8> {
+        self.try_ask(route, body).await.unwrap_or_else(|error| panic!("route {route}: {error}"))
+    }
+
+    /// The same where a client of ours may be told that there is no answer.
+    pub(crate) async fn try_ask(&self, route: i32, body: &[u8]) -> Result<Vec<u8>, CallError> {
         match &self.of {
             Of::Rust(client) => {
-                let RawBody(answer) = client
-                    .request(RouteId(route), &RawBody(body.to_vec().into()))
-                    .await
-                    .unwrap_or_else(|error| panic!("route {route}: {error}"));
-                answer.to_vec()
+                let request = RawBody(body.to_vec().into());
+                client.request(RouteId(route), &request).await.map(|RawBody(answer)| answer.to_vec())
             }
             Of::Go(_, conn, last) => {
                 let seq = last.fetch_add(1, Ordering::Relaxed) + 1;
                 self.send_numbered(route, seq, body).await;
                 let is_answer = |line: &Value| is_of(line, *conn) && line["route"] == route && line["seq"] == seq;
-                bytes64(&self.ears.hear(is_answer).await["body"])
+                Ok(bytes64(&self.ears.hear(is_answer).await["body"]))
             }
         }
     }
