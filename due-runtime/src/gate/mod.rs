@@ -2,6 +2,7 @@
 
 mod accept;
 mod connection;
+mod elsewhere;
 mod provider;
 mod rate;
 mod routing;
@@ -63,7 +64,8 @@ pub enum HeartbeatMechanism {
 pub enum DuplicateLogin {
     /// It is told with a [`Status`](crate::Status) for route 0, seq 0 ([`Code::UNAUTHORIZED`], "the user has logged in
     /// elsewhere") and closed (1008 on ws); a client that connects again by itself should not log in then. One on another
-    /// gate too, also on one of due v2.5.8.
+    /// gate too, also on one of due v2.5.8; and one here, if the newest is on a gate of due v2.5.8, a second after the locator
+    /// has reported that.
     #[default]
     Close,
     /// As due v2.5.8: nothing is said. On the same gate it stays open without a user; on another gate it goes on to count as
@@ -181,6 +183,12 @@ impl Gate {
         let corrections = CancellationToken::new();
         let (corrector, until) = (Arc::clone(&core), corrections.clone());
         tokio::spawn(async move { until.run_until_cancelled(corrector.correct(missed)).await });
+        if core.duplicate_login == DuplicateLogin::Close
+            && let Some(changes) = backends.locator.changes()
+        {
+            let (listener, until) = (Arc::clone(&core), corrections.clone());
+            tokio::spawn(async move { until.run_until_cancelled(listener.hear_of_logins_elsewhere(changes)).await });
+        }
         // Also if the start fails.
         let corrections = corrections.drop_guard();
         let server = Server::Gate(core.clone());

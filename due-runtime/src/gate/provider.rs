@@ -114,7 +114,7 @@ impl GateCore {
     }
 
     /// What becomes of a session whose user has logged in elsewhere.
-    fn dismiss(&self, older: &Session) {
+    pub(super) fn dismiss(&self, older: &Session) {
         if self.duplicate_login == DuplicateLogin::Close {
             self.tell(older, RouteId(0), Seq::NONE, &logged_in_elsewhere());
             older.because(CloseReason::Policy).finish();

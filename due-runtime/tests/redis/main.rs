@@ -4,6 +4,7 @@ mod changes;
 mod cluster;
 mod events;
 mod log;
+mod logins;
 mod outage;
 mod story;
 #[path = "../support/mod.rs"]
