@@ -163,7 +163,7 @@ impl Builder {
     fn output(&self, format: bool) -> Result<Output, Error> {
         let mut report = Report::default();
         report.extend(&self.warnings);
-        let Lowered { sources, rust, typescript } = self.lower(&mut report);
+        let Lowered { sources, rust, typescript, .. } = self.lower(&mut report);
         if report.has_errors() {
             return Err(Error::Schema(report.finish()));
         }
@@ -187,13 +187,7 @@ impl Builder {
 
     /// Everything up to the models; what is wrong is in the report.
     fn lower(&self, report: &mut Report) -> Lowered {
-        let width = self.config.packet.route_width().unwrap_or_else(|| {
-            report.push(Diagnostic::error("route_bytes must be one of 1, 2, 4"));
-            RouteWidth::default()
-        });
-        let roots = Roots::new(self.config.roots.clone(), report);
-        let inputs = self.inputs(&roots, report);
-        let sources = source::load(inputs, &roots, report);
+        let (sources, width) = self.read(report);
         let rust = self.rust.as_ref().map(|rust| {
             rust.check(report);
             let types = Types::new(&rust.extern_paths, &rust.runtime);
@@ -206,7 +200,25 @@ impl Builder {
             typescript::check(&sources, &model, options, report);
             model
         });
-        Lowered { sources, rust, typescript }
+        Lowered { sources, width, rust, typescript }
+    }
+
+    /// Only what the `.proto` files say, whether due can use it or not.
+    pub(crate) fn read(&self, report: &mut Report) -> (Sources, RouteWidth) {
+        let width = self.config.packet.route_width().unwrap_or_else(|| {
+            report.push(Diagnostic::error("route_bytes must be one of 1, 2, 4"));
+            RouteWidth::default()
+        });
+        let roots = Roots::new(self.config.roots.clone(), report);
+        let inputs = self.inputs(&roots, report);
+        (source::load(inputs, &roots, report), width)
+    }
+
+    /// The same with all that due forbids reported.
+    pub(crate) fn checked(&self, report: &mut Report) -> (Sources, RouteWidth) {
+        report.extend(&self.warnings);
+        let Lowered { sources, width, .. } = self.lower(report);
+        (sources, width)
     }
 
     fn rust(&mut self) -> &mut RustOptions {
@@ -248,6 +260,7 @@ impl Builder {
 /// What a run has understood of a schema: a model for each language that is asked for.
 struct Lowered {
     sources: Sources,
+    width: RouteWidth,
     rust: Option<Model>,
     typescript: Option<Model>,
 }

@@ -47,11 +47,16 @@ mod nearest;
 mod options;
 mod output;
 mod render;
+mod routes;
+mod schema;
 mod source;
 mod typescript;
+mod write;
 
 pub use builder::{Builder, Error, Output};
 pub use config::{ClientCodec, Config, FILE_NAME, PacketOptions, Parts, RustOptions, TypeScriptOptions, View};
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity};
 pub use output::{Change, Changes, GeneratedFile, Language, Tree, WriteError};
 pub use render::RenderError;
+pub use routes::{RouteInfo, RouteKind};
+pub use schema::Schema;

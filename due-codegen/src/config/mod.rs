@@ -153,7 +153,7 @@ impl Config {
     pub fn load(path: impl AsRef<Path>) -> Result<(Self, Diagnostics), Diagnostics> {
         let path = path.as_ref();
         let text = fs::read_to_string(path)
-            .map_err(|err| Diagnostic::error(format!("`{}` cannot be read: {err}", path.display())))?;
+            .map_err(|err| Diagnostic::unreadable(format!("`{}` cannot be read: {err}", path.display())))?;
         let source = Arc::new(Source::new(path.display().to_string(), text));
         let mut report = Report::default();
         let config = Self::read(&source, path.parent().unwrap_or(Path::new("")), &mut report);

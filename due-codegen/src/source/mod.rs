@@ -9,7 +9,7 @@ pub(crate) mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use prost_reflect::prost_types::FileDescriptorProto;
@@ -55,6 +55,22 @@ impl Sources {
     /// Files on disk that the run has read: what a build script must watch.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
         self.files.values().filter_map(|file| file.path.as_ref())
+    }
+
+    /// The file on disk; absent for files that this crate or protox carries.
+    pub(crate) fn path(&self, file: &FileDescriptor) -> Option<&Path> {
+        self.files.get(file.name())?.path.as_deref()
+    }
+
+    /// The text of a file.
+    pub(crate) fn source(&self, file: &FileDescriptor) -> Option<&Arc<Source>> {
+        Some(&self.files.get(file.name())?.source)
+    }
+
+    /// Everything of a file that has a position.
+    pub(crate) fn spans(&self, file: &FileDescriptor) -> impl Iterator<Item = (&[i32], Range<usize>)> {
+        let locations = self.files.get(file.name()).map(|file| &file.locations);
+        locations.into_iter().flatten().map(|(path, location)| (path.as_slice(), location.span.clone()))
     }
 
     /// Where the descriptor with this path is written. Without a position, the start of its file.

@@ -25,7 +25,7 @@ impl Roots {
                 Ok(meta) if meta.is_dir() => {}
                 Ok(_) => report.push(Diagnostic::error(format!("import root `{}` is not a folder", root.display()))),
                 Err(err) => report.push(
-                    Diagnostic::error(format!("import root `{}` cannot be read: {err}", root.display()))
+                    Diagnostic::unreadable(format!("import root `{}` cannot be read: {err}", root.display()))
                         .help("roots are relative to the folder of `due.toml`, or of the build script's package"),
                 ),
             }
@@ -116,7 +116,7 @@ impl Roots {
                                     first.get().display()
                                 ))),
                             },
-                            None => report.push(Diagnostic::error(format!(
+                            None => report.push(Diagnostic::unreadable(format!(
                                 "the file name `{}` is not UTF-8, so no import can name it",
                                 path.display()
                             ))),
