@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::check::names::Names;
-use crate::config::{Config, RustOptions, TypeScriptOptions};
+use crate::config::{Config, PacketOptions, RustOptions, TypeScriptOptions};
 use crate::diagnostic::{Diagnostic, Diagnostics, Report};
 use crate::lower::lower;
 use crate::lower::types::Types;
@@ -35,6 +35,7 @@ pub struct Builder {
     rust: Option<RustOptions>,
     out: Option<PathBuf>,
     config_path: Option<PathBuf>,
+    shown: Option<(PathBuf, String)>,
     warnings: Diagnostics,
 }
 
@@ -53,6 +54,7 @@ impl From<Config> for Builder {
             config,
             out: None,
             config_path: None,
+            shown: None,
             warnings: Diagnostics::default(),
         }
     }
@@ -83,6 +85,12 @@ impl Builder {
     /// Import roots, instead of `proto`. `due/options.proto` and `google/protobuf/*.proto` need none.
     pub fn includes<P: Into<PathBuf>>(mut self, roots: impl IntoIterator<Item = P>) -> Self {
         self.config.roots = roots.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// In findings, `text` stands for the path of `folder`: `main:` for a folder that has what git knows as `main`.
+    pub fn show_as(mut self, folder: impl Into<PathBuf>, text: impl Into<String>) -> Self {
+        self.shown = Some((folder.into(), text.into()));
         self
     }
 
@@ -209,7 +217,7 @@ impl Builder {
             report.push(Diagnostic::error("route_bytes must be one of 1, 2, 4"));
             RouteWidth::default()
         });
-        let roots = Roots::new(self.config.roots.clone(), report);
+        let roots = Roots::new(self.config.roots.clone(), report).shown_as(self.shown.clone());
         let inputs = self.inputs(&roots, report);
         (source::load(inputs, &roots, report), width)
     }
@@ -219,6 +227,10 @@ impl Builder {
         report.extend(&self.warnings);
         let Lowered { sources, width, .. } = self.lower(report);
         (sources, width)
+    }
+
+    pub(crate) fn packet(&self) -> &PacketOptions {
+        &self.config.packet
     }
 
     fn rust(&mut self) -> &mut RustOptions {

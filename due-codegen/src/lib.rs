@@ -33,11 +33,15 @@
 //! |---|---|---|
 //! | `cli` | yes | the `cargo-due` command; build scripts turn it off with `default-features = false` |
 
+mod breaking;
 mod builder;
 mod check;
 mod config;
 mod diagnostic;
 mod doc;
+mod ids;
+mod lint;
+mod lock;
 mod lower;
 mod mesh;
 mod messages;
@@ -48,15 +52,23 @@ mod options;
 mod output;
 mod render;
 mod routes;
+mod rule;
 mod schema;
 mod source;
 mod typescript;
 mod write;
 
+pub use breaking::breaking_rules;
 pub use builder::{Builder, Error, Output};
-pub use config::{ClientCodec, Config, FILE_NAME, PacketOptions, Parts, RustOptions, TypeScriptOptions, View};
+pub use config::{
+    ClientCodec, Config, FILE_NAME, LintOptions, PacketOptions, Parts, RustOptions, TypeScriptOptions, View,
+};
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity};
+pub use ids::{Assigned, Assignment, IdBlock, Ids, IdsError};
+pub use lint::lint_rules;
+pub use lock::{LOCK_NAME, Lock, LockChanges};
 pub use output::{Change, Changes, GeneratedFile, Language, Tree, WriteError};
 pub use render::RenderError;
 pub use routes::{RouteInfo, RouteKind};
+pub use rule::Rule;
 pub use schema::Schema;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use prost_reflect::{FileDescriptor, MessageDescriptor, MethodDescriptor};
 
 use crate::builder::{Builder, Error};
+use crate::config::PacketOptions;
 use crate::diagnostic::{Diagnostics, Place, Report, Source};
 use crate::model::RouteWidth;
 use crate::options::Options;
@@ -27,6 +28,7 @@ use crate::source::Sources;
 pub struct Schema {
     pub(crate) sources: Sources,
     pub(crate) options: Options,
+    pub(crate) packet: PacketOptions,
     pub(crate) width: RouteWidth,
     warnings: Diagnostics,
 }
@@ -39,7 +41,7 @@ impl Builder {
     pub fn schema(&self) -> Result<Schema, Error> {
         let mut report = Report::default();
         let (sources, width) = self.checked(&mut report);
-        Schema::new(sources, width, report)
+        Schema::new(sources, (self.packet().clone(), width), report)
     }
 
     /// Reads a schema in which rpcs and messages may still lack their ids: what `.proto` itself forbids is a mistake,
@@ -50,19 +52,19 @@ impl Builder {
     pub fn draft(&self) -> Result<Schema, Error> {
         let mut report = Report::default();
         let (sources, width) = self.read(&mut report);
-        Schema::new(sources, width, report)
+        Schema::new(sources, (self.packet().clone(), width), report)
     }
 }
 
 impl Schema {
-    fn new(sources: Sources, width: RouteWidth, report: Report) -> Result<Self, Error> {
+    fn new(sources: Sources, (packet, width): (PacketOptions, RouteWidth), report: Report) -> Result<Self, Error> {
         let errors = report.has_errors();
         let warnings = report.finish();
         if errors {
             return Err(Error::Schema(warnings));
         }
         let options = Options::new(&sources.pool);
-        Ok(Self { sources, options, width, warnings })
+        Ok(Self { sources, options, packet, width, warnings })
     }
 
     /// What there is to say about the schema although it can be used.

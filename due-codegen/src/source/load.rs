@@ -129,7 +129,7 @@ impl Loader<'_> {
     }
 
     fn parse(&mut self, name: &str, path: Option<PathBuf>, text: String) -> Option<Parsed> {
-        let shown = path.as_ref().map_or_else(|| name.to_owned(), |path| path.display().to_string());
+        let shown = path.as_ref().map_or_else(|| name.to_owned(), |path| self.roots.shown(path));
         let source = Arc::new(Source::new(shown, text));
         if let Some(edition) = edition(&source.text) {
             self.report.push(

@@ -2,8 +2,13 @@
 //!
 //! `INSTA_UPDATE=always UPDATE=1 cargo test -p due-codegen --test cli` writes the expected texts anew; read the diff.
 
+mod breaking;
 mod completions;
 mod generate;
+mod git;
+mod id;
+mod lint;
+mod lock;
 mod routes;
 
 use std::fs;
@@ -46,6 +51,14 @@ fn due_with(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Run {
     let Output { status, stdout, stderr } = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Run { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
+}
+
+/// The rules in a JSON document of findings.
+fn rules_of(run: &Run) -> Vec<String> {
+    let document: serde_json::Value =
+        serde_json::from_str(&run.out).unwrap_or_else(|err| panic!("{err}: {}{}", run.out, run.err));
+    let findings = document["findings"].as_array().unwrap();
+    findings.iter().map(|found| found["rule"].as_str().unwrap_or("schema").to_owned()).collect()
 }
 
 /// A folder with these files, as path and text.

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use due_codegen::{Diagnostics, WriteError};
+use due_codegen::{Diagnostics, IdsError, WriteError};
 
 use crate::output;
 
@@ -33,10 +33,11 @@ impl Failure {
         match self {
             Self::Findings(diagnostics) if diagnostics.iter().any(|found| found.is_unreadable()) => UNREADABLE,
             Self::Findings(_) => FINDINGS,
-            Self::Other(error) => match error.downcast_ref() {
-                Some(WriteError::NotOurs(_)) => FINDINGS,
-                _ => UNREADABLE,
-            },
+            Self::Other(error) => {
+                let not_ours = matches!(error.downcast_ref(), Some(WriteError::NotOurs(_)));
+                let full = matches!(error.downcast_ref(), Some(IdsError::Full(_)));
+                if not_ours || full { FINDINGS } else { UNREADABLE }
+            }
         }
     }
 
@@ -64,6 +65,12 @@ impl From<Diagnostics> for Failure {
 
 impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
+        Self::Other(Box::new(error))
+    }
+}
+
+impl From<IdsError> for Failure {
+    fn from(error: IdsError) -> Self {
         Self::Other(Box::new(error))
     }
 }

@@ -1,8 +1,15 @@
 //! The `cargo due` command: one file per verb, findings to standard error, answers to standard output.
 
+mod against;
+mod breaking;
 mod completions;
 mod failure;
+mod findings;
 mod generate;
+mod git;
+mod id;
+mod lint;
+mod lock;
 mod output;
 mod project;
 mod routes;
@@ -37,7 +44,11 @@ Colours are for terminals alone; NO_COLOR=1 switches them off there, too.";
 #[derive(Subcommand)]
 enum Verb {
     Generate(generate::Generate),
+    Lint(lint::Lint),
+    Lock(lock::LockVerb),
+    Breaking(breaking::Breaking),
     Routes(routes::Routes),
+    Id(id::Id),
     Completions(completions::Completions),
 }
 
@@ -62,7 +73,11 @@ impl Verb {
     fn run(&self) -> Result<Outcome, Failure> {
         match self {
             Self::Generate(verb) => verb.run(),
+            Self::Lint(verb) => verb.run(),
+            Self::Lock(verb) => verb.run(),
+            Self::Breaking(verb) => verb.run(),
             Self::Routes(verb) => verb.run(),
+            Self::Id(verb) => verb.run(),
             Self::Completions(verb) => verb.run(Command::command()),
         }
     }

@@ -14,7 +14,10 @@ pub(crate) fn show(diagnostics: &Diagnostics) {
     let colours = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let theme = if colours { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme).with_links(false);
-    for diagnostic in diagnostics {
+    for (i, diagnostic) in diagnostics.iter().enumerate() {
+        if i > 0 {
+            eprintln!();
+        }
         let mut text = String::new();
         match handler.render_report(&mut text, diagnostic) {
             Ok(()) => eprintln!("{}", text.trim_end()),

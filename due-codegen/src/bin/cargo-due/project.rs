@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 
 use clap::Args;
-use due_codegen::{Config, FILE_NAME};
+use due_codegen::{Config, FILE_NAME, LOCK_NAME};
 
 use crate::failure::Failure;
 use crate::output;
@@ -21,6 +21,13 @@ pub(crate) struct ConfigArg {
 pub(crate) struct Project {
     pub(crate) path: PathBuf,
     pub(crate) config: Config,
+}
+
+impl Project {
+    /// `due.lock` beside `due.toml`.
+    pub(crate) fn lock_path(&self) -> PathBuf {
+        self.path.with_file_name(LOCK_NAME)
+    }
 }
 
 impl ConfigArg {
