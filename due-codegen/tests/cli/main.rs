@@ -10,6 +10,7 @@ mod id;
 mod lint;
 mod lock;
 mod routes;
+mod watch;
 
 use std::fs;
 use std::path::Path;

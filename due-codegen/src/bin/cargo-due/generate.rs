@@ -11,6 +11,7 @@ use crate::Outcome;
 use crate::failure::Failure;
 use crate::output::{count, show, tell};
 use crate::project::{ConfigArg, Project};
+use crate::watch::watch;
 
 /// Generate the code that `due.toml` describes.
 ///
@@ -21,12 +22,22 @@ pub(crate) struct Generate {
     /// Write nothing; show what is new, changed or stale, and exit with 1 if anything is.
     #[arg(long)]
     check: bool,
+    /// Generate again after every change of a .proto or of due.toml, also after mistakes, until Ctrl-C.
+    #[arg(long, conflicts_with = "check")]
+    watch: bool,
     #[command(flatten)]
     config: ConfigArg,
 }
 
 impl Generate {
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
+        if self.watch {
+            watch(&self.config.path()?, || self.once().map(|_| ()))?;
+        }
+        self.once()
+    }
+
+    fn once(&self) -> Result<Outcome, Failure> {
         let Project { path, config } = self.config.load()?;
         let nothing = config.rust.is_none() && config.typescript.is_none();
         let builder = Builder::from(config);

@@ -14,6 +14,7 @@ mod output;
 mod project;
 mod routes;
 mod table;
+mod watch;
 
 use std::env;
 use std::ffi::OsString;
