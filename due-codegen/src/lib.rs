@@ -26,6 +26,10 @@
 //! Or into folders that are checked in: `cargo due generate` reads [`due.toml`](Config), writes Rust, TypeScript or both,
 //! and its `--check` tells in CI whether the folders are up to date. Neither needs protoc.
 //!
+//! [`Builder::schema`] reads a schema for what asks about it: its [routes](Schema::routes) and [ids](Schema::ids), what breaks
+//! a rule of [lint](Schema::lint), and a [`Lock`] that knows what [breaks](Lock::breaks) old clients. The verbs of `cargo due`
+//! are made of these.
+//!
 //! What is wrong with a schema is reported in one run, as [`Diagnostic`]s with file, line, column and source line.
 //! Same input gives the same bytes; files that did not change are not written.
 //!

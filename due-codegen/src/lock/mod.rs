@@ -1,6 +1,7 @@
 //! `due.lock`: everything that peers of any age agree on, what was removed included.
 
 pub(crate) mod item;
+mod parse;
 mod read;
 mod text;
 

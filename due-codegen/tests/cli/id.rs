@@ -101,9 +101,9 @@ fn only_the_named_service_gets_ids() {
 #[test]
 fn what_was_ever_shipped_is_not_free_but_for_whom_it_belongs_to() {
     let lock = "due.lock 1\n\
-                route a.v1.Lobby.A 20 google.protobuf.Empty google.protobuf.Empty removed\n\
-                route a.v1.Lobby.Z 8 google.protobuf.Empty google.protobuf.Empty removed\n\
-                push b.v1.Gone 100 removed\n\
+                removed route a.v1.Lobby.A 20 google.protobuf.Empty google.protobuf.Empty\n\
+                removed route a.v1.Lobby.Z 8 google.protobuf.Empty google.protobuf.Empty\n\
+                removed push b.v1.Gone 100\n\
                 push a.v1.Said 5\n";
     let project = draft("");
     fs::write(project.path().join("due.lock"), lock).unwrap();

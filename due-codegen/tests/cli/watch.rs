@@ -34,7 +34,8 @@ fn a_saved_file_is_generated_and_mistakes_end_nothing() {
     watch.until("changed src/gen/hello.v1.rs");
     // In a folder that was not there when the watch began.
     fs::create_dir(project.path().join("proto/more")).unwrap();
-    fs::write(project.path().join("proto/more/more.proto"), "syntax = \"proto3\";\npackage more;\nmessage More {}\n").unwrap();
+    fs::write(project.path().join("proto/more/more.proto"), "syntax = \"proto3\";\npackage more;\nmessage More {}\n")
+        .unwrap();
     watch.until("new src/gen/more.rs");
 }
 
@@ -50,7 +51,8 @@ fn the_configuration_is_watched_too() {
     watch.until("import root `later` cannot be read");
     fs::create_dir(project.path().join("later")).unwrap();
     watch.until("up to date: 2 files");
-    fs::write(project.path().join("later/later.proto"), "syntax = \"proto3\";\npackage later;\nmessage Later {}\n").unwrap();
+    fs::write(project.path().join("later/later.proto"), "syntax = \"proto3\";\npackage later;\nmessage Later {}\n")
+        .unwrap();
     watch.until("new src/gen/later.rs");
 }
 
