@@ -302,4 +302,25 @@ mod tests {
             assert!(errors.iter().all(Diagnostic::is_unreadable), "{text:?}");
         }
     }
+
+    #[test]
+    fn a_damaged_lock_is_read_or_refused() {
+        let good = "due.lock 1\nmesh a.B name %\nroute a.B.C 10 a.D e.F authorized oneway\nevent a.B a%20b\n\
+                    removed field a.B 3 other string optional oneof=course json=a%25b text\nreserved a.B 4..9\n";
+        let mut refused = 0;
+        for at in 0..good.len() {
+            for with in ["", " ", "%", "\n", "路", "9"] {
+                let mut text = good.to_owned();
+                text.replace_range(at..=at, with);
+                match Lock::parse("l", &text) {
+                    Ok(lock) => assert!(Lock::parse("l", lock.to_string()).is_ok(), "{text}"),
+                    Err(errors) => {
+                        refused += 1;
+                        assert!(errors.iter().all(Diagnostic::is_unreadable), "{text}");
+                    }
+                }
+            }
+        }
+        assert!(refused > good.len(), "{refused}");
+    }
 }

@@ -67,7 +67,7 @@ impl fmt::Display for Item {
                     write!(f, " {label}")?;
                 }
                 if let Some(oneof) = oneof {
-                    write!(f, " oneof={oneof}")?;
+                    write!(f, " oneof={}", escaped(oneof))?;
                 }
                 if let Some(json) = json {
                     write!(f, " json={}", escaped(json))?;

@@ -176,6 +176,13 @@ fn broken_locks_cannot_be_read() {
     let run = due(project.path(), &["breaking"]);
     assert_eq!(run.code, 2);
     assert!(run.err.contains("`due.lock` cannot be read: stream did not contain valid UTF-8"), "{}", run.err);
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    for args in [&["breaking", "--against", "due.lock/due.lock"][..], &["lock"], &["lock", "--accept"], &["id"]] {
+        let run = due(project.path(), args);
+        assert_eq!(run.code, 2, "{args:?}");
+        assert!(run.err.contains("due.lock` cannot be read: "), "{}", run.err);
+    }
 }
 
 #[test]

@@ -35,7 +35,7 @@ struct Command {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes, of every verb:
+Exit codes:
   0  fine
   1  findings: mistakes in the schema or in due.toml, breaking changes, output that is out of date
   2  wrong usage, or input that cannot be read
@@ -44,11 +44,17 @@ Colours are for terminals alone; NO_COLOR=1 switches them off there, too.";
 
 #[derive(Subcommand)]
 enum Verb {
+    #[command(after_help = EXIT_CODES)]
     Generate(generate::Generate),
+    #[command(after_help = EXIT_CODES)]
     Lint(lint::Lint),
+    #[command(after_help = EXIT_CODES)]
     Lock(lock::LockVerb),
+    #[command(after_help = EXIT_CODES)]
     Breaking(breaking::Breaking),
+    #[command(after_help = EXIT_CODES)]
     Routes(routes::Routes),
+    #[command(after_help = EXIT_CODES)]
     Id(id::Id),
     Completions(completions::Completions),
 }
