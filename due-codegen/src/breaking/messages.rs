@@ -151,7 +151,7 @@ impl<'a> Compare<'a> {
         for ((message, what), new) in &now {
             let item = Item::Message { message: (*message).to_owned() };
             let known = self.before.entries.get(&item.key()).filter(|known| !known.removed);
-            if let Some(known) = known.filter(|_| *what == 0 && !before.contains_key(&(*message, *what))) {
+            if let Some(known) = known.filter(|_| *what == Code::Number && !before.contains_key(&(*message, *what))) {
                 let name = new.field().map_or("", |field| &field.name);
                 let text = format!("`{message}` has its error code in `{name}`, and had none");
                 self.found(&rules::FIELD_CODE, At::Here(new, Part::Whole), (known, Part::Whole), text);
@@ -177,19 +177,18 @@ fn members(lock: &Lock, message: &str, oneof: &str) -> BTreeSet<i32> {
     fields(lock, message).filter(inside).map(|field| field.number).collect()
 }
 
-/// The field of the code (0) and of the text (1) of each message.
-fn codes(lock: &Lock) -> BTreeMap<(&str, u8), &Entry> {
+/// The fields that carry the code and the text of each message.
+fn codes(lock: &Lock) -> BTreeMap<(&str, Code), &Entry> {
     let marked = lock.live().filter_map(|entry| {
         let field = entry.field()?;
-        let what = match field.code? {
-            Code::Number => 0,
-            Code::Text => 1,
-        };
-        Some(((field.message.as_str(), what), entry))
+        Some(((field.message.as_str(), field.code?), entry))
     });
     marked.collect()
 }
 
-fn word(what: u8) -> &'static str {
-    if what == 0 { "code" } else { "text" }
+fn word(what: Code) -> &'static str {
+    match what {
+        Code::Number => "code",
+        Code::Text => "text",
+    }
 }

@@ -32,16 +32,15 @@ impl<'a> Compare<'a> {
             let message = format!("route `{rpc}` has id {}, and had {}", now.id, old.id);
             self.found(&rules::ROUTE_ID_CHANGED, At::Here(home, Part::Id), (entry, Part::Id), message);
         }
-        let stricter = [
+        for (rule, part, old, now, what) in [
             (&rules::ROUTE_AUTHORIZED, Part::Authorized, old.authorized, now.authorized, "needs a user"),
             (&rules::ROUTE_STATEFUL, Part::Stateful, old.stateful, now.stateful, "needs a user who is bound to a node"),
-            (&rules::ROUTE_INTERNAL, Part::Internal, old.internal, now.internal, "is for servers only"),
-        ];
-        for (rule, part, _, _, what) in stricter.into_iter().filter(|(_, _, old, now, _)| *now && !*old) {
-            let message = format!("route `{rpc}` {what}, and did not before");
-            let message =
-                if part == Part::Internal { format!("route `{rpc}` {what}, and was not before") } else { message };
-            self.found(rule, At::Here(home, part), (entry, part), message);
+            (&rules::ROUTE_INTERNAL, Part::Internal, old.internal, now.internal, "is refused from clients"),
+        ] {
+            if now && !old {
+                let message = format!("route `{rpc}` {what} from now on");
+                self.found(rule, At::Here(home, part), (entry, part), message);
+            }
         }
         if now.oneway != old.oneway {
             let what = if now.oneway { "is not answered any more" } else { "is answered, and was not before" };

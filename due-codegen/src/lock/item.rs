@@ -72,7 +72,7 @@ pub(crate) enum Label {
 }
 
 /// What a field carries of the application's error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Code {
     Number,
     Text,

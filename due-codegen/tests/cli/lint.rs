@@ -8,7 +8,7 @@ use std::path::Path;
 use due_codegen::lint_rules;
 use tempfile::TempDir;
 
-use super::{Run, due, folder, rules_of};
+use super::{Run, due, due_with, folder, rules_of};
 
 const FAULTY: &str =
     "syntax = \"proto3\";\npackage a.v1;\nmessage Item {\n  string itemName = 1;\n  enum kind { KIND_NONE = 0; }\n}\n";
@@ -109,6 +109,11 @@ fn json_and_github_have_a_stable_shape() {
     let project = faulty("");
     insta::assert_snapshot!("json", due(project.path(), &["lint", "--format", "json"]).text());
     insta::assert_snapshot!("github", due(project.path(), &["lint", "--format", "github"]).text());
+    // GitHub knows files by their paths in the repository.
+    let workspace = project.path().parent().unwrap().to_str().unwrap();
+    let github = due_with(project.path(), &["lint", "--format", "github"], &[("GITHUB_WORKSPACE", workspace)]);
+    let name = project.path().file_name().unwrap().to_str().unwrap();
+    assert!(github.out.starts_with(&format!("::error file={name}/proto/a.proto,line=4,")), "{}", github.out);
     // Mistakes that no schema may have, too.
     fs::write(project.path().join("proto/a.proto"), FAULTY.replace("itemName = 1", "item_name = 0")).unwrap();
     insta::assert_snapshot!("json_of_mistakes", due(project.path(), &["lint", "--format", "json"]).text());

@@ -48,7 +48,12 @@ fn due(folder: &Path, args: &[&str]) -> Run {
 
 fn due_with(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-due"));
-    command.args(args).current_dir(folder).env_remove("COLUMNS").envs(env.iter().copied());
+    command
+        .args(args)
+        .current_dir(folder)
+        .env_remove("COLUMNS")
+        .env_remove("GITHUB_WORKSPACE")
+        .envs(env.iter().copied());
     let Output { status, stdout, stderr } = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Run { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }

@@ -1,5 +1,7 @@
 //! `cargo due breaking`.
 
+use std::io::Write as _;
+
 use clap::Args;
 use due_codegen::{Builder, Diagnostics, breaking_rules};
 
@@ -44,7 +46,7 @@ impl Breaking {
             Ok((findings, against)) => {
                 let outcome = self.format.write(&findings)?;
                 if self.format == Format::Text && findings.is_empty() {
-                    tell(|out| std::io::Write::write_fmt(out, format_args!("nothing breaks since {against}\n")))?;
+                    tell(|out| writeln!(out, "nothing breaks since {against}"))?;
                 }
                 Ok(outcome)
             }

@@ -1,5 +1,7 @@
 //! Findings for people, for programs and for GitHub.
 
+use std::env;
+use std::fs;
 use std::io::{self, Write};
 
 use clap::ValueEnum;
@@ -67,19 +69,15 @@ impl Format {
         Ok(if findings.has_errors() { Outcome::Findings } else { Outcome::Fine })
     }
 
-    /// The same for what keeps a verb from its work.
+    /// The same for what keeps a verb from its work. What cannot be read is told to people only.
     pub(crate) fn fail(self, failure: Failure) -> Result<Outcome, Failure> {
         match failure {
-            Failure::Findings(findings) if self != Self::Text && failure_is_of_schema(&findings) => {
+            Failure::Findings(findings) if self != Self::Text && !findings.iter().any(Diagnostic::is_unreadable) => {
                 self.write(&findings)
             }
             other => Err(other),
         }
     }
-}
-
-fn failure_is_of_schema(findings: &Diagnostics) -> bool {
-    !findings.iter().any(Diagnostic::is_unreadable)
 }
 
 fn finding(found: &Diagnostic) -> Finding<'_> {
@@ -115,13 +113,30 @@ fn github(out: &mut impl Write, found: &Diagnostic) -> io::Result<()> {
     }
     write!(out, "::{} ", found.severity().word())?;
     if let Some(label) = found.labels().next() {
-        write!(out, "file={},line={},col={},", escaped_property(label.file()), label.line(), label.column())?;
+        write!(
+            out,
+            "file={},line={},col={},",
+            escaped_property(&in_workspace(label.file())),
+            label.line(),
+            label.column()
+        )?;
         // A column of another line would be out of it.
         if label.line() == label.end_line() {
             write!(out, "endLine={},endColumn={},", label.end_line(), label.end_column())?;
         }
     }
     writeln!(out, "title={}::{}", escaped_property(title), escaped(&text))
+}
+
+/// GitHub knows files by their paths in the repository, wherever below it this runs.
+fn in_workspace(file: &str) -> String {
+    let inside = || {
+        let workspace = fs::canonicalize(env::var_os("GITHUB_WORKSPACE")?).ok()?;
+        let path = fs::canonicalize(file).ok()?;
+        let parts = path.strip_prefix(workspace).ok()?.components().map(|part| part.as_os_str().to_str());
+        Some(parts.collect::<Option<Vec<&str>>>()?.join("/"))
+    };
+    inside().unwrap_or_else(|| file.to_owned())
 }
 
 fn escaped(text: &str) -> String {

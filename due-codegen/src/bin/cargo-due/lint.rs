@@ -1,5 +1,7 @@
 //! `cargo due lint`.
 
+use std::io::Write as _;
+
 use clap::Args;
 use due_codegen::{Builder, Diagnostics, lint_rules};
 
@@ -41,7 +43,7 @@ impl Lint {
             Ok(findings) => {
                 let outcome = self.format.write(&findings)?;
                 if self.format == Format::Text && findings.is_empty() {
-                    tell(|out| std::io::Write::write_all(out, b"nothing to find fault with\n"))?;
+                    tell(|out| writeln!(out, "nothing to find fault with"))?;
                 }
                 Ok(outcome)
             }
