@@ -9,6 +9,9 @@ impl<'a> Compare<'a> {
         for entry in self.before.entries.values() {
             match &entry.item {
                 Item::Enum { owner } if !entry.removed && self.find("enum", owner).is_none() => {
+                    if self.went_with_its_owner(owner) {
+                        continue;
+                    }
                     let text = format!("enum `{owner}` is gone");
                     self.found(&rules::ENUM_REMOVED, At::Gone(self.owner(owner)), (entry, Part::Whole), text);
                 }

@@ -11,6 +11,9 @@ impl<'a> Compare<'a> {
         for entry in self.before.entries.values() {
             match &entry.item {
                 Item::Message { message } if !entry.removed && self.find("message", message).is_none() => {
+                    if self.went_with_its_owner(message) {
+                        continue;
+                    }
                     let text = format!("message `{message}` is gone");
                     self.found(&rules::MESSAGE_REMOVED, At::Gone(self.owner(message)), (entry, Part::Whole), text);
                 }

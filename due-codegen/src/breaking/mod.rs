@@ -146,6 +146,13 @@ impl<'a> Compare<'a> {
         ["node", "mesh", "message"].iter().find_map(|kind| self.find(kind, owner))
     }
 
+    /// Whether the message around a nested type is gone as well, which is said of it alone.
+    fn went_with_its_owner(&self, name: &str) -> bool {
+        let Some((owner, _)) = name.rsplit_once('.') else { return false };
+        let message = Item::Message { message: owner.to_owned() };
+        self.before.entries.contains_key(&message.key()) && self.find("message", owner).is_none()
+    }
+
     /// Reports a broken rule, unless it is ignored: where it is now, what it was before, and why that matters.
     fn found(&mut self, rule: &'static Rule, at: At<'_>, before: (&Entry, Part), message: String) {
         if self.ignored.iter().any(|word| rule.is_meant_by(word)) {
