@@ -304,6 +304,14 @@ mod tests {
     }
 
     #[test]
+    fn lines_of_two_branches_are_one_if_they_say_the_same() {
+        let both = "due.lock 1\nremoved push a.B 7\nenum a.K\npush a.B 7\nenum a.K\n";
+        let lock = Lock::parse("l", both).unwrap();
+        let lines: Vec<String> = lock.to_string().lines().skip(3).map(str::to_owned).collect();
+        assert_eq!(lines, ["push a.B 7", "enum a.K"]);
+    }
+
+    #[test]
     fn a_damaged_lock_is_read_or_refused() {
         let good = "due.lock 1\nmesh a.B name %\nroute a.B.C 10 a.D e.F authorized oneway\nevent a.B a%20b\n\
                     removed field a.B 3 other string optional oneof=course json=a%25b text\nreserved a.B 4..9\n";

@@ -37,6 +37,30 @@ fn a_saved_file_is_generated_and_mistakes_end_nothing() {
     fs::write(project.path().join("proto/more/more.proto"), "syntax = \"proto3\";\npackage more;\nmessage More {}\n")
         .unwrap();
     watch.until("new src/gen/more.rs");
+    fs::rename(project.path().join("proto/more"), project.path().join("elsewhere")).unwrap();
+    watch.until("removed src/gen/more.rs");
+}
+
+#[test]
+fn what_others_write_below_a_root_is_no_change() {
+    let project = project();
+    let path = |name: &str| project.path().join(name);
+    fs::write(path("due.toml"), "[proto]\nroots = [\".\"]\n[rust]\nout = \"src/gen\"\n").unwrap();
+    for folder in [".git", "target/debug"] {
+        fs::create_dir_all(path(folder)).unwrap();
+    }
+    // The folder of the output is one that was there.
+    assert_eq!(due(project.path(), &["generate"]).code, 0);
+    let mut watch = Watch::start(project.path());
+    watch.until("watching");
+    for file in [".git/index", ".git/index.lock", "target/debug/hello", "README.md", "notes"] {
+        fs::write(path(file), "text").unwrap();
+    }
+    fs::create_dir_all(path("target/debug/deps")).unwrap();
+    fs::write(path("hello.new"), HELLO.replace("id: 1 ", "id: 7 ")).unwrap();
+    fs::rename(path("hello.new"), path("proto/hello.proto")).unwrap();
+    let lines = watch.until("changed src/gen/hello.v1.rs");
+    assert_eq!(lines, ["changed src/gen/hello.v1.rs"], "the first run is for the schema");
 }
 
 #[test]

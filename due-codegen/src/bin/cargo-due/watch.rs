@@ -1,7 +1,7 @@
 //! `cargo due generate --watch`: again after every change, until somebody ends it.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::{self, Component, Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -46,9 +46,12 @@ impl Watch {
         // One slot is enough: a change that is not yet seen to stands for all that follow it.
         let (sender, changes) = sync_channel(1);
         let config_name = config.file_name().map(|name| name.to_owned());
-        let is_config = move |path: &Path| path.file_name().is_some_and(|name| Some(name) == config_name.as_deref());
-        let mut watcher =
-            notify::recommended_watcher(move |event| tell(&sender, &is_config, event)).map_err(failure)?;
+        let known: Vec<PathBuf> = roots.iter().filter_map(|root| path::absolute(root).ok()).collect();
+        let matters = move |path: &Path| {
+            let is_config = path.file_name().is_some_and(|name| Some(name) == config_name.as_deref());
+            is_config || path.extension().is_some_and(|ext| ext == "proto") || is_folder(path, &known)
+        };
+        let mut watcher = notify::recommended_watcher(move |event| tell(&sender, &matters, event)).map_err(failure)?;
         let folder = config.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut places = BTreeSet::new();
         for root in roots {
@@ -85,22 +88,34 @@ impl Watch {
     }
 }
 
-fn tell(changes: &SyncSender<()>, is_config: &dyn Fn(&Path) -> bool, event: notify::Result<Event>) {
-    let matters = match event {
+fn tell(changes: &SyncSender<()>, matters: &dyn Fn(&Path) -> bool, event: notify::Result<Event>) {
+    let changed = match event {
         // Our own reading is no change.
         Ok(Event { kind: EventKind::Access(_), .. }) => false,
-        Ok(event) => {
-            // A folder has no extension, and may bring or take what is in it.
-            let path = |path: &PathBuf| path.extension().is_none_or(|ext| ext == "proto") || is_config(path);
-            event.paths.is_empty() || event.paths.iter().any(path)
-        }
+        Ok(event) => event.paths.is_empty() || event.paths.iter().any(|path| matters(path)),
         // What was missed may have been a change.
         Err(_) => true,
     };
-    if matters {
+    if changed {
         // Full or gone: it is told already, or nobody listens.
         let _ = changes.try_send(());
     }
+}
+
+/// A folder brings or takes the files in it. Below a root of `.` there is also what compilers and git write all the time.
+fn is_folder(path: &Path, roots: &[PathBuf]) -> bool {
+    let whole = path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let inside = roots.iter().find_map(|root| whole.strip_prefix(root).ok());
+    // Elsewhere only what a root lies in is watched, and nothing below that.
+    let inside = inside.or(path.file_name().map(Path::new)).unwrap_or(path);
+    let foreign = inside.components().any(|part| match part {
+        Component::Normal(name) => {
+            name == "target" || name == "node_modules" || name.as_encoded_bytes().starts_with(b".")
+        }
+        _ => false,
+    });
+    // One that is gone cannot be asked, but has hardly an extension.
+    !foreign && (path.is_dir() || (path.extension().is_none() && !path.exists()))
 }
 
 fn failure(err: notify::Error) -> Failure {
