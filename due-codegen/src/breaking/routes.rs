@@ -8,10 +8,11 @@ use crate::lock::item::{Item, Part, Route};
 
 impl<'a> Compare<'a> {
     pub(super) fn routes(&mut self) {
-        for entry in self.before.live() {
+        for entry in self.before.entries.values() {
             match &entry.item {
-                Item::Route(old) => self.route(old, entry),
-                Item::Push { message, id } => self.push(message, *id, entry),
+                // A route that comes back is the one that it was.
+                Item::Route(old) if !entry.removed || self.is_back(entry) => self.route(old, entry),
+                Item::Push { message, id } if !entry.removed => self.push(message, *id, entry),
                 _ => {}
             }
         }
@@ -110,6 +111,10 @@ impl<'a> Compare<'a> {
                 self.found(&rules::ID_REUSED, At::Here(entry, Part::Id), (old, Part::Id), message);
             }
         }
+    }
+
+    fn is_back(&self, entry: &Entry) -> bool {
+        self.now.entries.get(&entry.item.key()).is_some_and(|now| !now.removed)
     }
 
     fn is_there(&self, route: &Route) -> bool {

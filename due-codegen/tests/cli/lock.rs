@@ -112,7 +112,11 @@ fn what_breaks_is_not_recorded_unless_it_is_accepted() {
     let run = due(project.path(), &["breaking"]);
     assert_eq!(run.code, 1);
     assert!(run.err.contains("id 11 of `lobby.v1.Lobby.Say` belonged to `lobby.v1.Lobby.Leave`"), "{}", run.err);
-    change(&project, "  rpc Say(LeaveRequest) returns (LeaveRequest) { option (due.route) = { id: 11 }; }\n", leave);
+    let say = "  rpc Say(LeaveRequest) returns (LeaveRequest) { option (due.route) = { id: 11 }; }\n";
+    change(&project, say, &leave.replace("(LeaveRequest)", "(EnterRequest)"));
+    let run = due(project.path(), &["breaking"]);
+    assert!(run.err.contains("route `lobby.v1.Lobby.Leave` takes `lobby.v1.EnterRequest`, and took"), "{}", run.err);
+    change(&project, &leave.replace("(LeaveRequest)", "(EnterRequest)"), leave);
     assert_eq!(due(project.path(), &["breaking"]).code, 0);
     assert_eq!(due(project.path(), &["lock"]).out, "changed due.lock: 0 lines added, 1 changed, 0 removed\n");
 }
