@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::check::names::Names;
-use crate::config::{Config, RustOptions, TypeScriptOptions};
+use crate::config::{Config, PacketOptions, RustOptions, TypeScriptOptions};
 use crate::diagnostic::{Diagnostic, Diagnostics, Report};
 use crate::lower::lower;
 use crate::lower::types::Types;
@@ -35,6 +35,7 @@ pub struct Builder {
     rust: Option<RustOptions>,
     out: Option<PathBuf>,
     config_path: Option<PathBuf>,
+    shown: Option<(PathBuf, String)>,
     warnings: Diagnostics,
 }
 
@@ -53,6 +54,7 @@ impl From<Config> for Builder {
             config,
             out: None,
             config_path: None,
+            shown: None,
             warnings: Diagnostics::default(),
         }
     }
@@ -83,6 +85,12 @@ impl Builder {
     /// Import roots, instead of `proto`. `due/options.proto` and `google/protobuf/*.proto` need none.
     pub fn includes<P: Into<PathBuf>>(mut self, roots: impl IntoIterator<Item = P>) -> Self {
         self.config.roots = roots.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// In findings, `text` stands for the path of `folder`: `main:` for a folder that has what git knows as `main`.
+    pub fn show_as(mut self, folder: impl Into<PathBuf>, text: impl Into<String>) -> Self {
+        self.shown = Some((folder.into(), text.into()));
         self
     }
 
@@ -163,7 +171,7 @@ impl Builder {
     fn output(&self, format: bool) -> Result<Output, Error> {
         let mut report = Report::default();
         report.extend(&self.warnings);
-        let Lowered { sources, rust, typescript } = self.lower(&mut report);
+        let Lowered { sources, rust, typescript, .. } = self.lower(&mut report);
         if report.has_errors() {
             return Err(Error::Schema(report.finish()));
         }
@@ -187,13 +195,7 @@ impl Builder {
 
     /// Everything up to the models; what is wrong is in the report.
     fn lower(&self, report: &mut Report) -> Lowered {
-        let width = self.config.packet.route_width().unwrap_or_else(|| {
-            report.push(Diagnostic::error("route_bytes must be one of 1, 2, 4"));
-            RouteWidth::default()
-        });
-        let roots = Roots::new(self.config.roots.clone(), report);
-        let inputs = self.inputs(&roots, report);
-        let sources = source::load(inputs, &roots, report);
+        let (sources, width) = self.read(report);
         let rust = self.rust.as_ref().map(|rust| {
             rust.check(report);
             let types = Types::new(&rust.extern_paths, &rust.runtime);
@@ -206,7 +208,29 @@ impl Builder {
             typescript::check(&sources, &model, options, report);
             model
         });
-        Lowered { sources, rust, typescript }
+        Lowered { sources, width, rust, typescript }
+    }
+
+    /// Only what the `.proto` files say, whether due can use it or not.
+    pub(crate) fn read(&self, report: &mut Report) -> (Sources, RouteWidth) {
+        let width = self.config.packet.route_width().unwrap_or_else(|| {
+            report.push(Diagnostic::error("route_bytes must be one of 1, 2, 4"));
+            RouteWidth::default()
+        });
+        let roots = Roots::new(self.config.roots.clone(), report).shown_as(self.shown.clone());
+        let inputs = self.inputs(&roots, report);
+        (source::load(inputs, &roots, report), width)
+    }
+
+    /// The same with all that due forbids reported.
+    pub(crate) fn checked(&self, report: &mut Report) -> (Sources, RouteWidth) {
+        report.extend(&self.warnings);
+        let Lowered { sources, width, .. } = self.lower(report);
+        (sources, width)
+    }
+
+    pub(crate) fn packet(&self) -> &PacketOptions {
+        &self.config.packet
     }
 
     fn rust(&mut self) -> &mut RustOptions {
@@ -248,6 +272,7 @@ impl Builder {
 /// What a run has understood of a schema: a model for each language that is asked for.
 struct Lowered {
     sources: Sources,
+    width: RouteWidth,
     rust: Option<Model>,
     typescript: Option<Model>,
 }

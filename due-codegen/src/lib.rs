@@ -26,6 +26,10 @@
 //! Or into folders that are checked in: `cargo due generate` reads [`due.toml`](Config), writes Rust, TypeScript or both,
 //! and its `--check` tells in CI whether the folders are up to date. Neither needs protoc.
 //!
+//! [`Builder::schema`] reads a schema for what asks about it: its [routes](Schema::routes) and [ids](Schema::ids), what breaks
+//! a rule of [lint](Schema::lint), and a [`Lock`] that knows what [breaks](Lock::breaks) old clients. The verbs of `cargo due`
+//! are made of these.
+//!
 //! What is wrong with a schema is reported in one run, as [`Diagnostic`]s with file, line, column and source line.
 //! Same input gives the same bytes; files that did not change are not written.
 //!
@@ -33,11 +37,15 @@
 //! |---|---|---|
 //! | `cli` | yes | the `cargo-due` command; build scripts turn it off with `default-features = false` |
 
+mod breaking;
 mod builder;
 mod check;
 mod config;
 mod diagnostic;
 mod doc;
+mod ids;
+mod lint;
+mod lock;
 mod lower;
 mod mesh;
 mod messages;
@@ -47,11 +55,24 @@ mod nearest;
 mod options;
 mod output;
 mod render;
+mod routes;
+mod rule;
+mod schema;
 mod source;
 mod typescript;
+mod write;
 
+pub use breaking::breaking_rules;
 pub use builder::{Builder, Error, Output};
-pub use config::{ClientCodec, Config, FILE_NAME, PacketOptions, Parts, RustOptions, TypeScriptOptions, View};
+pub use config::{
+    ClientCodec, Config, FILE_NAME, LintOptions, PacketOptions, Parts, RustOptions, TypeScriptOptions, View,
+};
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity};
+pub use ids::{Assigned, Assignment, IdBlock, Ids, IdsError};
+pub use lint::lint_rules;
+pub use lock::{LOCK_NAME, Lock, LockChanges};
 pub use output::{Change, Changes, GeneratedFile, Language, Tree, WriteError};
 pub use render::RenderError;
+pub use routes::{RouteInfo, RouteKind};
+pub use rule::Rule;
+pub use schema::Schema;

@@ -18,6 +18,7 @@ use crate::lower::types::{Types, is_wrapper};
 use crate::model::{CodeCarrier, Package};
 use crate::naming::{camel, snake};
 use crate::render::RenderError;
+use crate::source::IGNORE;
 use crate::source::OPTIONS_PROTO;
 
 /// What `messages.rs.j2` prints for one package.
@@ -276,8 +277,11 @@ impl Docs {
 
     fn item(&mut self, path: &[i32], default: impl FnOnce() -> String) {
         let comment = self.comments.get(path).map_or("", String::as_str);
-        let lines: Vec<String> =
-            comment.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned()).collect();
+        let lines: Vec<String> = comment
+            .lines()
+            .map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned())
+            .filter(|line| !line.starts_with(IGNORE))
+            .collect();
         let mut lines = sanitize(&lines);
         if lines.iter().all(|line| line.trim().is_empty()) {
             lines = vec![default()];

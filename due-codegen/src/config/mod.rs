@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use crate::breaking::breaking_rules;
 use crate::diagnostic::{Diagnostic, Diagnostics, Report, Source};
+use crate::lint::lint_rules;
 use crate::model::RouteWidth;
 use crate::naming::snake;
 use toml::{Reader, Section};
@@ -28,6 +30,24 @@ pub struct Config {
     pub rust: Option<RustOptions>,
     /// `[typescript]`; without the section no TypeScript is generated.
     pub typescript: Option<TypeScriptOptions>,
+    /// `[breaking] ignore`: ids or categories of [`breaking_rules`](crate::breaking_rules) that do not count. Default: none.
+    pub breaking_ignore: Vec<String>,
+    /// `[lint]`.
+    pub lint: LintOptions,
+}
+
+/// Which rules of [`lint_rules`](crate::lint_rules) hold: the `[lint]` section. Words are ids or categories.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LintOptions {
+    /// `only`: these rules, instead of those that hold by default.
+    pub only: Option<Vec<String>>,
+    /// `also`: these rules as well.
+    pub also: Vec<String>,
+    /// `ignore`: but not these.
+    pub ignore: Vec<String>,
+    /// `[lint.except]`: not these either in files that a pattern, relative to the roots, matches: `"legacy/**" = ["naming"]`.
+    pub except: Vec<(String, Vec<String>)>,
 }
 
 /// What the checks and the clients assume of the packets: the `[packet]` section.
@@ -114,6 +134,8 @@ impl Default for Config {
             packet: PacketOptions::default(),
             rust: None,
             typescript: None,
+            breaking_ignore: Vec::new(),
+            lint: LintOptions::default(),
         }
     }
 }
@@ -153,7 +175,7 @@ impl Config {
     pub fn load(path: impl AsRef<Path>) -> Result<(Self, Diagnostics), Diagnostics> {
         let path = path.as_ref();
         let text = fs::read_to_string(path)
-            .map_err(|err| Diagnostic::error(format!("`{}` cannot be read: {err}", path.display())))?;
+            .map_err(|err| Diagnostic::unreadable(format!("`{}` cannot be read: {err}", path.display())))?;
         let source = Arc::new(Source::new(path.display().to_string(), text));
         let mut report = Report::default();
         let config = Self::read(&source, path.parent().unwrap_or(Path::new("")), &mut report);
@@ -187,7 +209,7 @@ impl Config {
         }
         let mut reader = Reader::new(source, report);
         let root = Section::root(document.get_ref());
-        reader.known(&root, &["proto", "packet", "rust", "typescript"]);
+        reader.known(&root, &["proto", "packet", "rust", "typescript", "lint", "breaking"]);
         if let Some(proto) = reader.section(&root, "proto") {
             reader.known(&proto, &["roots", "files"]);
             if let Some(roots) = reader.strings(&proto, "roots") {
@@ -211,6 +233,13 @@ impl Config {
         if let Some(typescript) = reader.section(&root, "typescript") {
             config.typescript = Some(TypeScriptOptions::read(&typescript, folder, &mut reader));
         }
+        if let Some(lint) = reader.section(&root, "lint") {
+            config.lint = LintOptions::read(&lint, &mut reader);
+        }
+        if let Some(breaking) = reader.section(&root, "breaking") {
+            reader.known(&breaking, &["ignore"]);
+            config.breaking_ignore = reader.rules(&breaking, "ignore", breaking_rules()).unwrap_or_default();
+        }
         config
     }
 }
@@ -218,6 +247,23 @@ impl Config {
 impl PacketOptions {
     pub(crate) fn route_width(&self) -> Option<RouteWidth> {
         RouteWidth::from_bytes(i64::from(self.route_bytes))
+    }
+}
+
+impl LintOptions {
+    fn read(section: &Section<'_, '_>, reader: &mut Reader<'_>) -> Self {
+        reader.known(section, &["only", "also", "ignore", "except"]);
+        let only = reader.rules(section, "only", lint_rules());
+        let also = reader.rules(section, "also", lint_rules()).unwrap_or_default();
+        let ignore = reader.rules(section, "ignore", lint_rules()).unwrap_or_default();
+        let mut except = Vec::new();
+        if let Some(files) = reader.section(section, "except") {
+            for (pattern, _) in files.keys() {
+                let words = reader.rules(&files, pattern, lint_rules()).unwrap_or_default();
+                except.push((pattern.to_owned(), words));
+            }
+        }
+        Self { only, also, ignore, except }
     }
 }
 

@@ -7,6 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::diagnostic::{Diagnostic, Report, Source};
 use crate::nearest::nearest;
+use crate::rule::Rule;
 
 /// One table of the document.
 pub(super) struct Section<'a, 'i> {
@@ -144,6 +145,23 @@ impl<'a> Reader<'a> {
                     None => format!("there are: {}", quoted(allowed)),
                 };
                 self.error(format!("unknown word {word:?} in `{}`", section.path(key)), span.clone(), Some(help));
+            }
+        }
+        Some(words.into_iter().map(|(word, _)| word).collect())
+    }
+
+    /// Ids or categories of rules.
+    pub(super) fn rules(
+        &mut self,
+        section: &Section<'_, '_>,
+        key: &str,
+        rules: &'static [Rule],
+    ) -> Option<Vec<String>> {
+        let words = self.strings(section, key)?;
+        for (word, span) in &words {
+            if !rules.iter().any(|rule| rule.is_meant_by(word)) {
+                let help = Rule::unknown_help(rules, word);
+                self.error(format!("unknown rule {word:?} in `{}`", section.path(key)), span.clone(), Some(help));
             }
         }
         Some(words.into_iter().map(|(word, _)| word).collect())

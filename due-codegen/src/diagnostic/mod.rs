@@ -15,6 +15,8 @@ pub(crate) use source::{Place, Source};
 #[derive(Clone, Debug)]
 pub struct Diagnostic {
     severity: Severity,
+    rule: Option<&'static str>,
+    unreadable: bool,
     message: String,
     help: Option<String>,
     labels: Vec<Label>,
@@ -49,8 +51,20 @@ impl Diagnostic {
         Self::new(Severity::Warning, message)
     }
 
+    /// An error about input that nothing can be said of, since it cannot be had.
+    pub(crate) fn unreadable(message: impl Into<String>) -> Self {
+        Self { unreadable: true, ..Self::error(message) }
+    }
+
     fn new(severity: Severity, message: impl Into<String>) -> Self {
-        Self { severity, message: message.into(), help: None, labels: Vec::new(), elsewhere: Vec::new() }
+        let (message, labels, elsewhere) = (message.into(), Vec::new(), Vec::new());
+        Self { severity, rule: None, unreadable: false, message, help: None, labels, elsewhere }
+    }
+
+    #[must_use]
+    pub(crate) fn of_rule(mut self, rule: &'static str) -> Self {
+        self.rule = Some(rule);
+        self
     }
 
     /// The first label is where the finding is; later ones are other places that matter.
@@ -77,6 +91,16 @@ impl Diagnostic {
     /// Whether it is an error.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
+    }
+
+    /// Whether it is an error because input cannot be read, and not because of what is in it.
+    pub fn is_unreadable(&self) -> bool {
+        self.unreadable
+    }
+
+    /// The rule that was broken, as `cargo due lint --explain` knows it; absent for mistakes that no schema may have.
+    pub fn rule(&self) -> Option<&'static str> {
+        self.rule
     }
 
     /// How bad it is.
@@ -126,6 +150,16 @@ impl Label {
         self.source.position(self.span.start).1
     }
 
+    /// Line of the end, which is not part of it; counts from 1.
+    pub fn end_line(&self) -> usize {
+        self.source.position(self.span.end).0
+    }
+
+    /// Column of the end, in characters, counts from 1.
+    pub fn end_column(&self) -> usize {
+        self.source.position(self.span.end).1
+    }
+
     /// What is to be seen there; may be empty.
     pub fn text(&self) -> &str {
         &self.text
@@ -141,7 +175,8 @@ impl fmt::Display for Diagnostic {
 impl std::error::Error for Diagnostic {}
 
 impl Severity {
-    fn word(self) -> &'static str {
+    /// `error`, `warning` or `note`.
+    pub fn word(self) -> &'static str {
         match self {
             Self::Error => "error",
             Self::Warning => "warning",
@@ -187,6 +222,11 @@ impl Diagnostics {
     /// Whether any of them is an error.
     pub fn has_errors(&self) -> bool {
         self.all.iter().any(Diagnostic::is_error)
+    }
+
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
     }
 
     /// The findings.

@@ -11,17 +11,18 @@ pub(super) struct Compact<'a>(pub(super) &'a Diagnostic);
 
 impl fmt::Display for Compact<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Diagnostic { severity, message, help, .. } = self.0;
+        let Diagnostic { severity, rule, message, help, .. } = self.0;
+        let rule = rule.map(|rule| format!("[{rule}]")).unwrap_or_default();
         for (i, label) in self.0.labels().enumerate() {
             if i == 0 {
-                write!(f, "{}: {}: {message}", label.at(), severity.word())?;
+                write!(f, "{}: {}{rule}: {message}", label.at(), severity.word())?;
             } else {
                 write!(f, "\n  {}: {}", label.at(), label.text)?;
             }
             label.fmt_line(f)?;
         }
         if self.0.labels.is_empty() {
-            write!(f, "{}: {message}", severity.word())?;
+            write!(f, "{}{rule}: {message}", severity.word())?;
         }
         match help {
             Some(help) => write!(f, "\n  help: {}", help.replace('\n', "\n        ")),
@@ -77,6 +78,10 @@ impl miette::Diagnostic for Diagnostic {
             Severity::Warning => miette::Severity::Warning,
             Severity::Note => miette::Severity::Advice,
         })
+    }
+
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.rule.map(|rule| Box::new(rule) as Box<dyn fmt::Display>)
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {

@@ -21,17 +21,20 @@ use crate::source::{OPTIONS_PROTO, Sources};
 use types::Types;
 
 /// Field numbers of descriptor.proto, as they stand in descriptor paths.
-mod path {
-    pub(super) const FILE_PACKAGE: i32 = 2;
-    pub(super) const MESSAGE_OPTIONS: i32 = 7;
-    pub(super) const FIELD_TYPE: i32 = 6;
-    pub(super) const FIELD_OPTIONS: i32 = 8;
-    pub(super) const SERVICE_OPTIONS: i32 = 3;
-    pub(super) const METHOD_INPUT: i32 = 2;
-    pub(super) const METHOD_OUTPUT: i32 = 3;
-    pub(super) const METHOD_OPTIONS: i32 = 4;
-    pub(super) const METHOD_CLIENT_STREAMING: i32 = 5;
-    pub(super) const METHOD_SERVER_STREAMING: i32 = 6;
+pub(crate) mod path {
+    pub(crate) const FILE_PACKAGE: i32 = 2;
+    pub(crate) const MESSAGE_OPTIONS: i32 = 7;
+    pub(crate) const FIELD_NUMBER: i32 = 3;
+    pub(crate) const FIELD_LABEL: i32 = 4;
+    pub(crate) const FIELD_SCALAR: i32 = 5;
+    pub(crate) const FIELD_TYPE: i32 = 6;
+    pub(crate) const FIELD_OPTIONS: i32 = 8;
+    pub(crate) const SERVICE_OPTIONS: i32 = 3;
+    pub(crate) const METHOD_INPUT: i32 = 2;
+    pub(crate) const METHOD_OUTPUT: i32 = 3;
+    pub(crate) const METHOD_OPTIONS: i32 = 4;
+    pub(crate) const METHOD_CLIENT_STREAMING: i32 = 5;
+    pub(crate) const METHOD_SERVER_STREAMING: i32 = 6;
 }
 
 /// The model, with every mistake on the way to it reported. With unchecked names, what only Rust cannot express is none.
@@ -295,7 +298,7 @@ impl Lowering<'_> {
 }
 
 /// Where an option of `owner` is written; see [`Sources::option_place`].
-fn option_place(
+pub(crate) fn option_place(
     sources: &Sources,
     (file, owner): (&FileDescriptor, &[i32]),
     options: i32,

@@ -103,16 +103,14 @@ impl Loader<'_> {
             self.refuse_other_options(path.as_deref());
             return self.parse(name, None, OPTIONS_TEXT.to_owned());
         }
-        let fail = |message: String| {
-            let error = Diagnostic::error(message);
-            match &importer {
-                Some(place) => error.at(place, ""),
-                None => error,
-            }
+        let fail = |error: Diagnostic| match &importer {
+            Some(place) => error.at(place, ""),
+            None => error,
         };
         let Some(path) = path else {
             let what = if importer.is_some() { "import" } else { "file" };
-            self.report.push(fail(format!("{what} `{name}` not found")).help(self.searched(name)));
+            let error = Diagnostic::error(format!("{what} `{name}` not found"));
+            self.report.push(fail(error).help(self.searched(name)));
             return None;
         };
         match read(&path) {
@@ -120,18 +118,18 @@ impl Loader<'_> {
             Ok(text) => self.parse(name, Some(path), text),
             Err(Unreadable::NotUtf8(source, at)) => {
                 let place = Arc::new(source).place(at..at);
-                self.report.push(Diagnostic::error("the file is not UTF-8").at(&place, ""));
+                self.report.push(Diagnostic::unreadable("the file is not UTF-8").at(&place, ""));
                 None
             }
             Err(Unreadable::Other(problem)) => {
-                self.report.push(fail(format!("`{}` {problem}", path.display())));
+                self.report.push(fail(Diagnostic::unreadable(format!("`{}` {problem}", path.display()))));
                 None
             }
         }
     }
 
     fn parse(&mut self, name: &str, path: Option<PathBuf>, text: String) -> Option<Parsed> {
-        let shown = path.as_ref().map_or_else(|| name.to_owned(), |path| path.display().to_string());
+        let shown = path.as_ref().map_or_else(|| name.to_owned(), |path| self.roots.shown(path));
         let source = Arc::new(Source::new(shown, text));
         if let Some(edition) = edition(&source.text) {
             self.report.push(

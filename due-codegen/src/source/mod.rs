@@ -9,7 +9,7 @@ pub(crate) mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use prost_reflect::prost_types::FileDescriptorProto;
@@ -22,6 +22,9 @@ pub(crate) use load::load;
 
 /// Import name of the file that this crate carries.
 pub(crate) const OPTIONS_PROTO: &str = "due/options.proto";
+
+/// Begins a comment that hides findings of `cargo due lint`; it is no documentation.
+pub(crate) const IGNORE: &str = "due:lint-ignore";
 
 /// Every file of a run that could be read and understood.
 #[derive(Debug)]
@@ -57,6 +60,22 @@ impl Sources {
         self.files.values().filter_map(|file| file.path.as_ref())
     }
 
+    /// The file on disk; absent for files that this crate or protox carries.
+    pub(crate) fn path(&self, file: &FileDescriptor) -> Option<&Path> {
+        self.files.get(file.name())?.path.as_deref()
+    }
+
+    /// The text of a file.
+    pub(crate) fn source(&self, file: &FileDescriptor) -> Option<&Arc<Source>> {
+        Some(&self.files.get(file.name())?.source)
+    }
+
+    /// Everything of a file that has a position.
+    pub(crate) fn spans(&self, file: &FileDescriptor) -> impl Iterator<Item = (&[i32], Range<usize>)> {
+        let locations = self.files.get(file.name()).map(|file| &file.locations);
+        locations.into_iter().flatten().map(|(path, location)| (path.as_slice(), location.span.clone()))
+    }
+
     /// Where the descriptor with this path is written. Without a position, the start of its file.
     pub(crate) fn place(&self, file: &FileDescriptor, path: &[i32]) -> Place {
         match self.files.get(file.name()) {
@@ -82,27 +101,28 @@ impl Sources {
     /// Where the value of `field` is written in the option `extension` of the descriptor with this path; the whole
     /// option if the field is left out; the descriptor's name if there is no option.
     pub(crate) fn option_place(&self, file: &FileDescriptor, options: &[i32], extension: i32, field: &str) -> Place {
-        let Some(known) = self.files.get(file.name()) else { return self.place(file, options) };
-        let mut prefix = options.to_vec();
-        prefix.push(extension);
-        let mut statements: Vec<&Location> = known
-            .locations
-            .range(prefix.clone()..)
-            .take_while(|(path, _)| path.starts_with(&prefix))
-            .map(|(_, found)| found)
-            .collect();
-        statements.sort_by_key(|location| location.span.start);
+        let Some(source) = self.source(file) else { return self.place(file, options) };
+        let statements = self.option_spans(file, options, extension);
         for statement in &statements {
-            let text = known.source.text.get(statement.span.clone()).unwrap_or_default();
+            let text = source.text.get(statement.clone()).unwrap_or_default();
             if let Some(value) = token::option_value(text, field) {
-                let start = statement.span.start;
-                return known.source.place(start + value.start..start + value.end);
+                return source.place(statement.start + value.start..statement.start + value.end);
             }
         }
         match statements.first() {
-            Some(whole) => known.source.place(whole.span.clone()),
+            Some(whole) => source.place(whole.clone()),
             None => self.name_place(file, &options[..options.len().saturating_sub(1)]),
         }
+    }
+
+    /// The statements of an option of the descriptor with this path: one, or one per field.
+    pub(crate) fn option_spans(&self, file: &FileDescriptor, options: &[i32], extension: i32) -> Vec<Range<usize>> {
+        let Some(known) = self.files.get(file.name()) else { return Vec::new() };
+        let prefix = [options, &[extension]].concat();
+        let behind = known.locations.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix));
+        let mut spans: Vec<Range<usize>> = behind.map(|(_, found)| found.span.clone()).collect();
+        spans.sort_by_key(|span| span.start);
+        spans
     }
 
     /// How many of the imports of a file are written in it: its first ones.
@@ -125,6 +145,7 @@ impl Sources {
         let mut lines: Vec<String> = comment
             .lines()
             .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end().to_owned())
+            .filter(|line| !line.starts_with(IGNORE))
             .skip_while(String::is_empty)
             .collect();
         while lines.last().is_some_and(String::is_empty) {
@@ -163,6 +184,11 @@ impl SourceFile {
         }
         Self { source, path, locations: by_path, imports, mended }
     }
+}
+
+/// Whether a text is one that protox can parse.
+pub(crate) fn parses(name: &str, text: &str) -> bool {
+    protox::file::File::from_source(name, text).is_ok()
 }
 
 /// The bytes of a span of SourceCodeInfo, whose columns protox counts in bytes.

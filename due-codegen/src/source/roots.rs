@@ -3,7 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::diagnostic::{Diagnostic, Report};
 use crate::nearest;
@@ -15,6 +15,8 @@ const MOST_FILES: usize = 50_000;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Roots {
     roots: Vec<PathBuf>,
+    /// Paths below this folder are shown with the text before them instead.
+    shown: Option<(PathBuf, String)>,
 }
 
 impl Roots {
@@ -25,12 +27,26 @@ impl Roots {
                 Ok(meta) if meta.is_dir() => {}
                 Ok(_) => report.push(Diagnostic::error(format!("import root `{}` is not a folder", root.display()))),
                 Err(err) => report.push(
-                    Diagnostic::error(format!("import root `{}` cannot be read: {err}", root.display()))
+                    Diagnostic::unreadable(format!("import root `{}` cannot be read: {err}", root.display()))
                         .help("roots are relative to the folder of `due.toml`, or of the build script's package"),
                 ),
             }
         }
-        Self { roots }
+        Self { roots, shown: None }
+    }
+
+    pub(crate) fn shown_as(mut self, shown: Option<(PathBuf, String)>) -> Self {
+        self.shown = shown;
+        self
+    }
+
+    /// A file as people know it.
+    pub(crate) fn shown(&self, path: &Path) -> String {
+        let known = self.shown.as_ref().and_then(|(folder, text)| Some((path.strip_prefix(folder).ok()?, text)));
+        match known {
+            Some((rest, text)) => format!("{text}{}", without_parents(rest)),
+            None => path.display().to_string(),
+        }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Path> {
@@ -116,7 +132,7 @@ impl Roots {
                                     first.get().display()
                                 ))),
                             },
-                            None => report.push(Diagnostic::error(format!(
+                            None => report.push(Diagnostic::unreadable(format!(
                                 "the file name `{}` is not UTF-8, so no import can name it",
                                 path.display()
                             ))),
@@ -127,6 +143,18 @@ impl Roots {
         }
         files
     }
+}
+
+/// `a/../b` as `b`.
+fn without_parents(path: &Path) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir if parts.pop().is_some() => {}
+            part => parts.push(part.as_os_str().to_string_lossy().into_owned()),
+        }
+    }
+    parts.join("/")
 }
 
 fn join(root: &Path, name: &str) -> PathBuf {

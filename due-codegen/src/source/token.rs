@@ -58,6 +58,30 @@ pub(crate) fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
+/// Line comments of `text`, from `//` to the end of the line.
+pub(crate) fn line_comments(text: &str) -> Vec<Range<usize>> {
+    let mut comments = Vec::new();
+    let (mut at, rest) = (0, tokens(text));
+    // What is no token is white space or a comment.
+    for (end, next) in rest.iter().map(|token| (token.span.start, token.span.end)).chain([(text.len(), text.len())]) {
+        while let Some(found) = text[at..end].find("//").filter(|_| at < end) {
+            let block = text[at..end].find("/*").filter(|block| *block < found);
+            if let Some(block) = block {
+                let from = at + block + 2;
+                at = text[from..end].find("*/").map_or(end, |close| from + close + 2);
+                continue;
+            }
+            let start = at + found;
+            let line = text[start..end].find('\n').map_or(end, |line| start + line);
+            let text_end = start + text[start..line].trim_end().len();
+            comments.push(start..text_end);
+            at = line;
+        }
+        at = next;
+    }
+    comments
+}
+
 /// Deepest nesting of `{`, `[`, `(` and `<`.
 pub(crate) fn depth(text: &str) -> usize {
     let (mut depth, mut deepest) = (0usize, 0);
@@ -109,6 +133,18 @@ mod tests {
         let text = "option (due.route).id = 5;";
         assert_eq!(option_value(text, "id").map(|span| &text[span]), Some("5"));
         assert_eq!(option_value(text, "oneway"), None);
+    }
+
+    #[test]
+    fn line_comments_are_found_outside_of_strings_and_blocks() {
+        let text = "// one\na \"// no\" /* // no\n // no */ b // two // still\r\n路 ///三\n/* */ // four";
+        let found: Vec<&str> = line_comments(text).into_iter().map(|span| &text[span]).collect();
+        assert_eq!(found, ["// one", "// two // still", "///三", "// four"]);
+        for text in ["//", "/", "/*", "/* //", "\"//", "路//"] {
+            for span in line_comments(text) {
+                assert_eq!(&text[span], "//");
+            }
+        }
     }
 
     #[test]

@@ -1,22 +1,9 @@
-//! The `cargo due` command, as a person or CI runs it.
+//! `cargo due generate`, and what all verbs have in common.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
 use std::time::{Duration, SystemTime};
 
-use tempfile::TempDir;
-
-const HELLO: &str = r#"syntax = "proto3";
-package hello.v1;
-import "due/options.proto";
-service Greeter {
-  option (due.node) = { name: "hello" };
-  rpc Greet(GreetRequest) returns (GreetResponse) { option (due.route) = { id: 1 }; }
-}
-message GreetRequest { string name = 1; }
-message GreetResponse { string message = 1; }
-"#;
+use super::{HELLO, due, project};
 
 #[test]
 fn a_second_run_writes_nothing() {
@@ -162,8 +149,8 @@ fn without_a_section_for_a_language_the_schema_is_only_checked() {
 fn exit_codes_tell_usage_from_findings() {
     let empty = tempfile::tempdir().unwrap();
     let run = due(empty.path(), &["generate"]);
-    assert_eq!((run.code, run.err.as_str()), (1, "error: no due.toml in this folder or above it\n"));
-    assert_eq!(due(empty.path(), &["generate", "--config", "nowhere.toml"]).code, 1);
+    assert_eq!((run.code, run.err.as_str()), (2, "error: no due.toml in this folder or above it\n"));
+    assert_eq!(due(empty.path(), &["generate", "--config", "nowhere.toml"]).code, 2);
     assert_eq!(due(empty.path(), &["generate", "--nonsense"]).code, 2);
     assert_eq!(due(empty.path(), &[]).code, 2);
     assert_eq!(due(empty.path(), &["--help"]).code, 0);
@@ -173,7 +160,7 @@ fn exit_codes_tell_usage_from_findings() {
 
 #[cfg(unix)]
 #[test]
-fn odd_files_are_findings() {
+fn odd_files_cannot_be_read() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
 
@@ -184,29 +171,28 @@ fn odd_files_are_findings() {
     std::os::unix::fs::symlink("nowhere", proto.join("broken.proto")).unwrap();
     fs::write(proto.join(OsStr::from_bytes(b"bad\xff.proto")), "").unwrap();
     let run = due(project.path(), &["generate"]);
-    assert_eq!(run.code, 1);
+    assert_eq!(run.code, 2);
     assert!(run.err.contains("is not UTF-8, so no import can name it"), "{}", run.err);
     assert!(run.err.contains("broken.proto"), "{}", run.err);
     assert!(!run.err.contains("panicked"), "{}", run.err);
 }
 
-struct Run {
-    code: i32,
-    out: String,
-    err: String,
+#[test]
+fn text_that_is_no_text_cannot_be_read() {
+    let project = project();
+    fs::write(project.path().join("proto/odd.proto"), b"syntax = \"proto3\";\n// \xff\n").unwrap();
+    let run = due(project.path(), &["generate"]);
+    assert_eq!(run.code, 2);
+    assert!(run.err.contains("the file is not UTF-8") && run.err.contains("odd.proto:2:4"), "{}", run.err);
+    fs::write(project.path().join("due.toml"), b"# \xff\n").unwrap();
+    let run = due(project.path(), &["generate"]);
+    assert_eq!(run.code, 2);
+    assert!(run.err.contains("`due.toml` cannot be read: stream did not contain valid UTF-8"), "{}", run.err);
 }
 
-fn due(folder: &Path, args: &[&str]) -> Run {
-    let Output { status, stdout, stderr } =
-        Command::new(env!("CARGO_BIN_EXE_cargo-due")).args(args).current_dir(folder).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Run { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
-}
-
-fn project() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("proto")).unwrap();
-    fs::write(folder.path().join("proto/hello.proto"), HELLO).unwrap();
-    fs::write(folder.path().join("due.toml"), "[rust]\nout = \"src/gen\"\n").unwrap();
-    folder
+#[test]
+fn help_says_what_the_exit_codes_mean() {
+    let empty = tempfile::tempdir().unwrap();
+    let help = due(empty.path(), &["--help"]);
+    insta::assert_snapshot!(help.text());
 }

@@ -1,0 +1,86 @@
+//! `cargo due generate`.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use clap::Args;
+use due_codegen::{Builder, Change, Changes, Tree};
+use similar::TextDiff;
+
+use crate::Outcome;
+use crate::failure::Failure;
+use crate::output::{count, show, tell};
+use crate::project::{ConfigArg, Project};
+use crate::watch::watch;
+
+/// Generate the code that `due.toml` describes.
+///
+/// Writes only files that changed, each whole or not at all, and removes files that no longer belong to the output if
+/// they were generated.
+#[derive(Args)]
+pub(crate) struct Generate {
+    /// Write nothing; show what is new, changed or stale, and exit with 1 if anything is.
+    #[arg(long)]
+    check: bool,
+    /// Generate again after every change of a .proto or of due.toml, also after mistakes, until Ctrl-C.
+    #[arg(long, conflicts_with = "check")]
+    watch: bool,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+impl Generate {
+    pub(crate) fn run(&self) -> Result<Outcome, Failure> {
+        if self.watch {
+            watch(&self.config.path()?, || self.once().map(|_| ()))?;
+        }
+        self.once()
+    }
+
+    fn once(&self) -> Result<Outcome, Failure> {
+        let Project { path, config } = self.config.load()?;
+        let nothing = config.rust.is_none() && config.typescript.is_none();
+        let builder = Builder::from(config);
+        if nothing {
+            show(&builder.check()?);
+            eprintln!("nothing is generated: `{}` has neither a section [rust] nor [typescript]", path.display());
+            return Ok(Outcome::Fine);
+        }
+        let output = builder.render()?;
+        show(output.warnings());
+        // All folders are compared before one is written: all or nothing.
+        let changes = output.trees().iter().map(Tree::compare).collect::<Result<Vec<Changes>, _>>()?;
+        if !self.check {
+            for changes in &changes {
+                changes.write()?;
+            }
+        }
+        tell(|out| list(out, &changes, self.check))?;
+        let fine = !self.check || changes.iter().all(Changes::is_empty);
+        Ok(if fine { Outcome::Fine } else { Outcome::Findings })
+    }
+}
+
+fn list(out: &mut impl Write, changes: &[Changes], check: bool) -> io::Result<()> {
+    for Change { path, old, new, .. } in changes.iter().flatten() {
+        let word = match (old, new, check) {
+            (None, ..) => "new",
+            (Some(_), Some(_), _) => "changed",
+            (_, None, true) => "stale",
+            (_, None, false) => "removed",
+        };
+        writeln!(out, "{word} {}", shown(path))?;
+        if check {
+            let (old, new) = (old.as_deref().unwrap_or(""), new.as_deref().unwrap_or(""));
+            write!(out, "{}", TextDiff::from_lines(old, new).unified_diff().header(&shown(path), "generated"))?;
+        }
+    }
+    if changes.iter().all(Changes::is_empty) {
+        writeln!(out, "up to date: {}", count(changes.iter().map(Changes::unchanged).sum(), "file"))?;
+    }
+    Ok(())
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

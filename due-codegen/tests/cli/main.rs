@@ -1,0 +1,83 @@
+//! The `cargo due` command, as a person or CI runs it: standard output, standard error and exit code of every verb.
+//!
+//! `INSTA_UPDATE=always UPDATE=1 cargo test -p due-codegen --test cli` writes the expected texts anew; read the diff.
+
+mod breaking;
+mod completions;
+mod generate;
+mod git;
+mod id;
+mod lint;
+mod lock;
+mod routes;
+mod watch;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+const HELLO: &str = r#"syntax = "proto3";
+package hello.v1;
+import "due/options.proto";
+service Greeter {
+  option (due.node) = { name: "hello" };
+  rpc Greet(GreetRequest) returns (GreetResponse) { option (due.route) = { id: 1 }; }
+}
+message GreetRequest { string name = 1; }
+message GreetResponse { string message = 1; }
+"#;
+
+struct Run {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Run {
+    /// Everything that a person or CI sees.
+    fn text(&self) -> String {
+        format!("exit {}\n-- stdout\n{}-- stderr\n{}", self.code, self.out, self.err)
+    }
+}
+
+fn due(folder: &Path, args: &[&str]) -> Run {
+    due_with(folder, args, &[])
+}
+
+fn due_with(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-due"));
+    command
+        .args(args)
+        .current_dir(folder)
+        .env_remove("COLUMNS")
+        .env_remove("GITHUB_WORKSPACE")
+        .envs(env.iter().copied());
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Run { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
+}
+
+/// The rules in a JSON document of findings.
+fn rules_of(run: &Run) -> Vec<String> {
+    let document: serde_json::Value =
+        serde_json::from_str(&run.out).unwrap_or_else(|err| panic!("{err}: {}{}", run.out, run.err));
+    let findings = document["findings"].as_array().unwrap();
+    findings.iter().map(|found| found["rule"].as_str().unwrap_or("schema").to_owned()).collect()
+}
+
+/// A folder with these files, as path and text.
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+fn project() -> TempDir {
+    folder(&[("proto/hello.proto", HELLO), ("due.toml", "[rust]\nout = \"src/gen\"\n")])
+}
