@@ -210,7 +210,7 @@ pub(crate) struct NodePeer {
 }
 
 pub(crate) enum NodeOf {
-    Rust(RunningApp),
+    Rust(Box<RunningApp>),
     Go(Go),
 }
 

@@ -110,7 +110,7 @@ impl World {
         let ears = Arc::new(Ears::default());
         let node = rust_node(nid, &ears, codec).build().unwrap();
         let app = App::new().backends(self.backends()).node(node).start().await.unwrap();
-        NodePeer { nid, ears, of: NodeOf::Rust(app) }
+        NodePeer { nid, ears, of: NodeOf::Rust(Box::new(app)) }
     }
 
     pub(crate) async fn go_node(&self, nid: &'static str, more: Value) -> NodePeer {
