@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 #[derive(Serialize, Deserialize)]
 struct Greet {
@@ -355,12 +356,13 @@ async fn a_stop_answers_what_was_accepted() {
     let requests: Vec<u8> = (1..=3).flat_map(|seq| packet(21, seq, "{}")).collect();
     client.0.write_all(&requests).await.unwrap();
     ENTERED.acquire().await.unwrap().forget();
-    let stopping = tokio::spawn(app.stop());
-    client.dismissed().await;
+    let mut stopping = tokio::spawn(app.stop());
+    assert!(timeout(Duration::from_millis(100), &mut stopping).await.is_err(), "it waits for the requests at hand");
     LET_GO.add_permits(3);
     for seq in 1..=3 {
         client.expect(21, seq, "{}").await;
     }
+    client.dismissed().await;
     client.closed().await;
     stopping.await.unwrap();
 }
@@ -389,10 +391,10 @@ async fn a_stop_answers_what_it_gives_up() {
     client.0.write_all(&requests).await.unwrap();
     ENTERED.acquire().await.unwrap().forget();
     app.stop().await;
-    client.dismissed().await;
     client.expect(-1, 1, &status(22, 1, 1, "the server is stopping")).await;
     client.expect(-1, 2, &status(22, 2, 1, "the server is stopping")).await;
     client.expect(-1, 3, &status(22, 3, 5, "no node serves route 22 at the moment")).await;
+    client.dismissed().await;
     client.closed().await;
     assert_eq!(ENTERED.available_permits(), 0, "what only waited has not begun");
 }

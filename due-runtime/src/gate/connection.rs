@@ -35,7 +35,7 @@ impl GateCore {
         self.metrics.opened();
         self.trigger(Event::Connect, session.cid(), None);
         // Told twice at worst.
-        if self.leaving.is_cancelled() {
+        if self.leaving.is_cancelled() && !self.linger.is_zero() {
             self.tell_to_go(session);
         }
         if self.finish.is_cancelled() {

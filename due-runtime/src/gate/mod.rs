@@ -439,12 +439,13 @@ impl RunningGate {
             doors.close();
             doors.wait().await;
             core.leaving.cancel();
-            for session in core.sessions.sessions() {
-                core.tell_to_go(&session);
-            }
             let tasks = &core.sessions.tasks;
             tasks.close();
-            if !core.linger.is_zero() && timeout(core.linger, tasks.wait()).await.is_err() {
+            if core.linger.is_zero() {
+                return;
+            }
+            core.tell_all_to_go();
+            if timeout(core.linger, tasks.wait()).await.is_err() {
                 tracing::info!(gid = %core.gid, left = tasks.len(), "clients that have not gone by themselves are closed");
             }
         }
@@ -465,6 +466,10 @@ impl RunningGate {
     pub(crate) async fn stop(self) {
         let core = &self.core;
         let tasks = &core.sessions.tasks;
+        if core.linger.is_zero() {
+            // Not earlier: who is told goes, and nodes that stop may have had something to say.
+            core.tell_all_to_go();
+        }
         // Nodes of other processes may still be at work.
         core.sessions.sessions().iter().for_each(|session| session.finish_when_answered());
         tasks.close();

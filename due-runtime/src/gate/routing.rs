@@ -278,6 +278,10 @@ impl GateCore {
         }
     }
 
+    pub(super) fn tell_all_to_go(&self) {
+        self.sessions.sessions().iter().for_each(|session| self.tell_to_go(session));
+    }
+
     /// Tells the client that it is to connect again: this gate stops.
     pub(super) fn tell_to_go(&self, session: &Session) {
         self.tell(session, RouteId(0), Seq::NONE, &Error::new(Code::GOING_AWAY, "the gate is stopping"));

@@ -85,7 +85,8 @@ async fn kill() {
     };
     assert_eq!((&tally, refused), (&expected, tally.refused()));
     assert!((1..=16 * PLAYERS as u64).contains(&refused), "{refused}");
-    assert_eq!((handled.twice, handled.out_of_order), (0, 0));
+    // What waited for the one that is gone comes to another one behind what that had already.
+    assert_eq!(handled.twice, 0);
     assert!((tally.answered..=tally.sent).contains(&(handled.requests.len() as u64)));
 }
 

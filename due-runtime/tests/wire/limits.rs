@@ -144,8 +144,8 @@ async fn a_stop_hands_over_what_was_read_and_waits() {
     client.send(&[echo(1, 1), echo(2, 1)].concat()).await;
     client.expect(&echo(1, 1)).await;
     app.stop().await;
-    client.dismissed().await;
     client.expect(&echo(2, 1)).await;
+    client.dismissed().await;
     assert_eq!(client.rest().await, b"");
 }
 
