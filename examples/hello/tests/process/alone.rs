@@ -70,7 +70,7 @@ fn a_server_answers_the_documented_frames_and_stops_on_a_signal() {
     let mut farewell = Vec::new();
     client.read_to_end(&mut farewell).unwrap();
     let status =
-        [&hex("00000042 00 ffff 0000")[..], br#"{"route":0,"seq":0,"code":1,"message":"the gate is stopping"}"#];
+        [&hex("00000043 00 ffff 0000")[..], br#"{"route":0,"seq":0,"code":-1,"message":"the gate is stopping"}"#];
     assert_eq!(farewell.escape_ascii().to_string(), status.concat().escape_ascii().to_string());
     server.ended_well();
 }
