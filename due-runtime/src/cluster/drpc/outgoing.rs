@@ -182,9 +182,7 @@ impl Outgoing {
 
     /// Refuses more, and gives back what is queued.
     pub(super) fn down(&self) -> Vec<u8> {
-        let queue = std::mem::take(&mut self.state.lock().unwrap().queue);
-        self.enter(|phase| (phase == Phase::Open).then_some(Phase::Down));
-        queue
+        self.enter(|phase| (phase == Phase::Open).then_some(Phase::Down))
     }
 
     /// Back to the beginning, unless something waits.
@@ -217,17 +215,20 @@ impl Outgoing {
         state.phase == Phase::Closed || (state.phase == Phase::Finishing && state.queue.is_empty())
     }
 
-    fn enter(&self, next: impl FnOnce(Phase) -> Option<Phase>) {
+    /// What was queued and is forgotten.
+    fn enter(&self, next: impl FnOnce(Phase) -> Option<Phase>) -> Vec<u8> {
         let mut state = self.state.lock().unwrap();
-        let Some(phase) = next(state.phase) else { return };
+        let Some(phase) = next(state.phase) else { return Vec::new() };
         state.phase = phase;
+        let mut forgotten = Vec::new();
         if matches!(phase, Phase::Down | Phase::Closed) {
-            state.queue = Vec::new();
+            forgotten = std::mem::take(&mut state.queue);
             state.spare = Vec::new();
             state.taken = 0;
         }
         drop(state);
         self.filled.notify_one();
         self.emptied.notify_waiters();
+        forgotten
     }
 }
