@@ -174,7 +174,7 @@ pub(crate) fn encode_serde<T: Serialize>(value: &T, codec: &Codec, out: &mut Byt
     match codec {
         Codec::Proto => return Err(not_proto::<T>().into()),
         Codec::Json => json::encode(value, out).map_err(BoxError::from),
-        Codec::MsgPack => msgpack::encode(value, out).map_err(BoxError::from),
+        Codec::MsgPack | Codec::GoMsgPack => msgpack::encode(value, out).map_err(BoxError::from),
         Codec::Custom(custom) => custom.encode(value, out),
     }
     .map_err(|err| unwritable(type_name::<T>(), codec, err))
@@ -187,7 +187,9 @@ pub(crate) fn decode_serde<T: DeserializeOwned>(codec: &Codec, body: &Bytes) -> 
     match codec {
         Codec::Proto => return Err(not_proto::<T>().into()),
         Codec::Json => json::decode(if empty { b"{}" } else { body }).map_err(BoxError::from),
-        Codec::MsgPack => msgpack::decode(if empty { &[EMPTY_MAP] } else { body }).map_err(BoxError::from),
+        Codec::MsgPack | Codec::GoMsgPack => {
+            msgpack::decode(if empty { &[EMPTY_MAP] } else { body }).map_err(BoxError::from)
+        }
         Codec::Custom(custom) => {
             let mut value = None;
             custom

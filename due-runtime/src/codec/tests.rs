@@ -439,7 +439,7 @@ fn scalars_raw_bytes_and_own_types_travel() {
 fn codecs_are_known_by_name() {
     assert_eq!(Codec::named("msgpack").unwrap(), Codec::MsgPack);
     let err = Codec::named("xml").unwrap_err().to_string();
-    assert!(err.starts_with("no codec is named `xml`; known are json, msgpack, proto"), "{err}");
+    assert!(err.starts_with("no codec is named `xml`; known are json, msgpack, msgpack-go, proto"), "{err}");
     let foreign = Codec::register(Foreign);
     assert_eq!(Codec::named("foreign").unwrap(), foreign);
 }

@@ -8,14 +8,18 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use tonic::client::Grpc;
 use tonic::codegen::tokio_stream::Stream;
+use tonic::transport::Channel as GrpcConnection;
 use tonic::{Request, Response, Status};
 
+use super::Transporter;
 use super::codec::BytesCodec;
-use super::pool::Pool;
+use super::pool::{Connection, Link, Pool};
+#[cfg(feature = "rpcx")]
+use super::rpcx;
 use super::service::{Handler, Service};
 use super::typed::{Outgoing, Streaming, decode, encode};
 use crate::cluster::{Backends, Cluster};
-use crate::codec::Body;
+use crate::codec::{Body, Codec};
 use crate::future::BoxFuture;
 use crate::registry::{Kind, Registry, RegistryError};
 
@@ -23,7 +27,7 @@ use crate::registry::{Kind, Registry, RegistryError};
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often a call looks for another instance when the one it chose turns out to be gone before the request left.
-const ATTEMPTS: usize = 3;
+pub(super) const ATTEMPTS: usize = 3;
 
 /// What generated clients call through. Cheap to clone; clones share connections, so make one per target and keep it.
 ///
@@ -42,18 +46,26 @@ const ATTEMPTS: usize = 3;
 /// along with single requests as `grpc-timeout`, where a shorter one that is set on the request wins.
 #[derive(Clone)]
 pub struct Channel {
-    path: Path,
-    timeout: Duration,
+    pub(super) path: Path,
+    pub(super) timeout: Duration,
+    #[cfg(feature = "rpcx")]
+    pub(super) rpcx: rpcx::Settings,
 }
 
+/// Writes a request, when it is known how.
+type Written<'a> = dyn Fn(&Codec) -> Result<Bytes, Status> + Sync + 'a;
+
 #[derive(Clone)]
-enum Path {
+pub(super) enum Path {
     Remote(Arc<Pool>),
+    /// An instance of it that was chosen for one call.
+    Chosen(Arc<Pool>, Arc<Link>, GrpcConnection),
     Local(Handler),
 }
 
 impl Channel {
-    /// A channel to `discovery://NAME`, `direct://HOST:PORT`, `direct://INSTANCE_ID` or `HOST:PORT`.
+    /// A channel to `discovery://NAME`, `direct://HOST:PORT`, `direct://INSTANCE_ID`, `HOST:PORT`, or, with the feature
+    /// `rpcx`, `rpcx://HOST:PORT`. An address alone is one of gRPC; of instances in the registry the endpoint says it.
     ///
     /// `registry` is the [`Backends`](crate::Backends), a [`Cluster`](crate::Cluster) or an `Arc<dyn Registry>`. Nothing
     /// is dialled before the first call, and the instance need not exist yet.
@@ -61,34 +73,82 @@ impl Channel {
     where
         R: AsRef<dyn Registry> + ?Sized,
     {
-        let target = target.parse()?;
-        if let Target::Address(address) = target {
-            return Ok(Self::direct(address));
+        Self::connect_to(registry, target.parse()?).await
+    }
+
+    pub(super) async fn connect_to<R>(registry: &R, target: Target) -> Result<Self, ConnectError>
+    where
+        R: AsRef<dyn Registry> + ?Sized,
+    {
+        match target {
+            Target::Address(address) => return Ok(Self::direct(address)),
+            #[cfg(feature = "rpcx")]
+            Target::Rpcx(address) => return Ok(Self::rpcx(address)),
+            Target::Service(_) | Target::Instance(_) => {}
         }
         let watch = tokio::time::timeout(TIMEOUT, registry.as_ref().watch(Kind::Mesh))
             .await
             .unwrap_or_else(|elapsed| Err(RegistryError::Unreachable(elapsed.into())))?;
-        Ok(Self::remote(Pool::watching(target, watch)))
+        Ok(Self::over(Path::Remote(Arc::new(Pool::watching(target, watch)))))
     }
 
     /// A channel to one address, `host:port`.
     pub fn direct(address: impl Into<String>) -> Self {
-        Self::remote(Pool::fixed(address.into()))
+        Self::over(Path::Remote(Arc::new(Pool::fixed(address.into(), Transporter::Grpc))))
+    }
+
+    /// A channel to one address, `host:port`, of a mesh that speaks rpcx.
+    #[cfg(feature = "rpcx")]
+    pub fn rpcx(address: impl Into<String>) -> Self {
+        Self::over(Path::Remote(Arc::new(Pool::fixed(address.into(), Transporter::Rpcx))))
     }
 
     /// A channel into a service in this process: no socket, the same bytes.
     pub fn local<S: Service>(service: S) -> Self {
-        Self { path: Path::Local(Handler::new(service)), timeout: TIMEOUT }
+        Self::over(Path::Local(Handler::new(service)))
     }
 
-    fn remote(pool: Pool) -> Self {
-        Self { path: Path::Remote(Arc::new(pool)), timeout: TIMEOUT }
+    fn over(path: Path) -> Self {
+        Self {
+            path,
+            timeout: TIMEOUT,
+            #[cfg(feature = "rpcx")]
+            rpcx: rpcx::Settings::default(),
+        }
     }
 
     /// The same channel with another deadline for each call. Default: 10 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// The service path over rpcx, of a generated client.
+    #[doc(hidden)]
+    #[must_use]
+    #[cfg_attr(not(feature = "rpcx"), allow(unused_mut, unused_variables))]
+    pub fn at(mut self, path: &'static str) -> Self {
+        #[cfg(feature = "rpcx")]
+        {
+            self.rpcx.path = Some(path);
+        }
+        self
+    }
+
+    /// The same channel with another codec over rpcx: `proto`, `json`, `msgpack-go`. Default: the last. gRPC is protobuf.
+    #[cfg(feature = "rpcx")]
+    #[must_use]
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.rpcx.codec = codec;
+        self
+    }
+
+    /// What meshes of rpcx that ask for a token are shown, as `__AUTH`, in the clear. Default: nothing.
+    #[cfg(feature = "rpcx")]
+    #[must_use]
+    pub fn token(mut self, token: impl Into<Arc<str>>) -> Self {
+        self.rpcx.token = Some(token.into());
         self
     }
 
@@ -99,21 +159,52 @@ impl Channel {
         request: Request<Q>,
     ) -> Result<Response<R>, Status> {
         let (metadata, extensions, message) = request.into_parts();
-        let response = self.unary_bytes(path, Request::from_parts(metadata, extensions, encode(&message)?)).await?;
+        let (response, codec) =
+            self.unary_bytes(path, Request::from_parts(metadata, extensions, &|codec| encode(&message, codec))).await?;
         let (metadata, body, extensions) = response.into_parts();
-        Ok(Response::from_parts(metadata, decode(&body)?, extensions))
+        Ok(Response::from_parts(metadata, decode(&codec, &body)?, extensions))
     }
 
-    async fn unary_bytes(&self, path: &'static str, request: Request<Bytes>) -> Result<Response<Bytes>, Status> {
-        let (metadata, extensions, body) = self.with_deadline(request).into_parts();
+    /// Bytes of either transporter; the request is written when it is known which.
+    async fn unary_bytes(
+        &self,
+        path: &'static str,
+        request: Request<&Written<'_>>,
+    ) -> Result<(Response<Bytes>, Codec), Status> {
+        let (metadata, extensions, written) = self.with_deadline(request).into_parts();
+        #[cfg(feature = "rpcx")]
+        let deadline = tokio::time::Instant::now() + self.timeout;
         let call = async {
             let mut attempt = 1;
             loop {
-                let request = Request::from_parts(metadata.clone(), extensions.clone(), body.clone());
-                let result = self.grpc().unary(request, PathAndQuery::from_static(path), BytesCodec).await;
+                let by_grpc = |path: Path| Self { path, ..self.clone() };
+                let (channel, body) = match &self.path {
+                    Path::Remote(pool) => match pool.next(None).await {
+                        Ok((link, Connection::Grpc(connection))) => {
+                            (by_grpc(Path::Chosen(Arc::clone(pool), link, connection)), written(&Codec::Proto)?)
+                        }
+                        #[cfg(feature = "rpcx")]
+                        Ok((_, Connection::Rpcx(connection))) => {
+                            let body = written(&self.rpcx.codec)?;
+                            match self.unary_over_rpcx(&connection, path, (&metadata, &body), deadline).await {
+                                Err(status) if attempt < ATTEMPTS && NeverSent::caused(&status) => attempt += 1,
+                                result => return Ok((result?, self.rpcx.codec.clone())),
+                            }
+                            continue;
+                        }
+                        Err(status) if attempt < ATTEMPTS && NeverSent::caused(&status) => {
+                            attempt += 1;
+                            continue;
+                        }
+                        Err(status) => return Err(status),
+                    },
+                    path => (by_grpc(path.clone()), written(&Codec::Proto)?),
+                };
+                let request = Request::from_parts(metadata.clone(), extensions.clone(), body);
+                let result = Grpc::new(channel).unary(request, PathAndQuery::from_static(path), BytesCodec).await;
                 match result {
                     Err(status) if attempt < ATTEMPTS && NeverSent::caused(&status) => attempt += 1,
-                    result => return result,
+                    result => return Ok((result?, Codec::Proto)),
                 }
             }
         };
@@ -127,7 +218,7 @@ impl Channel {
         request: Request<Q>,
     ) -> Result<Response<Streaming<R>>, Status> {
         let (metadata, extensions, message) = self.with_deadline(request).into_parts();
-        let request = Request::from_parts(metadata, extensions, encode(&message)?);
+        let request = Request::from_parts(metadata, extensions, encode(&message, &Codec::Proto)?);
         let mut grpc = self.grpc();
         let call = grpc.server_streaming(request, PathAndQuery::from_static(path), BytesCodec);
         Ok(self.in_time(call).await?.map(Streaming::from))
@@ -143,7 +234,7 @@ impl Channel {
         let mut grpc = self.grpc();
         let response = grpc.client_streaming(request, PathAndQuery::from_static(path), BytesCodec).await?;
         let (metadata, body, extensions) = response.into_parts();
-        Ok(Response::from_parts(metadata, decode(&body)?, extensions))
+        Ok(Response::from_parts(metadata, decode(&Codec::Proto, &body)?, extensions))
     }
 
     /// A stream in each direction.
@@ -173,9 +264,9 @@ impl Channel {
         tokio::time::timeout(self.timeout, call).await.unwrap_or_else(|_| Err(self.late()))
     }
 
-    fn late(&self) -> Status {
+    pub(super) fn late(&self) -> Status {
         match &self.path {
-            Path::Remote(pool) => pool.late(self.timeout),
+            Path::Remote(pool) | Path::Chosen(pool, ..) => pool.late(self.timeout),
             Path::Local(_) => Status::deadline_exceeded(format!("no answer within {:?}", self.timeout)),
         }
     }
@@ -200,6 +291,10 @@ impl tower_service::Service<http::Request<tonic::body::Body>> for Channel {
                 let (pool, timeout) = (Arc::clone(pool), self.timeout);
                 Box::pin(async move { pool.send(request, timeout).await })
             }
+            Path::Chosen(pool, link, connection) => {
+                let (pool, link, connection) = (Arc::clone(pool), Arc::clone(link), connection.clone());
+                Box::pin(async move { pool.send_to(&link, connection, request).await })
+            }
         }
     }
 }
@@ -207,7 +302,7 @@ impl tower_service::Service<http::Request<tonic::body::Body>> for Channel {
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let target = match &self.path {
-            Path::Remote(pool) => pool.to_string(),
+            Path::Remote(pool) | Path::Chosen(pool, ..) => pool.to_string(),
             Path::Local(_) => "a local service".to_owned(),
         };
         f.debug_struct("Channel").field("target", &target).field("timeout", &self.timeout).finish()
@@ -226,7 +321,7 @@ impl NeverSent {
         status
     }
 
-    fn caused(status: &Status) -> bool {
+    pub(super) fn caused(status: &Status) -> bool {
         std::error::Error::source(status).is_some_and(|source| source.is::<Self>())
     }
 }
@@ -240,6 +335,20 @@ pub enum Target {
     Instance(String),
     /// An address, without any registry: `direct://HOST:PORT` or `HOST:PORT`.
     Address(String),
+    /// An address of a mesh that speaks rpcx, without any registry: `rpcx://HOST:PORT`.
+    #[cfg(feature = "rpcx")]
+    Rpcx(String),
+}
+
+#[cfg(feature = "rpcx")]
+impl Target {
+    /// The same, if an address means one of rpcx.
+    pub(super) fn over_rpcx(self) -> Self {
+        match self {
+            Self::Address(address) => Self::Rpcx(address),
+            other => other,
+        }
+    }
 }
 
 impl FromStr for Target {
@@ -252,6 +361,8 @@ impl FromStr for Target {
             Some(("discovery", name)) => Self::Service(name.to_owned()),
             Some(("direct", rest)) if is_address(rest) => Self::Address(rest.to_owned()),
             Some(("direct", rest)) => Self::Instance(rest.to_owned()),
+            #[cfg(feature = "rpcx")]
+            Some(("rpcx", rest)) if is_address(rest) => Self::Rpcx(rest.to_owned()),
             None if is_address(target) => Self::Address(target.to_owned()),
             _ => return Err(InvalidTarget(target.to_owned())),
         };
@@ -270,6 +381,8 @@ impl fmt::Display for Target {
             Self::Service(name) => write!(f, "discovery://{name}"),
             Self::Instance(id) => write!(f, "direct://{id}"),
             Self::Address(address) => write!(f, "direct://{address}"),
+            #[cfg(feature = "rpcx")]
+            Self::Rpcx(address) => write!(f, "rpcx://{address}"),
         }
     }
 }
