@@ -142,8 +142,19 @@ pub(super) static KEYS: &[Key] = &[
     key("cluster.node.faultRecoveryTime", Time(0), "5s", Without(DIALS)),
     key("cluster.mesh.id", Text, "random", Used),
     key("cluster.mesh.name", Text, "mesh", Used),
-    key("cluster.mesh.codec", Text, "proto", Without("gRPC is protobuf")),
-    key("cluster.mesh.expose", Expose, "false", Without("`transport.grpc.server.expose` is what counts")),
+    key("cluster.mesh.codec", Text, "proto", Without("gRPC is protobuf, rpcx what its client sends")),
+    key(
+        "cluster.mesh.transporter",
+        Word(&["grpc", "rpcx"]),
+        "rpcx if only that has a section, else grpc",
+        Ours("how meshes are called; due has it in code"),
+    ),
+    key(
+        "cluster.mesh.expose",
+        Expose,
+        "false",
+        Without("`expose` of `transport.grpc.server`, or of rpcx, is what counts"),
+    ),
     key("cluster.mesh.metadata", Table, "{}", Without(METADATA)),
     key("cluster.mesh.connNum", Int(1, 1024), "5", Without("meshes do not call gates and nodes")),
     key("cluster.mesh.callTimeout", Time(1), "3s", Without("meshes do not call gates and nodes")),
@@ -255,6 +266,24 @@ pub(super) static KEYS: &[Key] = &[
     key("transport.grpc.server.expose", Expose, "false", Used),
     key("transport.grpc.server.certFile", Text, "", Used),
     key("transport.grpc.server.keyFile", Text, "", Used),
+    key("transport.rpcx.server.addr", Addr, "127.0.0.1:0, with etcd or consul :0", Used),
+    key("transport.rpcx.server.expose", Expose, "false", Used),
+    key("transport.rpcx.server.certFile", Text, "", Used),
+    key("transport.rpcx.server.keyFile", Text, "", Used),
+    key("transport.rpcx.server.token", Text, "", Ours("what clients have to show in each call, as `__AUTH`")),
+    key(
+        "transport.rpcx.client.poolSize",
+        Int(1, 1024),
+        "10",
+        Without("calls share up to four connections to each instance"),
+    ),
+    key(
+        "transport.rpcx.client.caFile",
+        Text,
+        "",
+        Without("meshes have no TLS; one whose endpoint asks for it is not called"),
+    ),
+    key("transport.rpcx.client.serverName", Text, "", Without("meshes have no TLS")),
 ];
 
 /// Sections of due of which nothing does anything.
@@ -276,7 +305,6 @@ pub(super) static UNSUPPORTED: &[&str] = &[
     "registry.nacos",
     "task",
     "transport.grpc.client",
-    "transport.rpcx",
 ];
 
 pub(super) enum Known {

@@ -40,6 +40,7 @@ fn is_compiled(case: &Path) -> bool {
         "tls" => cfg!(feature = "tls"),
         "link" => cfg!(feature = "link"),
         "mesh" => cfg!(feature = "mesh"),
+        "rpcx" => cfg!(feature = "rpcx"),
         "redis" => cfg!(feature = "redis"),
         "nats" => cfg!(feature = "nats"),
         "etcd" => cfg!(feature = "etcd"),

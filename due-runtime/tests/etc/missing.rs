@@ -70,3 +70,16 @@ fn metrics_that_cannot_be_served_are_no_secret() {
          due-runtime"
     );
 }
+
+#[cfg(all(feature = "mesh", not(feature = "rpcx")))]
+#[test]
+fn so_is_a_transporter() {
+    let dir = directory(&[("etc.toml", "[transport.rpcx.server]\naddr = \":8011\"\n")]);
+    assert_eq!(
+        text(&load(dir.path()).unwrap().mesh().unwrap_err(), dir.path()),
+        "the configuration cannot be used\n\
+         etc.toml:1: a mesh of rpcx needs the cargo feature `rpcx` of due-runtime"
+    );
+    let dir = directory(&[("etc.toml", "[transport.rpcx.server]\n[transport.grpc.server]\n")]);
+    assert!(load(dir.path()).unwrap().mesh().is_ok(), "nobody wants it");
+}

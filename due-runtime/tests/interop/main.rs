@@ -19,6 +19,7 @@ mod player;
 mod reach;
 mod records;
 mod requests;
+mod rpcx;
 mod stateful;
 #[path = "../support/mod.rs"]
 mod support;

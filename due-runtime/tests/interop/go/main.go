@@ -36,10 +36,12 @@ type config struct {
 	Dispatch    string   `json:"dispatch"`
 	Routes      []route  `json:"routes"`
 	Events      []string `json:"events"`
-	// Discovery names that the test's gRPC service is served under.
+	// Discovery names that the test's service is served under.
 	Services []string `json:"services"`
-	Bus      string   `json:"bus"` // redis or nats
-	Nats     string   `json:"nats"`
+	// How that is called, and what `call` calls: grpc, the default, or rpcx.
+	Transporter string `json:"transporter"`
+	Bus         string `json:"bus"` // redis or nats
+	Nats        string `json:"nats"`
 }
 
 func main() {

@@ -28,7 +28,7 @@ func (p *peer) newNode() (*node.Node, error) {
 	n := node.NewNode(
 		node.WithID(p.cfg.ID), node.WithName(p.cfg.Name), node.WithCodec(encoding.Invoke(p.cfg.Codec)),
 		node.WithAddr(loopback), node.WithLocator(newLocator(p.cfg.Redis, p.out)), node.WithRegistry(registry),
-		node.WithTransporter(&transporter{}),
+		node.WithTransporter(p.transporter()),
 	)
 	proxy := n.Proxy()
 	for _, r := range p.cfg.Routes {
@@ -47,7 +47,7 @@ func (p *peer) newNode() (*node.Node, error) {
 		})
 	}
 	for _, service := range p.cfg.Services {
-		proxy.AddServiceProvider(service, &postOffice, &office{by: p.cfg.ID})
+		p.serve(proxy.AddServiceProvider, service)
 	}
 	p.do = p.reach(proxy, proxy.NewMeshClient)
 	p.do["bind-node"] = func(c command) (any, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/dobyte/due/v2/cluster/mesh"
 	"github.com/dobyte/due/v2/component"
 	"github.com/dobyte/due/v2/encoding"
+	"github.com/dobyte/due/v2/transport"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
@@ -22,6 +23,9 @@ func newPeer(cfg *config, out *output) (*peer, error) {
 	}
 	if cfg.HeartbeatMS == 0 {
 		cfg.HeartbeatMS = 10_000
+	}
+	if cfg.Transporter != "" && cfg.Transporter != "grpc" && cfg.Transporter != "rpcx" {
+		return nil, fmt.Errorf("no transporter is named %q", cfg.Transporter)
 	}
 	p := &peer{cfg: cfg, out: out, do: map[string]func(command) (any, error){}}
 	part, err := p.part()
@@ -72,14 +76,30 @@ func (p *peer) newMesh() (component.Component, error) {
 	}
 	m := mesh.NewMesh(
 		mesh.WithID(p.cfg.ID), mesh.WithName(p.cfg.Name), mesh.WithCodec(encoding.Invoke(p.cfg.Codec)),
-		mesh.WithLocator(newLocator(p.cfg.Redis, p.out)), mesh.WithRegistry(registry), mesh.WithTransporter(&transporter{}),
+		mesh.WithLocator(newLocator(p.cfg.Redis, p.out)), mesh.WithRegistry(registry), mesh.WithTransporter(p.transporter()),
 	)
 	proxy := m.Proxy()
 	for _, service := range p.cfg.Services {
-		proxy.AddServiceProvider(service, &postOffice, &office{by: p.cfg.ID})
+		p.serve(proxy.AddServiceProvider, service)
 	}
 	p.do = p.reach(proxy, proxy.NewMeshClient)
 	return m, nil
+}
+
+func (p *peer) transporter() transport.Transporter {
+	if p.cfg.Transporter == "rpcx" {
+		return &rpcxTransporter{}
+	}
+	return &transporter{}
+}
+
+// The service of the transporter under a discovery name.
+func (p *peer) serve(add func(name string, desc, provider any), name string) {
+	if p.cfg.Transporter == "rpcx" {
+		add(name, "Wallet", &wallet{by: p.cfg.ID})
+	} else {
+		add(name, &postOffice, &office{by: p.cfg.ID})
+	}
 }
 
 // Clients that the test has dial, under the numbers it is told.
