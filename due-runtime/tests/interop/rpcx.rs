@@ -52,7 +52,7 @@ async fn a_mesh_of_go_is_called(place: Place) {
     let backends = world.backends();
     let registry: &dyn Registry = backends.as_ref();
     until(async || !registry.list(Kind::Mesh).await.unwrap().is_empty()).await;
-    let mesh = registry.list(Kind::Mesh).await.unwrap().remove(0);
+    let mesh = registry.list(Kind::Mesh).await.unwrap()[0].clone();
     let addr = mesh.address().unwrap();
     assert_eq!(mesh.endpoint, format!("rpcx://{addr}?is_secure=false"));
 
@@ -115,9 +115,7 @@ async fn a_mesh_of_rust_is_called(place: Place) {
     let NodeOf::Go(process) = &go.of else { unreachable!("it is of Go") };
     let addr = mesh.addr();
     for target in ["discovery://wallet".to_owned(), "direct://m-rust".to_owned(), format!("direct://{addr}")] {
-        let call = |uid: i64, note: &str| {
-            json!({ "do": "call", "target": target, "uid": uid, "body": text64(note.as_bytes()) })
-        };
+        let call = |uid: i64, note: &str| json!({ "do": "call", "target": target, "uid": uid, "body": text64(note.as_bytes()) });
         // It may not have heard of the mesh yet.
         until(async || process.ask(call(7, "")).await.is_ok()).await;
         for note in notes() {

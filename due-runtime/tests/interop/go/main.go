@@ -4,7 +4,8 @@
 // Its submodules (network/{tcp,ws,kcp}, locate/redis, registry/{consul,etcd}, transport/grpc, eventbus/{redis,nats}) cannot be
 // had from the module proxy in any version that fits this core. What stands for them in the files beside this one is ours,
 // written from the protocol's description: packets, drpc, sessions, routing, events and codecs here are really due's, while
-// keys in redis, layouts in the registries and envelopes of the event bus are checked against their description only.
+// keys in redis, layouts in the registries and envelopes of the event bus are checked against their description only. Of
+// rpcx the library below due's transport can be had, and is here: both of its ends are real, due's wrapper is not.
 //
 // The only argument is a [config] in JSON. Commands come as lines of JSON on the standard input, answers and events leave on
 // the standard output, one per line; whatever else is printed goes to the standard error. The process ends with its

@@ -62,8 +62,6 @@ func (t *rpcxTransporter) NewClient(target string) (transport.Client, error) {
 	}
 	option := rpcxclient.DefaultOption
 	option.SerializeType, option.CompressType = protocol.MsgPack, protocol.Gzip
-	// due has none; one that is not answered would close the connection.
-	option.Heartbeat, option.HeartbeatInterval, option.MaxWaitForHeartbeat = true, 200*time.Millisecond, time.Second
 	open := func(servers rpcxclient.ServiceDiscovery) (transport.Client, error) {
 		pool := rpcxclient.NewOneClientPool(rpcxPool, rpcxclient.Failtry, rpcxclient.RoundRobin, servers, option)
 		return &rpcxClient{pool}, nil
@@ -114,19 +112,19 @@ func (c *rpcxClient) Call(ctx context.Context, service, method string, args, rep
 // The rpcx service of the tests, at the path `Wallet`.
 type wallet struct{ by string }
 
-// What nobody has written a schema for.
-type incrGold struct {
+// What nobody has written a schema for; rpcx takes exported types alone.
+type IncrGold struct {
 	UID  int64
 	Note string
 }
 
-type gold struct {
+type Gold struct {
 	By   string
 	Note string
 }
 
 // Answers with who answers, and what it was sent.
-func (w *wallet) IncrGold(_ context.Context, args *incrGold, reply *gold) error {
+func (w *wallet) IncrGold(_ context.Context, args *IncrGold, reply *Gold) error {
 	if args.UID <= 0 {
 		return errors.New("no such user")
 	}
@@ -141,7 +139,7 @@ func (w *wallet) Tomorrow(_ context.Context, args, reply *timestamppb.Timestamp)
 }
 
 // Waits until the client has given up.
-func (w *wallet) Sleep(ctx context.Context, _ *incrGold, _ *gold) error {
+func (w *wallet) Sleep(ctx context.Context, _ *IncrGold, _ *Gold) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
@@ -150,8 +148,8 @@ func (w *wallet) Sleep(ctx context.Context, _ *incrGold, _ *gold) error {
 func callWallet(client transport.Client, uid int64, note string) (any, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
-	reply := &gold{}
-	if err := client.Call(ctx, "Wallet", "IncrGold", &incrGold{UID: uid, Note: note}, reply); err != nil {
+	reply := &Gold{}
+	if err := client.Call(ctx, "Wallet", "IncrGold", &IncrGold{UID: uid, Note: note}, reply); err != nil {
 		return nil, err
 	}
 	if reply.Note != note {
