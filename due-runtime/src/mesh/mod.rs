@@ -163,7 +163,8 @@ impl Mesh {
             mesh.cut.cancel();
             return Err(error.into());
         }
-        tracing::info!(id = mesh.id(), %addr, services = ?mesh.instance.services, "mesh registered");
+        let (transporter, services) = (transporter.as_str(), &mesh.instance.services);
+        tracing::info!(id = mesh.id(), %addr, transporter, ?services, "mesh registered");
         Ok(mesh)
     }
 }
