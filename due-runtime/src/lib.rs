@@ -43,7 +43,7 @@
 //! | [`Middleware`], [`EventHandler`], [`NodeHandle`] | what is around handlers and beside them |
 //! | [`Actor`], [`ActorRef`] | rooms: handlers with a state of their own |
 //! | [`Cluster`], [`Push`], [`PushExt`] | push, bind, locate, disconnect |
-//! | [`Mesh`] | gRPC services and the clients that find them |
+//! | [`Mesh`] | services by gRPC or rpcx, and the clients that find them |
 //! | [`Client`], [`Caller`] | the other end: tools, bots, tests |
 //! | [`registry`], [`locator`], [`codec`] | backends behind traits, and how bodies are written |
 //! | [`event`] | what servers tell each other by topic |
@@ -61,6 +61,7 @@
 //! | `link` | yes | [`TcpLink`]: gates and nodes in processes of their own |
 //! | `tls` | no | TLS on tcp, ws and link, `tls://` and `wss://` clients: `transport::tls` |
 //! | `mesh` | yes | [`Mesh`] |
+//! | `rpcx` | no | meshes that speak rpcx, as those of Go do: `mesh::rpcx`; with `mesh` |
 //! | `redis` | no | `locator::RedisLocator` and `event::RedisBus`, which Go processes can share: `redis` |
 //! | `nats` | no | `event::NatsBus`, which Go processes can share |
 //! | `etcd` | no | `registry::EtcdRegistry` |

@@ -9,7 +9,8 @@
 //!
 //! In every codec an empty body is the default value, unknown fields are skipped, and fields of their own presence
 //! (`optional`, messages, oneofs) are left out while unset. An enum's number without a name is kept; a name that the schema
-//! does not have is an error, as is a number out of its field's range. Wrapper types are plain values. The JSON of an `Any` is
+//! does not have is an error, as is a number out of its field's range. Wrapper types are plain values (Go writes
+//! structs in MessagePack: avoid them there). The JSON of an `Any` is
 //! `{"typeUrl": .., "value": base64}`: its canonical form needs a registry of all types, which a server does not carry.
 
 pub(crate) mod body;

@@ -31,6 +31,8 @@ mod calls;
 mod client;
 mod connection;
 mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gzip;
 mod limits;
 mod metadata;
