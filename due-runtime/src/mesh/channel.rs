@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
+use tokio::time::{Instant, timeout_at};
 use tonic::client::Grpc;
 use tonic::codegen::tokio_stream::Stream;
 use tonic::transport::Channel as GrpcConnection;
@@ -39,6 +40,8 @@ pub(super) const ATTEMPTS: usize = 3;
 /// first instance it saw.) The list follows the registry while calls run. An instance that cannot be connected to is
 /// passed over, and tried last for a second. A unary call whose instance left before it can have seen the request goes
 /// to the next; anything else is not repeated.
+///
+/// Instances of gRPC and of rpcx (feature `rpcx`) may serve one name: unary calls go to both, streams to those of gRPC.
 ///
 /// # Deadlines
 /// [`timeout`](Self::timeout) covers a whole unary call, waiting for a first instance included; of calls with a stream of
@@ -171,44 +174,46 @@ impl Channel {
         path: &'static str,
         request: Request<&Written<'_>>,
     ) -> Result<(Response<Bytes>, Codec), Status> {
-        let (metadata, extensions, written) = self.with_deadline(request).into_parts();
-        #[cfg(feature = "rpcx")]
-        let deadline = tokio::time::Instant::now() + self.timeout;
-        let call = async {
+        let request = self.with_deadline(request);
+        let deadline = Instant::now() + self.timeout;
+        let calls = async {
             let mut attempt = 1;
             loop {
-                let by_grpc = |path: Path| Self { path, ..self.clone() };
-                let (channel, body) = match &self.path {
-                    Path::Remote(pool) => match pool.next(None).await {
-                        Ok((link, Connection::Grpc(connection))) => {
-                            (by_grpc(Path::Chosen(Arc::clone(pool), link, connection)), written(&Codec::Proto)?)
-                        }
-                        #[cfg(feature = "rpcx")]
-                        Ok((_, Connection::Rpcx(connection))) => {
-                            let body = written(&self.rpcx.codec)?;
-                            match self.unary_over_rpcx(&connection, path, (&metadata, &body), deadline).await {
-                                Err(status) if attempt < ATTEMPTS && NeverSent::caused(&status) => attempt += 1,
-                                result => return Ok((result?, self.rpcx.codec.clone())),
-                            }
-                            continue;
-                        }
-                        Err(status) if attempt < ATTEMPTS && NeverSent::caused(&status) => {
-                            attempt += 1;
-                            continue;
-                        }
-                        Err(status) => return Err(status),
-                    },
-                    path => (by_grpc(path.clone()), written(&Codec::Proto)?),
-                };
-                let request = Request::from_parts(metadata.clone(), extensions.clone(), body);
-                let result = Grpc::new(channel).unary(request, PathAndQuery::from_static(path), BytesCodec).await;
-                match result {
+                match self.attempt(path, &request, deadline).await {
                     Err(status) if attempt < ATTEMPTS && NeverSent::caused(&status) => attempt += 1,
-                    result => return Ok((result?, Codec::Proto)),
+                    result => return result,
                 }
             }
         };
-        tokio::time::timeout(self.timeout, call).await.unwrap_or_else(|_| Err(self.late()))
+        timeout_at(deadline, calls).await.unwrap_or_else(|_| Err(self.late()))
+    }
+
+    /// Calls the next instance in turn, as it wants to be called. `deadline` is what one of rpcx is told.
+    #[cfg_attr(not(feature = "rpcx"), allow(unused_variables))]
+    async fn attempt(
+        &self,
+        path: &'static str,
+        request: &Request<&Written<'_>>,
+        deadline: Instant,
+    ) -> Result<(Response<Bytes>, Codec), Status> {
+        let written = request.get_ref();
+        let chosen = match &self.path {
+            Path::Remote(pool) => match pool.next(None).await? {
+                (link, Connection::Grpc(connection)) => Path::Chosen(Arc::clone(pool), link, connection),
+                #[cfg(feature = "rpcx")]
+                (_, Connection::Rpcx(connection)) => {
+                    let call = (request.metadata(), &written(&self.rpcx.codec)?);
+                    let response = self.unary_over_rpcx(&connection, path, call, deadline).await?;
+                    return Ok((response, self.rpcx.codec.clone()));
+                }
+            },
+            path => path.clone(),
+        };
+        let (metadata, extensions) = (request.metadata().clone(), request.extensions().clone());
+        let request = Request::from_parts(metadata, extensions, written(&Codec::Proto)?);
+        let mut grpc = Grpc::new(Self { path: chosen, ..self.clone() });
+        let response = grpc.unary(request, PathAndQuery::from_static(path), BytesCodec).await?;
+        Ok((response, Codec::Proto))
     }
 
     /// One request, a stream of responses.

@@ -53,8 +53,8 @@ impl Connection {
         let calls = Mutex::new(Calls { waiting: HashMap::new(), next: 0, is_open: true });
         let shared = Arc::new(Shared { frames, calls, places: Semaphore::new(MAX_CALLS) });
         let end = CancellationToken::new();
-        let run = run(stream, queue, Arc::clone(&shared), end.clone(), peer);
-        tokio::spawn(run);
+        // Ends with the last of us, whatever the peer does.
+        tokio::spawn(run(stream, queue, Arc::clone(&shared), end.clone(), peer));
         Self { shared, _end: Arc::new(end.drop_guard()) }
     }
 

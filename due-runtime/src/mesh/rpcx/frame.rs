@@ -42,6 +42,7 @@ const HEARTBEAT: u8 = 0x40;
 const ONEWAY: u8 = 0x20;
 const GZIP: u8 = 1;
 const ERROR: u8 = 1;
+const TOO_MUCH: &str = "there is too much metadata";
 
 impl Frame {
     /// The first value of a metadata key.
@@ -121,11 +122,13 @@ impl Frame {
         let zipped = zipped.filter(|zipped| zipped.len() < self.payload.len());
         let payload = zipped.as_ref().unwrap_or(&self.payload);
         let metadata: usize = self.metadata.iter().map(|(key, value)| 8 + key.len() + value.len()).sum();
+        if self.metadata.len() > MAX_PAIRS {
+            return Err(FrameError::Malformed(TOO_MUCH));
+        }
         let parts = [
             ("service path", self.path.len(), MAX_NAME),
             ("service method", self.method.len(), MAX_NAME),
             ("metadata", metadata, MAX_METADATA),
-            ("metadata", if self.metadata.len() > MAX_PAIRS { usize::MAX } else { 0 }, MAX_METADATA),
             ("payload", self.payload.len(), MAX_BODY),
         ];
         if let Some(&(what, size, limit)) = parts.iter().find(|(_, size, limit)| size > limit) {
@@ -187,7 +190,7 @@ fn pairs(mut bytes: Bytes) -> Result<Vec<(String, String)>, FrameError> {
     let mut pairs = Vec::new();
     while !bytes.is_empty() {
         if pairs.len() == MAX_PAIRS {
-            return Err(FrameError::Malformed("there is too much metadata"));
+            return Err(FrameError::Malformed(TOO_MUCH));
         }
         let key = text(part(&mut bytes, "metadata", MAX_METADATA)?)?;
         pairs.push((key, text(part(&mut bytes, "metadata", MAX_METADATA)?)?));

@@ -42,7 +42,7 @@ impl Server {
     pub(in crate::mesh) async fn serve(self, listener: TcpListener) {
         let this = Arc::new(self);
         let (places, tasks) = (Arc::new(Semaphore::new(MAX_CONNECTIONS)), TaskTracker::new());
-        let mut clients = JoinSet::new();
+        let mut peers = JoinSet::new();
         loop {
             let next = async {
                 // The semaphore is never closed.
@@ -52,16 +52,16 @@ impl Server {
             tokio::select! {
                 () = this.finish.cancelled() => break,
                 () = this.cut.cancelled() => break,
-                Some(_) = clients.join_next(), if !clients.is_empty() => {}
+                Some(_) = peers.join_next(), if !peers.is_empty() => {}
                 (place, accepted) = next => match accepted {
-                    Ok((stream, peer)) => {
+                    Ok((stream, addr)) => {
                         if let Err(error) = stream.set_nodelay(true) {
                             tracing::debug!(%error, "small answers may be late");
                         }
-                        let client = Client::new(Arc::clone(&this), tasks.clone(), peer);
-                        let span = tracing::info_span!("rpcx", %peer);
-                        clients.spawn(async move {
-                            client.serve(stream).await;
+                        let peer = Peer::new(Arc::clone(&this), tasks.clone(), addr);
+                        let span = tracing::info_span!("rpcx", peer = %addr);
+                        peers.spawn(async move {
+                            peer.serve(stream).await;
                             drop(place);
                         }.instrument(span));
                     }
@@ -74,7 +74,7 @@ impl Server {
         }
         drop(listener);
         let finished = async {
-            while clients.join_next().await.is_some() {}
+            while peers.join_next().await.is_some() {}
             tasks.close();
             tasks.wait().await;
         };
@@ -86,11 +86,11 @@ impl Server {
 }
 
 /// One connection.
-struct Client {
+struct Peer {
     server: Arc<Server>,
     /// Calls that nobody waits for: they outlive the connection.
     oneway: TaskTracker,
-    peer: SocketAddr,
+    addr: SocketAddr,
 }
 
 /// Whether a connection goes on.
@@ -99,9 +99,9 @@ enum Next {
     End,
 }
 
-impl Client {
-    fn new(server: Arc<Server>, oneway: TaskTracker, peer: SocketAddr) -> Self {
-        Self { server, oneway, peer }
+impl Peer {
+    fn new(server: Arc<Server>, oneway: TaskTracker, addr: SocketAddr) -> Self {
+        Self { server, oneway, addr }
     }
 
     async fn serve(self, stream: impl AsyncRead + AsyncWrite) {
@@ -144,11 +144,7 @@ impl Client {
             };
             tokio::select! {
                 // Panics of handlers are caught below it.
-                Some(_) = calls.join_next(), if !calls.is_empty() => {
-                    if calls.is_empty() && leaving.is_some_and(|end| end <= Instant::now()) {
-                        return Ok(());
-                    }
-                }
+                Some(_) = calls.join_next(), if !calls.is_empty() => {}
                 () = self.server.finish.cancelled(), if leaving.is_none() => {
                     leaving = Some(Instant::now() + FAREWELL);
                     let farewell = Frame { is_oneway: true, method: FAREWELL_METHOD.to_owned(), ..Frame::default() };
@@ -158,7 +154,7 @@ impl Client {
                 () = sleep_until(leaving.unwrap_or_else(Instant::now)), if leaving.is_some() && calls.is_empty() => {
                     return Ok(());
                 }
-                (place, frame) = next => {
+                (place, frame) = next, if leaving.is_none_or(|end| Instant::now() < end) => {
                     let Some(frame) = frame? else { return Ok(()) };
                     if let Next::End = self.take(frame, place, &answers, &mut calls).await {
                         return Ok(());
@@ -186,26 +182,29 @@ impl Client {
             return if answers.send(answer).await.is_ok() { Next::Go } else { Next::End };
         }
         if !self.is_let_in(&request) {
-            tracing::debug!(peer = %self.peer, "a client does not know the token");
+            tracing::debug!("a client does not know the token");
             let answer =
                 answer(&request, Err(Status::unauthenticated("the token of `__AUTH` is not the one of this mesh")));
             let _ = answers.send(answer).await;
             return Next::End;
         }
-        let (is_oneway, answers) = (request.is_oneway, answers.clone());
+        let is_oneway = request.is_oneway;
         let call = self.call(request);
-        let task = async move {
-            let answer = call.await;
-            if !is_oneway {
-                // A client that is gone needs no answer.
-                let _ = answers.send(answer).await;
-            }
-            drop(place);
-        };
         if is_oneway {
             let cut = self.server.cut.clone();
-            self.oneway.spawn(async move { cut.run_until_cancelled(task).await }.in_current_span());
+            let task = async move {
+                // Of a call that nobody waits for the answer is nobody's, too.
+                cut.run_until_cancelled(call).await;
+                drop(place);
+            };
+            self.oneway.spawn(task.in_current_span());
         } else {
+            let answers = answers.clone();
+            let task = async move {
+                // A client that is gone needs no answer.
+                let _ = answers.send(call.await).await;
+                drop(place);
+            };
             calls.spawn(task.in_current_span());
         }
         Next::Go
@@ -222,7 +221,7 @@ impl Client {
     /// The answer's frame.
     fn call(&self, request: Frame) -> impl Future<Output = Bytes> + Send + use<> {
         let found = self.server.table.find(&request.path, &request.method);
-        let peer = self.peer;
+        let addr = self.addr;
         async move {
             let result = async {
                 let (call, codec) = (found?, codec(request.serialize.0)?);
@@ -235,7 +234,7 @@ impl Client {
                 to_handle.extensions_mut().insert(Written(codec));
                 to_handle
                     .extensions_mut()
-                    .insert(tonic::transport::server::TcpConnectInfo { local_addr: None, remote_addr: Some(peer) });
+                    .insert(tonic::transport::server::TcpConnectInfo { local_addr: None, remote_addr: Some(addr) });
                 let handling = catch_panic(async move { call(to_handle).await });
                 let handled = match time {
                     Some(time) => timeout(time, handling)
