@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use tonic::client::Grpc;
 use tonic::codegen::tokio_stream::Stream;
 use tonic::transport::Channel as GrpcConnection;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use super::Transporter;
 use super::codec::BytesCodec;
@@ -185,7 +185,12 @@ impl Channel {
                 }
             }
         };
-        timeout_at(deadline, calls).await.unwrap_or_else(|_| Err(self.late()))
+        match timeout_at(deadline, calls).await {
+            // The server counts as well, and says so when it is the first to notice.
+            Ok(Err(status)) if status.code() == Code::Cancelled && Instant::now() >= deadline => Err(self.late()),
+            Ok(result) => result,
+            Err(_) => Err(self.late()),
+        }
     }
 
     /// Calls the next instance in turn, as it wants to be called. `deadline` is what one of rpcx is told.
