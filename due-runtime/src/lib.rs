@@ -46,6 +46,7 @@
 //! | [`Mesh`] | gRPC services and the clients that find them |
 //! | [`Client`], [`Caller`] | the other end: tools, bots, tests |
 //! | [`registry`], [`locator`], [`codec`] | backends behind traits, and how bodies are written |
+//! | [`crypto`] | bodies that gates cannot read, and signatures |
 //! | [`event`] | what servers tell each other by topic |
 //! | [`testing`] | gate, node and client in one test, without a socket |
 //! | [`metrics`] | what servers count |
@@ -65,6 +66,8 @@
 //! | `nats` | no | `event::NatsBus`, which Go processes can share |
 //! | `etcd` | no | `registry::EtcdRegistry` |
 //! | `consul` | no | `registry::ConsulRegistry` |
+//! | `rsa` | no | `crypto::RsaEncryptor`, `crypto::RsaSigner` |
+//! | `ecc` | no | `crypto::EccEncryptor`, `crypto::EccSigner` |
 //! | `etc` | no | `App::from_etc`: servers out of a directory of toml, yaml, json and xml files: `etc`; `config` |
 //! | `prometheus` | no | `App::metrics`: what a process counts, for Prometheus |
 //! | `master` | no | `Master`: an HTTP API and a page for operators: `master`; with `etc` and `prometheus` |
@@ -84,6 +87,7 @@ pub mod codec;
 pub mod codegen;
 #[cfg(feature = "etc")]
 pub mod config;
+pub mod crypto;
 mod disk;
 mod error;
 #[cfg(feature = "etc")]

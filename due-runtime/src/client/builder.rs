@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use super::Client;
 use super::connection::{Connection, Settings};
 use crate::codec::Codec;
+use crate::crypto::{Cipher, Encryptor};
 use crate::packet::{Dialect, Format, HeartbeatTime};
 use crate::transport::mem::MemConnector;
 use crate::transport::{PacketRead, PacketWrite};
@@ -20,6 +21,7 @@ const NO_ROOTS: &str = "say with `ClientBuilder::tls` which servers are believed
 pub struct ClientBuilder {
     format: Format,
     codec: Codec,
+    cipher: Option<Cipher>,
     dialect: Dialect,
     timeout: Duration,
     connect_timeout: Duration,
@@ -38,6 +40,7 @@ impl ClientBuilder {
         Self {
             format: Format::new(),
             codec: Codec::default(),
+            cipher: None,
             dialect: Dialect::Sized,
             timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
@@ -61,6 +64,17 @@ impl ClientBuilder {
     /// How bodies are written. Default: `proto`.
     pub fn codec(mut self, codec: Codec) -> Self {
         self.codec = codec;
+        self
+    }
+
+    /// Encrypts the bodies that go to servers, and decrypts those of answers and pushes; see [`crypto`](crate::crypto).
+    /// Default: nothing is encrypted.
+    pub fn encryptor(self, encryptor: impl Encryptor) -> Self {
+        self.cipher(Some(Cipher::new(encryptor)))
+    }
+
+    pub(crate) fn cipher(mut self, cipher: Option<Cipher>) -> Self {
+        self.cipher = cipher;
         self
     }
 
@@ -202,6 +216,7 @@ impl ClientBuilder {
         let settings = Settings {
             format: self.shared_format(),
             codec: self.codec,
+            cipher: self.cipher,
             dialect: self.dialect,
             timeout: self.timeout,
             heartbeat: self.heartbeat,

@@ -13,6 +13,7 @@ use super::CallError;
 use super::pending::Pending;
 use super::pushes::Listeners;
 use crate::codec::{Body, Codec};
+use crate::crypto::Cipher;
 use crate::error::Code;
 use crate::id::{RouteId, Seq};
 use crate::packet::{Dialect, Format, Frame, Packet};
@@ -28,6 +29,7 @@ const WRITE_BATCH: usize = 64;
 pub(super) struct Connection {
     pub(super) format: Arc<Format>,
     pub(super) codec: Codec,
+    pub(super) cipher: Option<Cipher>,
     pub(super) timeout: Duration,
     pub(super) outbox: mpsc::Sender<Bytes>,
     pub(super) pending: Pending,
@@ -70,6 +72,7 @@ pub enum Disconnect {
 pub(super) struct Settings {
     pub(super) format: Arc<Format>,
     pub(super) codec: Codec,
+    pub(super) cipher: Option<Cipher>,
     pub(super) dialect: Dialect,
     pub(super) timeout: Duration,
     pub(super) heartbeat: Duration,
@@ -87,6 +90,7 @@ impl Connection {
             listeners: Listeners::new(settings.pushes),
             format: settings.format,
             codec: settings.codec,
+            cipher: settings.cipher,
             timeout: settings.timeout,
             outbox,
             dialect: settings.dialect,

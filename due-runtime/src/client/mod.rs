@@ -78,31 +78,39 @@ impl Client {
     /// # Cancel safety
     /// A dropped call may have been sent; its answer is ignored.
     pub async fn request<Q: Body, R: Body>(&self, route: RouteId, request: &Q) -> Result<R, CallError> {
-        let body = call::encode(self.codec(), request)?;
+        let body = self.sealed(call::encode(self.codec(), request)?).await?;
         let answer = self.exchange(route, &body, None).await?;
+        let answer = if R::PLAIN { answer } else { self.revealed(answer).await? };
         Ok(R::decode_body(self.codec(), &answer)?)
     }
 
     /// Sends a packet and does not wait for an answer; one that comes is treated as a push. Waits while the
-    /// outbox is full.
+    /// outbox is full. The body is encrypted, if this client encrypts.
     ///
     /// # Errors
-    /// [`CallError::Packet`], [`CallError::GoingAway`] and [`CallError::Closed`].
+    /// [`CallError::Packet`], [`CallError::GoingAway`] and [`CallError::Closed`]; [`CallError::Encode`] of an encryptor.
     pub async fn send_packet(&self, route: RouteId, seq: Seq, body: &[u8]) -> Result<(), CallError> {
-        let packet = self.connection.format.encode(route, seq, body)?;
+        let packet = match &self.connection.cipher {
+            Some(cipher) => {
+                let body = cipher.encrypt(Bytes::copy_from_slice(body)).await?;
+                self.connection.format.encode(route, seq, &body)?
+            }
+            None => self.connection.format.encode(route, seq, body)?,
+        };
         let permit = self.connection.room().await?;
         permit.send(packet);
         Ok(())
     }
 
-    /// What the server pushes on `route` from now on, undecoded. A listener that falls behind loses the oldest.
+    /// What the server pushes on `route` from now on, as it is on the wire: neither decrypted nor decoded. A listener that
+    /// falls behind loses the oldest.
     pub fn listen(&self, route: RouteId) -> Pushes<Bytes> {
-        Pushes::raw(self.connection.listeners.listen(route))
+        Pushes::raw(self.connection.listeners.listen(route), self.connection.cipher.clone())
     }
 
     /// What the server pushes of this type from now on.
     pub fn pushes<P: Push>(&self) -> Pushes<P> {
-        Pushes::typed(self.connection.listeners.listen(P::ROUTE), self.codec().clone())
+        self.listen(P::ROUTE).decoded(self.codec().clone())
     }
 
     /// How bodies are written.
@@ -137,6 +145,20 @@ impl Client {
         self.connection.ended().await
     }
 
+    async fn sealed(&self, body: Bytes) -> Result<Bytes, CallError> {
+        match &self.connection.cipher {
+            Some(cipher) => Ok(cipher.encrypt(body).await?),
+            None => Ok(body),
+        }
+    }
+
+    async fn revealed(&self, body: Bytes) -> Result<Bytes, CallError> {
+        match &self.connection.cipher {
+            Some(cipher) => Ok(cipher.decrypt(body).await?),
+            None => Ok(body),
+        }
+    }
+
     async fn exchange(&self, route: RouteId, body: &[u8], timeout: Option<Duration>) -> Result<Bytes, CallError> {
         let connection = &*self.connection;
         let after = timeout.unwrap_or(connection.timeout);
@@ -163,7 +185,10 @@ impl Call for Client {
         body: Bytes,
         timeout: Option<Duration>,
     ) -> BoxFuture<'_, Result<Bytes, CallError>> {
-        Box::pin(async move { self.exchange(spec.id, &body, timeout).await })
+        Box::pin(async move {
+            let body = self.sealed(body).await?;
+            self.revealed(self.exchange(spec.id, &body, timeout).await?).await
+        })
     }
 
     fn send(&self, spec: &'static RouteSpec, body: Bytes) -> BoxFuture<'_, Result<(), CallError>> {

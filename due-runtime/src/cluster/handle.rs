@@ -19,6 +19,7 @@ use super::picture::{Picture, Sight};
 use super::whereabouts::Whereabouts;
 use super::{Backends, Balance, DispatchTable, Push, RouteMismatch};
 use crate::codec::{Body, Codec, EncodeError};
+use crate::crypto::Cipher;
 use crate::error::Error;
 use crate::event::EventBus;
 use crate::id::{Cid, Gid, Nid, RouteId, Seq, Uid};
@@ -41,6 +42,8 @@ struct Inner {
     backends: Backends,
     /// Of the server this handle belongs to; pushes are written with it.
     codec: Codec,
+    /// Of the bodies that clients read.
+    cipher: Option<Cipher>,
     member: Member,
     picture: Arc<Picture>,
     whereabouts: Arc<Whereabouts>,
@@ -61,16 +64,17 @@ pub(super) struct Found {
 
 impl Cluster {
     /// A handle that belongs to no server: for tools and for programs that only push. It is named like a mesh, and
-    /// writes with the codec of the backends.
+    /// writes with the codec and the encryptor of the backends.
     pub async fn connect(backends: &Backends) -> Result<Self, RegistryError> {
         let member = Member::new(Kind::Mesh, &uuid::Uuid::new_v4().to_string(), &backends.format);
-        Self::join(backends, backends.codec.clone(), member, Balance::default()).await
+        Self::join(backends, backends.codec.clone(), backends.cipher.clone(), member, Balance::default()).await
     }
 
     /// Joins the cluster: knows its gates and nodes from now until the last handle is dropped.
     pub(crate) async fn join(
         backends: &Backends,
         codec: Codec,
+        cipher: Option<Cipher>,
         member: Member,
         balance: Balance,
     ) -> Result<Self, RegistryError> {
@@ -86,6 +90,7 @@ impl Cluster {
         let inner = Arc::new(Inner {
             backends: backends.clone(),
             codec,
+            cipher,
             member,
             picture,
             whereabouts: Whereabouts::follow(&backends.locator, &stop),
@@ -145,14 +150,44 @@ impl Cluster {
         &*self.inner.backends.events
     }
 
-    /// The bytes of one message, written once for any number of targets. The size prefix is included.
+    pub(crate) fn cipher(&self) -> Option<&Cipher> {
+        self.inner.cipher.as_ref()
+    }
+
+    /// The bytes of one message to clients, written once for any number of targets. The size prefix is included. An
+    /// [encryptor](crate::crypto) works here and now; those methods that wait let it work elsewhere.
     pub fn packet<B: Body>(&self, route: RouteId, seq: Seq, message: &B) -> Result<Bytes, ClusterError> {
+        let packet = self.plain_packet(route, seq, message)?;
+        match self.cipher() {
+            Some(cipher) if !B::PLAIN => {
+                let body = packet.slice(self.format().header_len()..);
+                Ok(self.format().encode(route, seq, &cipher.encrypt_now(&body)?)?)
+            }
+            _ => Ok(packet),
+        }
+    }
+
+    /// The same, away from the threads that serve sockets.
+    async fn letter<P: Push>(&self, message: &P) -> Result<Bytes, ClusterError> {
+        let packet = self.plain_packet(P::ROUTE, Seq::NONE, message)?;
+        if P::PLAIN { Ok(packet) } else { self.encrypted(P::ROUTE, Seq::NONE, packet).await }
+    }
+
+    /// A packet with its body encrypted, if this cluster's are.
+    pub(crate) async fn encrypted(&self, route: RouteId, seq: Seq, packet: Bytes) -> Result<Bytes, ClusterError> {
+        let Some(cipher) = self.cipher() else { return Ok(packet) };
+        let body = cipher.encrypt(packet.slice(self.format().header_len()..)).await?;
+        Ok(self.format().encode(route, seq, &body)?)
+    }
+
+    /// The bytes of one message as nobody but a server may read it.
+    pub(crate) fn plain_packet<B: Body>(&self, route: RouteId, seq: Seq, message: &B) -> Result<Bytes, ClusterError> {
         let mut buf = self.format().begin(128);
         let written = message.encode_body(self.codec(), &mut buf);
         self.sealed(buf, written, route, seq)
     }
 
-    /// The part of [`packet`](Self::packet) that is the same for all messages.
+    /// The part of [`plain_packet`](Self::plain_packet) that is the same for all messages.
     fn sealed(
         &self,
         buf: BytesMut,
@@ -166,7 +201,7 @@ impl Cluster {
 
     /// Pushes one message. `Ok` says that it is in the session's queue.
     pub async fn push<P: Push>(&self, target: impl Into<Target>, message: &P) -> Result<(), ClusterError> {
-        let packet = self.packet(P::ROUTE, Seq::NONE, message)?;
+        let packet = self.letter(message).await?;
         self.push_packet(target.into(), packet, Then::Stay).await
     }
 
@@ -176,7 +211,7 @@ impl Cluster {
         target: impl Into<Target>,
         message: &P,
     ) -> Result<(), ClusterError> {
-        let packet = self.packet(P::ROUTE, Seq::NONE, message)?;
+        let packet = self.letter(message).await?;
         self.push_packet(target.into(), packet, Then::Disconnect).await
     }
 
@@ -187,7 +222,7 @@ impl Cluster {
     /// Pushes one message to many users: located one by one, then one call per gate and 8189 users. A user who is named
     /// twice gets it twice; an id that is no user's counts as `failed`.
     pub async fn multicast<P: Push>(&self, users: &[Uid], message: &P) -> Result<Tally, ClusterError> {
-        let packet = self.packet(P::ROUTE, Seq::NONE, message)?;
+        let packet = self.letter(message).await?;
         Ok(self.multicast_packet(users, packet).await)
     }
 
@@ -227,7 +262,7 @@ impl Cluster {
 
     /// Pushes one message to every session, or every user, of every gate. `failed` counts gates.
     pub async fn broadcast<P: Push>(&self, audience: Audience, message: &P) -> Result<Tally, ClusterError> {
-        let packet = self.packet(P::ROUTE, Seq::NONE, message)?;
+        let packet = self.letter(message).await?;
         Ok(self.broadcast_packet(audience, packet).await)
     }
 
@@ -238,7 +273,7 @@ impl Cluster {
     /// Pushes one message to the members of a channel on every gate. `failed` counts gates. A channel without members
     /// is none: nothing is delivered, and nobody is absent.
     pub async fn publish<P: Push>(&self, channel: &str, message: &P) -> Result<Tally, ClusterError> {
-        self.publish_packet(channel, self.packet(P::ROUTE, Seq::NONE, message)?).await
+        self.publish_packet(channel, self.letter(message).await?).await
     }
 
     pub(crate) async fn publish_packet(&self, channel: &str, packet: Bytes) -> Result<Tally, ClusterError> {

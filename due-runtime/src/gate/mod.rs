@@ -149,7 +149,7 @@ impl Gate {
         let member = Member::new(Kind::Gate, self.gid.as_str(), &backends.format);
         let settings = self.settings;
         let codec = settings.codec.unwrap_or_else(|| backends.codec.clone());
-        let cluster = Cluster::join(backends, codec, member, settings.balance).await?;
+        let cluster = Cluster::join(backends, codec, None, member, settings.balance).await?;
         let format = Arc::clone(&cluster.member().format);
         let (limits, overflow) = (settings.outbox, settings.overflow);
         let (misses, missed) = mpsc::channel(MISSES);

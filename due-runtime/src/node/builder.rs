@@ -12,6 +12,7 @@ use super::router::Router;
 use super::{BuildError, Dispatch, Node, NodeHandle, Settings};
 use crate::cluster::Event;
 use crate::codec::Codec;
+use crate::crypto::{Cipher, Encryptor};
 use crate::error::Result;
 use crate::id::Nid;
 use crate::route::Routes;
@@ -34,6 +35,7 @@ impl NodeBuilder {
     pub(super) fn new() -> Self {
         let settings = Settings {
             codec: None,
+            cipher: None,
             dispatch: Dispatch::default(),
             lane: 64,
             weight: 1,
@@ -61,6 +63,13 @@ impl NodeBuilder {
     /// The name of the group that this node belongs to. Default: the name that its services agree on, else `node`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// Encrypts bodies to clients, and decrypts those of clients; see [`crypto`](crate::crypto). Default: what the
+    /// [`Backends`](crate::Backends) have.
+    pub fn encryptor(mut self, encryptor: impl Encryptor) -> Self {
+        self.settings.cipher = Some(Cipher::new(encryptor));
         self
     }
 

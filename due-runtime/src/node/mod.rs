@@ -46,6 +46,7 @@ use serve::{End, NodeCore};
 
 use crate::cluster::{Backends, Balance, Cluster, Member, Presence};
 use crate::codec::{Codec, Unsupported};
+use crate::crypto::Cipher;
 use crate::error::Error;
 use crate::id::{Gid, Nid, RouteId};
 use crate::registry::{Kind, RegistryError};
@@ -79,6 +80,7 @@ pub struct Node {
 #[derive(Debug)]
 struct Settings {
     codec: Option<Codec>,
+    cipher: Option<Cipher>,
     dispatch: Dispatch,
     lane: usize,
     weight: i32,
@@ -168,13 +170,14 @@ impl Node {
     }
 
     pub(crate) async fn start(self, backends: &Backends) -> Result<RunningNode, StartNodeError> {
-        let Settings { codec, dispatch, lane, weight, drain } = self.settings;
+        let Settings { codec, cipher, dispatch, lane, weight, drain } = self.settings;
         let codec = codec.unwrap_or_else(|| backends.codec.clone());
+        let cipher = cipher.or_else(|| backends.cipher.clone());
         let mut router = self.router;
         router.check(&backends.format, &codec)?;
         router.measure(&self.nid);
         let member = Member::new(Kind::Node, self.nid.as_str(), &backends.format);
-        let cluster = Cluster::join(backends, codec, member, Balance::default()).await?;
+        let cluster = Cluster::join(backends, codec, cipher, member, Balance::default()).await?;
         let core = Arc::new_cyclic(|this| NodeCore {
             this: this.clone(),
             nid: self.nid,

@@ -53,18 +53,28 @@ impl NodeCore {
                 None => Err(stopping()),
             };
         }
+        let mut clear = None;
+        if is_new && admitted.is_ok() && self.cluster.cipher().is_some() {
+            match Box::pin(self.reveal(&delivery, found.as_ref())).await {
+                Ok(body) => clear = body,
+                Err(error) => admitted = Err(error),
+            }
+        }
         if let (Some(kind), true) = (found.as_ref().and_then(|found| found.actor), is_new && admitted.is_ok()) {
-            return Arc::clone(&self).hand_over(*kind, delivery).await;
+            return Arc::clone(&self).hand_over(*kind, delivery, clear).await;
         }
         let Delivery { origin, cid, uid, packet, request: _until_answered, misses: _ } = delivery;
         let Packet { route, seq, body } = packet;
         let subject = Subject::Message(route, seq);
         let mut ctx = Context::new(Arc::clone(&self), origin, cid, uid, subject);
-        match seat.map(|seat| *seat) {
-            Some(Ok(actor)) => ctx.actor = Some(actor),
-            Some(Err(error)) => admitted = Err(error),
-            None => {}
+        if let Some(seat) = seat {
+            clear = seat.clear;
+            match seat.actor {
+                Ok(actor) => ctx.actor = Some(actor),
+                Err(error) => admitted = Err(error),
+            }
         }
+        let body = clear.unwrap_or(body);
         let begun = found.as_ref().and_then(|found| found.metrics?.begin());
         let outcome = match admitted.and_then(|()| admit(&ctx, found.as_ref())) {
             Ok(()) => match self.router.way(found.as_ref()) {
@@ -77,6 +87,10 @@ impl NodeCore {
             },
             Err(error) => Err(error),
         };
+        let outcome = match outcome {
+            Ok(reply) if self.cluster.cipher().is_some() => Box::pin(reply.sealed(&ctx)).await,
+            outcome => outcome,
+        };
         if let Some(Found { spec, metrics: Some(metrics), .. }) = found {
             let code = outcome.as_ref().map_or_else(Error::code, Reply::code);
             metrics.answered(spec, code, begun);
@@ -85,6 +99,19 @@ impl NodeCore {
             Ok(reply) => self.answer(&ctx, reply).await,
             Err(error) => self.refuse(&ctx, &error),
         }
+    }
+
+    /// Decrypts what a client sent, away from the threads that serve sockets, unless the message is refused anyway.
+    async fn reveal(&self, delivery: &Delivery, found: Option<&Found<'_>>) -> Result<Option<Bytes>> {
+        let from_client = matches!(delivery.origin, Origin::Gate { .. });
+        let is_read = self.router.way(found).is_some() && !lacks_user(delivery.uid, from_client, found);
+        let Some(cipher) = self.cluster.cipher().filter(|_| from_client && is_read) else { return Ok(None) };
+        let decrypt = pin!(cipher.decrypt(delivery.packet.body.clone()));
+        let clear = unless_cancelled(&self.end.overdue, decrypt).await.ok_or_else(stopping)?;
+        clear.map(Some).map_err(|error| {
+            tracing::debug!(route = %delivery.packet.route, cid = %delivery.cid, %error, "undecodable body");
+            undecodable()
+        })
     }
 
     /// Answers a message that does not come to its turn.
@@ -274,12 +301,20 @@ fn log_lost(ctx: &Context, nid: &Nid, lost: &str) {
 
 /// What every handler may rely on. Nodes check for themselves whether a route needs a user, unless it is stateful.
 fn admit(ctx: &Context, found: Option<&Found<'_>>) -> Result<()> {
-    let from_client = matches!(ctx.origin, Origin::Gate { .. });
-    let needs_user = found.is_some_and(|found| found.spec.stateful || (found.spec.authorized && from_client));
-    if needs_user && ctx.uid.is_none() {
+    if lacks_user(ctx.uid, matches!(ctx.origin, Origin::Gate { .. }), found) {
         return Err(Error::new(Code::UNAUTHORIZED, "log in first"));
     }
     Ok(())
+}
+
+fn lacks_user(uid: Option<Uid>, from_client: bool, found: Option<&Found<'_>>) -> bool {
+    let needs_user = found.is_some_and(|found| found.spec.stateful || (found.spec.authorized && from_client));
+    needs_user && uid.is_none()
+}
+
+/// One text for what does not decrypt and what does not decode: whoever sends texts of his own shall not learn which.
+pub(super) fn undecodable() -> Error {
+    Error::new(Code::INTERNAL, "undecodable body")
 }
 
 pub(super) fn stopping() -> Error {

@@ -79,6 +79,8 @@ type command struct {
 	Target     string          `json:"target"`
 	Topic      string          `json:"topic"`
 	Payload    json.RawMessage `json:"payload"`
+	Signer     *secrets        `json:"signer"`
+	Signature  []byte          `json:"signature"`
 }
 
 // Each command in a task of its own, so that one that waits delays no other.

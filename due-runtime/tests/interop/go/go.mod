@@ -4,6 +4,7 @@ go 1.25.0
 
 require (
 	github.com/dobyte/due/v2 v2.5.8
+	github.com/ethereum/go-ethereum v1.12.2
 	github.com/gorilla/websocket v1.5.3
 	github.com/hashicorp/consul/api v1.32.1
 	github.com/nats-io/nats.go v1.39.1
@@ -12,6 +13,12 @@ require (
 	go.etcd.io/etcd/client/v3 v3.5.21
 	google.golang.org/grpc v1.71.1
 	google.golang.org/protobuf v1.36.6
+)
+
+require (
+	github.com/btcsuite/btcd/btcec/v2 v2.2.0 // indirect
+	github.com/decred/dcrd/dcrec/secp256k1/v4 v4.0.1 // indirect
+	github.com/holiman/uint256 v1.2.3 // indirect
 )
 
 require (

@@ -3,7 +3,7 @@
 // Of due this is the published core module: cluster/{gate,node,mesh,client}, packet, session, encoding, and the drpc inside.
 // Its submodules (network/{tcp,ws,kcp}, locate/redis, registry/{consul,etcd}, transport/grpc, eventbus/{redis,nats}) cannot be
 // had from the module proxy in any version that fits this core. What stands for them in the files beside this one is ours,
-// written from the protocol's description: packets, drpc, sessions, routing, events and codecs here are really due's, while
+// written from the protocol's description, and so is what stands for its crypto/{rsa,ecc}: packets, drpc, sessions, routing, events and codecs here are really due's, while
 // keys in redis, layouts in the registries and envelopes of the event bus are checked against their description only.
 //
 // The only argument is a [config] in JSON. Commands come as lines of JSON on the standard input, answers and events leave on
@@ -40,6 +40,8 @@ type config struct {
 	Services []string `json:"services"`
 	Bus      string   `json:"bus"` // redis or nats
 	Nats     string   `json:"nats"`
+	// Of a node, mesh and client.
+	Encryptor *secrets `json:"encryptor"`
 }
 
 func main() {

@@ -25,11 +25,19 @@ func (p *peer) newNode() (*node.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := node.NewNode(
+	options := []node.Option{
 		node.WithID(p.cfg.ID), node.WithName(p.cfg.Name), node.WithCodec(encoding.Invoke(p.cfg.Codec)),
 		node.WithAddr(loopback), node.WithLocator(newLocator(p.cfg.Redis, p.out)), node.WithRegistry(registry),
 		node.WithTransporter(&transporter{}),
-	)
+	}
+	if p.cfg.Encryptor != nil {
+		encryptor, err := newEncryptor(p.cfg.Encryptor)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, node.WithEncryptor(encryptor))
+	}
+	n := node.NewNode(options...)
 	proxy := n.Proxy()
 	for _, r := range p.cfg.Routes {
 		options := node.RouteOptions{Internal: r.Internal, Stateful: r.Stateful, Authorized: r.Authorized}

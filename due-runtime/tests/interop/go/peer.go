@@ -38,7 +38,7 @@ func (p *peer) part() (component.Component, error) {
 	case "mesh":
 		return p.newMesh()
 	case "client":
-		return p.newClient(), nil
+		return p.newClient()
 	}
 	return nil, fmt.Errorf("no role is named %q", p.cfg.Role)
 }
@@ -70,10 +70,18 @@ func (p *peer) newMesh() (component.Component, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := mesh.NewMesh(
+	options := []mesh.Option{
 		mesh.WithID(p.cfg.ID), mesh.WithName(p.cfg.Name), mesh.WithCodec(encoding.Invoke(p.cfg.Codec)),
 		mesh.WithLocator(newLocator(p.cfg.Redis, p.out)), mesh.WithRegistry(registry), mesh.WithTransporter(&transporter{}),
-	)
+	}
+	if p.cfg.Encryptor != nil {
+		encryptor, err := newEncryptor(p.cfg.Encryptor)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, mesh.WithEncryptor(encryptor))
+	}
+	m := mesh.NewMesh(options...)
 	proxy := m.Proxy()
 	for _, service := range p.cfg.Services {
 		proxy.AddServiceProvider(service, &postOffice, &office{by: p.cfg.ID})
@@ -83,11 +91,19 @@ func (p *peer) newMesh() (component.Component, error) {
 }
 
 // Clients that the test has dial, under the numbers it is told.
-func (p *peer) newClient() component.Component {
-	c := client.NewClient(
+func (p *peer) newClient() (component.Component, error) {
+	options := []client.Option{
 		client.WithID(p.cfg.ID), client.WithCodec(encoding.Invoke(p.cfg.Codec)),
 		client.WithClient(&dialer{kind: p.cfg.Network, heartbeat: p.heartbeat()}),
-	)
+	}
+	if p.cfg.Encryptor != nil {
+		encryptor, err := newEncryptor(p.cfg.Encryptor)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, client.WithEncryptor(encryptor))
+	}
+	c := client.NewClient(options...)
 	var conns sync.Map
 	proxy := c.Proxy()
 	proxy.SetDefaultRouteHandler(func(ctx *client.Context) {
@@ -137,7 +153,9 @@ func (p *peer) newClient() component.Component {
 		}
 		return nil, conn.Close()
 	}
-	return c
+	p.do["sign"] = func(c command) (any, error) { return sign(c.Signer, c.Body) }
+	p.do["verify"] = func(c command) (any, error) { return nil, verify(c.Signer, c.Body, c.Signature) }
+	return c, nil
 }
 
 // The gRPC service of the tests: answers with who answers, and what it was sent.
