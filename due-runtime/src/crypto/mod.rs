@@ -80,6 +80,25 @@ pub trait Encryptor: Send + Sync + Debug + 'static {
     }
 }
 
+/// One that is chosen while the program runs.
+impl<E: Encryptor + ?Sized> Encryptor for std::sync::Arc<E> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn encrypt(&self, data: &[u8]) -> Result<Vec<u8>, BoxError> {
+        (**self).encrypt(data)
+    }
+
+    fn decrypt(&self, data: &[u8]) -> Result<Vec<u8>, BoxError> {
+        (**self).decrypt(data)
+    }
+
+    fn is_heavy(&self) -> bool {
+        (**self).is_heavy()
+    }
+}
+
 /// Says who wrote something, and that nobody has changed it.
 pub trait Signer: Send + Sync + Debug + 'static {
     /// What people call it, as `ecc`.

@@ -9,7 +9,7 @@ pub use answers::{Mock, MockRoute, MockRpc};
 pub use mock::MockCaller;
 
 use crate::app::{App, RunningApp, StartError};
-use crate::client::{Client, ConnectError};
+use crate::client::{Client, ClientBuilder, ConnectError};
 use crate::cluster::{Backends, Cluster};
 use crate::codec::Codec;
 use crate::gate::{Gate, GateBuilder};
@@ -76,11 +76,15 @@ impl Harness {
 
     /// A client, connected in the format, codec and encryptor of the harness, whose keys have to be one pair then. Each call is a session of its own.
     pub async fn client(&self) -> Result<Client, ConnectError> {
+        self.client_with(Client::builder().cipher(self.cluster.cipher().cloned())).await
+    }
+
+    /// A client with other settings, as with an encryptor or none; in the format and codec of the harness.
+    pub async fn client_with(&self, client: ClientBuilder) -> Result<Client, ConnectError> {
         let backends = self.app.backends();
         let connected = self.connector.connect(Arc::new(backends.format.clone())).await;
         let (read, write) = connected.map_err(|source| ConnectError::Io { url: "mem:".to_owned(), source })?;
-        let client = Client::builder().format(backends.format.clone()).codec(self.cluster.codec().clone());
-        Ok(client.cipher(self.cluster.cipher().cloned()).over(read, write))
+        Ok(client.format(backends.format.clone()).codec(self.cluster.codec().clone()).over(read, write))
     }
 
     /// The way to sessions and users from outside of requests.
