@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::{Note, note};
 
-#[due::route(1)]
+#[due::route(12)]
 async fn echo(_: &mut Context, request: Note) -> due::Result<Note> {
     Ok(request)
 }
@@ -59,14 +59,14 @@ async fn a_gate_sees_routes_and_seqs_and_no_text() {
     let player = player.connect(&url).await.unwrap();
     let sent = SerdeBody(note("attack at dawn"));
     for seq in 1..=3u8 {
-        let SerdeBody(answer) = player.request::<_, SerdeBody<Note>>(RouteId(1), &sent).await.unwrap();
+        let SerdeBody(answer) = player.request::<_, SerdeBody<Note>>(RouteId(12), &sent).await.unwrap();
         assert_eq!(answer, sent.0);
         // 25 bytes of JSON, a point, an IV and a tag.
         let length = 25 + 65 + 16 + 32;
         for (is_up, key) in [(true, encryptor(&client, &server)), (false, encryptor(&server, &client))] {
             let (direction, bytes) = seen.recv().await.unwrap();
             assert_eq!(direction, is_up);
-            assert_eq!(bytes[..9], [0, 0, 0, 5 + length, 0, 0, 1, 0, seq]);
+            assert_eq!(bytes[..9], [0, 0, 0, 5 + length, 0, 0, 12, 0, seq]);
             assert!(!bytes.windows(6).any(|window| window == b"attack"));
             assert_eq!(key.decrypt(&bytes[9..]).unwrap(), br#"{"text":"attack at dawn"}"#);
         }
@@ -85,7 +85,7 @@ async fn another_key_is_told_so() {
         let client = Client::builder().codec(Codec::Json).encryptor(encryptor);
         client.connect(app.addresses().next().unwrap()).await.unwrap()
     };
-    let ask = async |client: Client| client.request::<_, SerdeBody<Note>>(RouteId(1), &SerdeBody(note("hi"))).await;
+    let ask = async |client: Client| client.request::<_, SerdeBody<Note>>(RouteId(12), &SerdeBody(note("hi"))).await;
     // It writes for somebody else, or reads what is written for somebody else.
     let writes = ask(connect(encryptor(&stranger, &client)).await).await.unwrap_err();
     assert_eq!(writes.to_string(), "the server answers internal error: undecodable body");

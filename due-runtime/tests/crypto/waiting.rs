@@ -37,7 +37,7 @@ impl Encryptor for Patient {
     }
 }
 
-#[due::route(1)]
+#[due::route(11)]
 async fn echo(_: &mut Context, body: RawBody) -> due::Result<RawBody> {
     Ok(body)
 }
@@ -63,7 +63,7 @@ impl World {
 }
 
 async fn ask(client: &Client, body: &'static str) -> String {
-    let RawBody(answer) = client.request(RouteId(1), &RawBody(body.into())).await.unwrap();
+    let RawBody(answer) = client.request(RouteId(11), &RawBody(body.into())).await.unwrap();
     String::from_utf8(answer.to_vec()).unwrap()
 }
 
@@ -108,7 +108,7 @@ async fn what_one_session_sends_stays_in_order() {
 async fn an_encryptor_that_panics_costs_that_message() {
     let world = world().await;
     let client = world.client().await;
-    let broken = client.request::<_, RawBody>(RouteId(1), &RawBody("broken".into())).await.unwrap_err();
+    let broken = client.request::<_, RawBody>(RouteId(11), &RawBody("broken".into())).await.unwrap_err();
     assert_eq!(broken.to_string(), "the server answers internal error: undecodable body");
     assert_eq!(ask(&client, "still here").await, "still here");
     world.harness.stop().await;
