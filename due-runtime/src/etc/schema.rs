@@ -72,6 +72,10 @@ const METADATA: &str = "instances have no metadata of the user's";
 const LINK_TLS: &str = "mutual TLS between processes, all three or none; see `TcpLink::tls`";
 const REGISTRY_TLS: &str = "TLS, and whose certificates are believed; PEM";
 const IDENTITY: &str = "shown to a server that asks; PEM";
+const HASHES: Kind = Word(&["sha1", "sha224", "sha256", "sha384", "sha512"]);
+const PUBLIC: &str = "of the other end, as PEM or the name of a file; without it that of the private key";
+const PRIVATE: &str = "PEM, or the name of a file";
+const ECC_SIGNER: &str = "due looks for this in `crypto.rsa.signer`";
 const COUNT: Kind = Int(1, u32::MAX as i64);
 
 const fn key(path: &'static str, kind: Kind, default: &'static str, effect: Effect) -> Key {
@@ -251,6 +255,36 @@ pub(super) static KEYS: &[Key] = &[
     key("eventbus.nats.certFile", Text, "", Ours("what is shown to a `tls://` server that asks for a certificate")),
     key("eventbus.nats.keyFile", Text, "", Ours("the key of `certFile`")),
     key("eventbus.nats.caFile", Text, "", Ours("the roots of a `tls://` server, instead of those of the system")),
+    key(
+        "crypto.encryptor",
+        Word(&["none", "rsa", "ecc"]),
+        "none",
+        Ours("what encrypts bodies between clients and servers"),
+    ),
+    key("crypto.rsa.encryptor.hash", HASHES, "sha256", Used),
+    key("crypto.rsa.encryptor.padding", Word(&["NORMAL", "OAEP"]), "NORMAL", Note("choose OAEP for a new game")),
+    key("crypto.rsa.encryptor.label", Text, "", Used),
+    key("crypto.rsa.encryptor.blockSize", Int(0, 512), "0", Note("0: as much as fits")),
+    key("crypto.rsa.encryptor.publicKey", Text, "", Note(PUBLIC)),
+    key("crypto.rsa.encryptor.privateKey", Text, "", Note(PRIVATE)),
+    key("crypto.rsa.signer.hash", HASHES, "sha256", Used),
+    key("crypto.rsa.signer.padding", Word(&["PSS", "PKCS"]), "PSS", Used),
+    key(
+        "crypto.rsa.signer.delimiter",
+        Text,
+        "\" \"",
+        Note("of signatures of ecc, where there is no `crypto.ecc.signer`"),
+    ),
+    key("crypto.rsa.signer.publicKey", Text, "", Note(PUBLIC)),
+    key("crypto.rsa.signer.privateKey", Text, "", Note(PRIVATE)),
+    key("crypto.ecc.encryptor.s1", Text, "", Used),
+    key("crypto.ecc.encryptor.s2", Text, "", Used),
+    key("crypto.ecc.encryptor.publicKey", Text, "", Note(PUBLIC)),
+    key("crypto.ecc.encryptor.privateKey", Text, "", Note(PRIVATE)),
+    key("crypto.ecc.signer.hash", HASHES, "sha256", Ours(ECC_SIGNER)),
+    key("crypto.ecc.signer.delimiter", Text, "\" \"", Ours(ECC_SIGNER)),
+    key("crypto.ecc.signer.publicKey", Text, "", Ours(ECC_SIGNER)),
+    key("crypto.ecc.signer.privateKey", Text, "", Ours(ECC_SIGNER)),
     key("transport.grpc.server.addr", Addr, "127.0.0.1:0, with etcd or consul :0", Used),
     key("transport.grpc.server.expose", Expose, "false", Used),
     key("transport.grpc.server.certFile", Text, "", Used),
@@ -264,7 +298,10 @@ pub(super) static UNSUPPORTED: &[&str] = &[
     "config.consul",
     "config.etcd",
     "config.nacos",
-    "crypto",
+    "crypto.ecc.decryptor",
+    "crypto.ecc.verifier",
+    "crypto.rsa.decryptor",
+    "crypto.rsa.verifier",
     "eventbus.kafka",
     "http",
     "lock",

@@ -9,7 +9,9 @@ use crate::node::Node as GameNode;
 use crate::packet::Format;
 
 /// Words for people instead of a value.
-const NO_VALUES: [&str; 11] = [
+const NO_VALUES: [&str; 13] = [
+    "crypto.ecc.signer.delimiter",
+    "crypto.rsa.signer.delimiter",
     "cluster.gate.id",
     "cluster.node.id",
     "cluster.mesh.id",
