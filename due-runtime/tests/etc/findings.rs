@@ -44,6 +44,8 @@ fn is_compiled(case: &Path) -> bool {
         "nats" => cfg!(feature = "nats"),
         "etcd" => cfg!(feature = "etcd"),
         "consul" => cfg!(feature = "consul"),
+        "rsa" => cfg!(feature = "rsa"),
+        "ecc" => cfg!(feature = "ecc"),
         other => panic!("no feature: {other}"),
     })
 }

@@ -47,6 +47,21 @@ fn all_missing_backends_are_said_at_once() {
     );
 }
 
+#[cfg(not(any(feature = "rsa", feature = "ecc")))]
+#[test]
+fn so_are_encryptors() {
+    for name in ["rsa", "ecc"] {
+        let dir = directory(&[("etc.toml", &format!("[crypto]\nencryptor = '{name}'\n"))]);
+        assert_eq!(
+            text(&load(dir.path()).unwrap().app().unwrap_err(), dir.path()),
+            format!(
+                "the configuration cannot be used\n\
+                 etc.toml:2: `etc.crypto.encryptor` = {name} needs the cargo feature `{name}` of due-runtime"
+            )
+        );
+    }
+}
+
 #[cfg(not(any(feature = "tcp", feature = "ws")))]
 #[test]
 fn so_are_listeners() {
