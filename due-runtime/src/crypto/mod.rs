@@ -20,11 +20,8 @@
 //! use due::crypto::{EccCurve, EccEncryptor, EccPrivateKey};
 //! use due::{Backends, Client};
 //!
-//! # fn keys() -> Result<(EccPrivateKey, EccPrivateKey), due::crypto::CryptoError> {
 //! // Usually files: `EccPrivateKey::load("server.pem")`.
 //! let (server, client) = (EccPrivateKey::generate(EccCurve::P256)?, EccPrivateKey::generate(EccCurve::P256)?);
-//! # Ok((server, client)) }
-//! # let (server, client) = keys()?;
 //! // Each end encrypts with the other's public key and decrypts with a private one of its own.
 //! let backends = Backends::memory().encryptor(EccEncryptor::builder(client.public_key(), server.clone()).build()?);
 //! let player = Client::builder().encryptor(EccEncryptor::builder(server.public_key(), client).build()?);

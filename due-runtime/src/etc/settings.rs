@@ -1,6 +1,7 @@
 //! The tree held against the schema: typed values, or findings.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use super::report::{Place, Report};
@@ -18,10 +19,16 @@ pub(super) struct Settings {
     sections: BTreeMap<String, Place>,
 }
 
-#[derive(Debug)]
 pub(super) struct Setting {
     pub(super) at: Place,
     pub(super) value: Typed,
+}
+
+/// Without the value, which may be a key or a password.
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setting").field("at", &self.at).finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, PartialEq, Debug)]

@@ -93,4 +93,5 @@ fn an_error_names_no_key() {
         "the configuration cannot be used\n\
          etc.toml:2: `etc.crypto.rsa.signer.privateKey`: no private key of RSA: neither PKCS#8 nor PKCS#1, of two primes"
     );
+    assert!(!format!("{etc:?}").contains("c2VjcmV0"));
 }

@@ -30,14 +30,14 @@ pub(crate) enum End {
 /// A pair of keys for each end: who encrypts takes the public one of the other.
 #[derive(Clone)]
 pub(crate) enum Secrets {
-    Rsa { padding: RsaPadding, server: RsaPrivateKey, client: RsaPrivateKey },
+    Rsa { padding: RsaPadding, keys: Box<(RsaPrivateKey, RsaPrivateKey)> },
     Ecc { server: EccPrivateKey, client: EccPrivateKey },
 }
 
 impl Secrets {
     pub(crate) fn rsa(padding: RsaPadding) -> Self {
         let key = || RsaPrivateKey::generate(1024).unwrap();
-        Self::Rsa { padding, server: key(), client: key() }
+        Self::Rsa { padding, keys: Box::new((key(), key())) }
     }
 
     pub(crate) fn ecc(curve: EccCurve) -> Self {
@@ -47,8 +47,8 @@ impl Secrets {
 
     pub(crate) fn encryptor(&self, end: End) -> Arc<dyn Encryptor> {
         match self {
-            Self::Rsa { padding, server, client } => {
-                let (own, other) = own_and_other(end, server, client);
+            Self::Rsa { padding, keys } => {
+                let (own, other) = own_and_other(end, &keys.0, &keys.1);
                 let rsa = RsaEncryptor::builder(other.public_key(), own.clone());
                 Arc::new(rsa.padding(*padding).label("due").build().unwrap())
             }
@@ -62,8 +62,8 @@ impl Secrets {
 
     pub(crate) fn of_go(&self, end: End) -> Value {
         let (kind, private, public) = match self {
-            Self::Rsa { padding, server, client } => {
-                let (own, other) = own_and_other(end, server, client);
+            Self::Rsa { padding, keys } => {
+                let (own, other) = own_and_other(end, &keys.0, &keys.1);
                 let kind = if *padding == RsaPadding::Oaep { "rsa-oaep" } else { "rsa" };
                 (kind, own.to_pem().unwrap(), other.public_key().to_pem().unwrap())
             }
