@@ -29,8 +29,14 @@
 //! # Ok::<(), due::crypto::CryptoError>(())
 //! ```
 //!
-//! RSA needs about a millisecond to decrypt 256 bytes with a key of 2048 bits, ECIES a quarter of one for any body; see
-//! [`Encryptor::is_heavy`] for where that happens.
+//! | on one core, in ms | encrypt | decrypt |
+//! |---|---|---|
+//! | RSA of 2048 bits, per block | 0.12 | 1.2 |
+//! | ECIES on P256, per body | 0.2 | 0.1 |
+//! | ECIES on P384, per body | 0.8 | 0.4 |
+//!
+//! [`Encryptor::is_heavy`] says where that happens. A node decrypts one body per session at a time, in order, and none of a
+//! message that it refuses anyway.
 
 mod cipher;
 #[cfg(feature = "ecc")]

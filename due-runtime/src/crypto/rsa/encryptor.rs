@@ -20,7 +20,7 @@ pub enum RsaPadding {
 }
 
 /// Bodies encrypted by RSA, block by block. Each block of text has the size of the key, so that a body of 1 KiB and a key of
-/// 2048 bits make 1280 bytes, which take 5 ms to decrypt: [`EccEncryptor`](crate::crypto) is faster and shorter.
+/// 2048 bits make 1280 bytes, which take 6 ms to decrypt: [`EccEncryptor`](crate::crypto) is faster and shorter.
 ///
 /// The arithmetic is blinded, but not of constant time (RUSTSEC-2023-0071).
 #[derive(Clone, Debug)]
