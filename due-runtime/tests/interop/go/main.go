@@ -40,6 +40,8 @@ type config struct {
 	Services []string `json:"services"`
 	Bus      string   `json:"bus"` // redis or nats
 	Nats     string   `json:"nats"`
+	// Says nothing of requests and of users' places: for benchmarks.
+	Quiet bool `json:"quiet"`
 }
 
 func main() {

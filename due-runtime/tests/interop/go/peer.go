@@ -23,6 +23,7 @@ func newPeer(cfg *config, out *output) (*peer, error) {
 	if cfg.HeartbeatMS == 0 {
 		cfg.HeartbeatMS = 10_000
 	}
+	out.quiet = cfg.Quiet
 	p := &peer{cfg: cfg, out: out, do: map[string]func(command) (any, error){}}
 	part, err := p.part()
 	p.parts = []component.Component{part}

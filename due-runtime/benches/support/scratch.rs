@@ -11,7 +11,7 @@ use tokio::net::tcp::OwnedReadHalf;
 
 const READ: usize = 256 * 1024;
 
-/// Where answers go to be counted; nobody reads them.
+/// Where answers go to be looked at.
 pub(crate) struct Scratch(RefCell<Vec<u8>>);
 
 impl Default for Scratch {
@@ -21,15 +21,16 @@ impl Default for Scratch {
 }
 
 impl Scratch {
-    /// Reads once. The end of the stream is an error.
-    pub(crate) async fn read(&self, read: &mut OwnedReadHalf) -> io::Result<usize> {
+    /// Reads once, and shows what came. The end of the stream is an error.
+    pub(crate) async fn read<T>(&self, read: &mut OwnedReadHalf, look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+        let mut look = Some(look);
         poll_fn(|cx| {
             let mut scratch = self.0.borrow_mut();
             let mut buf = ReadBuf::new(&mut scratch);
             ready!(Pin::new(&mut *read).poll_read(cx, &mut buf))?;
-            match buf.filled().len() {
-                0 => Err(io::ErrorKind::UnexpectedEof.into()).into(),
-                len => Ok(len).into(),
+            match (buf.filled(), look.take()) {
+                (bytes, Some(look)) if !bytes.is_empty() => Ok(look(bytes)).into(),
+                _ => Err(io::ErrorKind::UnexpectedEof.into()).into(),
             }
         })
         .await

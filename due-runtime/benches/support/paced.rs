@@ -4,6 +4,7 @@
 //! A thread of its own writes: it sleeps until the next message is due, wakes within about a tenth of a millisecond, and writes
 //! all that are due by then. This lateness is in every figure, and is reported on its own as well.
 
+use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
 use std::net;
 use std::rc::Rc;
@@ -15,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::scratch::Scratch;
 use crate::stats::Histogram;
-use crate::wire::{Wire, connect_all};
+use crate::wire::{Answers, Faults, Seqs, Wire, connect_all};
 
 /// What has not come back so long after the last message is lost.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,6 +26,7 @@ pub(crate) struct Measured {
     pub(crate) latency: Histogram,
     /// From the moment a message was due until it was written.
     pub(crate) written: Histogram,
+    pub(crate) faults: Faults,
 }
 
 /// Message `n` goes out on connection `n % connections`, `n` periods after the start.
@@ -47,14 +49,14 @@ pub(crate) async fn run(wire: Rc<Wire>, connections: usize, rate: u32, warm_up: 
     let (mut reading, mut writing) = (Vec::new(), Vec::new());
     for socket in sockets {
         let socket = socket.into_std().expect("a socket leaves its runtime");
-        let request = wire.request.to_vec().into_boxed_slice();
+        let request = Numbered::new(&wire);
         writing.push(Pen { socket: socket.try_clone().expect("a file to spare"), request, owed: 0 });
         reading.push(TcpStream::from_std(socket).expect("it does not block"));
     }
     let pacer = thread::Builder::new().name("pacer".into()).spawn(move || schedule.write(writing));
-    let latency = schedule.read(reading, wire.answer.len()).await;
+    let (latency, faults) = schedule.read(reading, &wire).await;
     let written = pacer.expect("a thread to spare").join().expect("the pacer does not panic");
-    Measured { latency, written }
+    Measured { latency, written, faults }
 }
 
 impl Schedule {
@@ -82,45 +84,47 @@ impl Schedule {
         written
     }
 
-    async fn read(self, sockets: Vec<TcpStream>, answer: usize) -> Histogram {
-        let scratch = Rc::new(Scratch::default());
+    async fn read(self, sockets: Vec<TcpStream>, wire: &Rc<Wire>) -> (Histogram, Faults) {
+        let (scratch, latency) = (Rc::new(Scratch::default()), Rc::new(RefCell::new(Histogram::new())));
+        let (answered, misplaced) = (Rc::new(Cell::new(0_u64)), Rc::new(Cell::new(0_u64)));
         let mut readers = JoinSet::new();
         for (number, socket) in sockets.into_iter().enumerate() {
-            let scratch = Rc::clone(&scratch);
+            let (scratch, latency, mut answers) = (Rc::clone(&scratch), Rc::clone(&latency), Answers::new(wire));
+            let (answered, misplaced) = (Rc::clone(&answered), Rc::clone(&misplaced));
             readers.spawn_local(async move {
                 let (mut read, _write) = socket.into_split();
-                let (mut message, mut surplus) = (number as u64, 0);
-                let mut late = Vec::new();
+                let mut message = number as u64;
                 while message < self.total {
-                    surplus += scratch.read(&mut read).await.expect("the server stays");
+                    let come = scratch.read(&mut read, |bytes| answers.take(bytes)).await.expect("the server stays");
                     let now = Instant::now();
-                    while surplus >= answer {
-                        surplus -= answer;
+                    for _ in 0..come {
                         if message >= self.ignored {
-                            late.push(now - self.due(message));
+                            latency.borrow_mut().add(now - self.due(message), 1);
                         }
                         message += self.connections as u64;
                     }
+                    answered.set(answered.get() + come as u64);
+                    misplaced.set(misplaced.get() + std::mem::take(&mut answers.misplaced));
                 }
-                late
             });
         }
-        let mut latency = Histogram::new();
         let all = async {
-            while let Some(late) = readers.join_next().await {
-                late.expect("no reader fails").into_iter().for_each(|late| latency.add(late, 1));
+            while let Some(ended) = readers.join_next().await {
+                ended.expect("no reader fails");
             }
         };
         let until = self.due(self.total) + PATIENCE;
-        tokio::time::timeout_at(until.into(), all).await.expect("every message is answered");
-        latency
+        // What is missing then is counted below.
+        let _ = tokio::time::timeout_at(until.into(), all).await;
+        let faults = Faults { lost: self.total - answered.get(), misplaced: misplaced.get() };
+        (latency.replace(Histogram::new()), faults)
     }
 }
 
 /// One connection's way out.
 struct Pen {
     socket: net::TcpStream,
-    request: Box<[u8]>,
+    request: Numbered,
     /// Bytes that the socket has not taken.
     owed: usize,
 }
@@ -131,15 +135,37 @@ impl Pen {
         self.owed += more * self.request.len();
         while self.owed > 0 {
             let left = match self.owed % self.request.len() {
-                0 => self.request.len(),
+                0 => self.request.next(),
                 left => left,
             };
-            match self.socket.write(&self.request[self.request.len() - left..]) {
+            match self.socket.write(&self.request.bytes[self.request.len() - left..]) {
                 Ok(len) => self.owed -= len,
                 Err(err) if err.kind() == io::ErrorKind::WouldBlock => return false,
                 Err(err) => panic!("the server left: {err}"),
             }
         }
         true
+    }
+}
+
+/// A request that gets the next seq each time. Its wire stays with the other thread.
+struct Numbered {
+    bytes: Box<[u8]>,
+    seqs: Seqs,
+}
+
+impl Numbered {
+    fn new(wire: &Wire) -> Self {
+        Self { bytes: wire.request.clone().into_boxed_slice(), seqs: wire.seqs() }
+    }
+
+    fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Returns its length.
+    fn next(&mut self) -> usize {
+        self.seqs.number(&mut self.bytes);
+        self.bytes.len()
     }
 }
