@@ -11,6 +11,7 @@ mod clients;
 #[expect(dead_code, reason = "the other benchmarks use the rest")]
 mod proc;
 #[path = "support/wire.rs"]
+#[allow(dead_code, reason = "the other benchmarks use the rest")]
 mod wire;
 
 use std::io;

@@ -1,9 +1,10 @@
 //! Who is measured: processes that serve an address, and the redis and etcd that gate and node need.
 
-use std::rc::Rc;
+use std::io;
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
 use crate::ears::text64;
@@ -145,8 +146,15 @@ impl Fleet {
 
 /// Waits until a gate has a node: until then both languages answer with something else or not at all.
 async fn answers(url: &str) {
-    let wire = Rc::new(Wire::new(url, 16));
-    while !matches!(timeout(LOOK, wire.try_exchange()).await, Ok(Ok(true))) {
+    let wire = Wire::new(url, 16);
+    let exchange = async || {
+        let mut stream = wire.connect().await?;
+        stream.write_all(&wire.request).await?;
+        let mut answer = vec![0; wire.answer.len()];
+        stream.read_exact(&mut answer).await?;
+        Ok::<_, io::Error>(answer == wire.answer)
+    };
+    while !matches!(timeout(LOOK, exchange()).await, Ok(Ok(true))) {
         sleep(LOOK / 10).await;
     }
 }

@@ -22,6 +22,8 @@ mod go;
 mod idle;
 mod login;
 mod machine;
+#[path = "../support/numbers.rs"]
+mod numbers;
 #[path = "../support/open.rs"]
 mod open;
 #[path = "../support/paced.rs"]

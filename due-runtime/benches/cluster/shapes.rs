@@ -4,11 +4,12 @@ use std::rc::Rc;
 
 use crate::closed;
 use crate::fleet::{Fleet, Kind};
+use crate::numbers::Faults;
 use crate::open;
 use crate::paced;
 use crate::plan::{BODY, CLOSED, OPEN, PACED, Plan};
 use crate::report::{Better, Metric, Report};
-use crate::wire::{Faults, Wire};
+use crate::wire::Wire;
 
 const RATE: Metric = Metric { name: "messages/s", better: Better::Higher };
 const P99: Metric = Metric { name: "p99 us", better: Better::Lower };
@@ -42,13 +43,17 @@ impl Running {
         alternate(self.0.iter_mut().collect(), rounds, run).await
     }
 
-    /// The same without the floors.
+    pub(crate) fn fleets(&mut self) -> impl Iterator<Item = &mut Fleet> {
+        self.0.iter_mut().filter(|fleet| is_server(fleet))
+    }
+
+    /// The same as [`all`](Self::all) without the floors.
     pub(crate) async fn servers(
         &mut self,
         rounds: usize,
         run: impl AsyncFnMut(&mut Fleet) -> Vec<f64>,
     ) -> Vec<Vec<Vec<f64>>> {
-        alternate(self.0.iter_mut().filter(|fleet| is_server(fleet)).collect(), rounds, run).await
+        alternate(self.fleets().collect(), rounds, run).await
     }
 }
 

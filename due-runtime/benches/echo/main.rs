@@ -6,6 +6,8 @@
 
 #[path = "../support/closed.rs"]
 mod closed;
+#[path = "../support/numbers.rs"]
+mod numbers;
 #[path = "../support/paced.rs"]
 mod paced;
 #[path = "../support/pen.rs"]

@@ -11,10 +11,11 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::numbers::{Answers, Faults};
 use crate::pen::{Pen, Sheet};
 use crate::scratch::Scratch;
 use crate::stats::Histogram;
-use crate::wire::{Answers, Faults, Wire, connect_all};
+use crate::wire::{Wire, connect_all};
 
 /// What has not come back so long after the last message is lost.
 const PATIENCE: Duration = Duration::from_secs(5);

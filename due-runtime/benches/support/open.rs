@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::numbers::{Answers, Faults};
 use crate::pen::{Pen, Sheet};
 use crate::scratch::Scratch;
-use crate::wire::{Answers, Faults, Wire, connect_all};
+use crate::wire::{Wire, connect_all};
 
 /// Messages of one write.
 const AT_ONCE: usize = 16;

@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use crate::numbers::{Answers, Faults, Seqs};
 use crate::scratch::Scratch;
 use crate::stats::Histogram;
-use crate::wire::{Answers, Faults, Seqs, Wire, connect_all};
+use crate::wire::{Wire, connect_all};
 
 /// What has not come back so long after the last message is lost.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -156,7 +157,7 @@ struct Numbered {
 
 impl Numbered {
     fn new(wire: &Wire) -> Self {
-        Self { bytes: wire.request.clone().into_boxed_slice(), seqs: wire.seqs() }
+        Self { bytes: wire.request.clone().into_boxed_slice(), seqs: Seqs::of(wire) }
     }
 
     fn len(&self) -> usize {

@@ -7,7 +7,8 @@ use std::rc::Rc;
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
 
-use crate::wire::{Seqs, Wire};
+use crate::numbers::Seqs;
+use crate::wire::Wire;
 
 /// Room for requests that is shared by all connections of a driver: what a socket does not take at once is copied.
 pub(crate) struct Sheet {
@@ -30,7 +31,7 @@ pub(crate) struct Pen {
 
 impl Pen {
     pub(crate) fn new(sheet: &Rc<Sheet>, write: OwnedWriteHalf) -> Self {
-        Self { sheet: Rc::clone(sheet), write, seqs: sheet.wire.seqs() }
+        Self { sheet: Rc::clone(sheet), write, seqs: Seqs::of(&sheet.wire) }
     }
 
     /// The next `count` requests, which has to fit on the sheet.

@@ -3,46 +3,29 @@
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// The route that every benchmark serves, as an echo.
 pub(crate) const ROUTE: u16 = 1;
-const SEQ: u16 = 1;
-/// Seqs of a connection run from [`SEQ`] to this, and again.
-const LAST_SEQ: u16 = i16::MAX as u16;
-/// Size, header, route and seq of a packet.
-const HEAD: usize = 9;
+pub(crate) const SEQ: u16 = 1;
 /// A listener forgets whom it has no room for; he would try again after a second.
 const AT_ONCE: usize = 100;
+/// How long a first answer may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// A WebSocket client has to mask what it sends.
-const MASK: [u8; 4] = [0x35, 0xa7, 0x1c, 0xe2];
+pub(crate) const MASK: [u8; 4] = [0x35, 0xa7, 0x1c, 0xe2];
 
 /// Where to connect, and how a request and its answer look there.
 pub(crate) struct Wire {
     addr: SocketAddr,
-    ws: bool,
+    pub(crate) ws: bool,
     pub(crate) request: Vec<u8>,
     pub(crate) answer: Vec<u8>,
-    /// Where the packet begins in a request and in an answer.
-    begins: [usize; 2],
-}
-
-/// What happened to the messages of one round that should not.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Faults {
-    /// Without an answer.
-    pub(crate) lost: u64,
-    /// Answers with another seq than the next.
-    pub(crate) misplaced: u64,
-}
-
-impl Faults {
-    pub(crate) fn assert_none(self, server: &str) {
-        assert_eq!((self.lost, self.misplaced), (0, 0), "{server}: answers lost and out of order");
-    }
 }
 
 impl Wire {
@@ -61,22 +44,14 @@ impl Wire {
         packet.extend(SEQ.to_be_bytes());
         packet.extend(body);
         let (request, answer) = match ws {
-            false => (packet.clone(), packet.clone()),
+            false => (packet.clone(), packet),
             true => {
                 let masked: Vec<u8> = packet.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
                 let request = [&ws_head(packet.len(), 0x80)[..], &MASK, &masked].concat();
                 (request, [&ws_head(packet.len(), 0)[..], &packet].concat())
             }
         };
-        let begins = [request.len(), answer.len()].map(|len| len - packet.len());
-        Self { addr, ws, request, answer, begins }
-    }
-
-    /// Numbers the requests of one connection.
-    pub(crate) fn seqs(&self) -> Seqs {
-        // The mask begins anew with each packet.
-        let mask = if self.ws { [MASK[(HEAD - 2) % 4], MASK[(HEAD - 1) % 4]] } else { [0, 0] };
-        Seqs { request: self.request.len(), at: self.begins[0] + HEAD - 2, mask, next: SEQ }
+        Self { addr, ws, request, answer }
     }
 
     pub(crate) async fn connect(&self) -> io::Result<TcpStream> {
@@ -86,15 +61,6 @@ impl Wire {
             upgrade(&mut stream).await?;
         }
         Ok(stream)
-    }
-
-    /// Whether a new connection gets the answer.
-    pub(crate) async fn try_exchange(&self) -> io::Result<bool> {
-        let mut stream = self.connect().await?;
-        stream.write_all(&self.request).await?;
-        let mut answer = vec![0; self.answer.len()];
-        stream.read_exact(&mut answer).await?;
-        Ok(answer == self.answer)
     }
 
     /// One request and its answer, byte by byte.
@@ -117,88 +83,13 @@ pub(crate) async fn connect_all(wire: &Rc<Wire>, connections: usize) -> Vec<TcpS
         let wire = Rc::clone(wire);
         connecting.spawn_local(async move {
             let mut socket = wire.connect().await.expect("the server listens");
-            wire.exchange(&mut socket).await.expect("the server answers");
+            let answer = timeout(PATIENCE, wire.exchange(&mut socket)).await;
+            answer.expect("the server answers in time").expect("the server answers");
             socket
         });
     }
     sockets.extend(connecting.join_all().await.into_iter().map(Ok));
     sockets.into_iter().collect::<Result<_, _>>().expect("every connection works")
-}
-
-/// The next seq of a connection, and where it is in a request.
-pub(crate) struct Seqs {
-    /// Length of a request.
-    request: usize,
-    at: usize,
-    mask: [u8; 2],
-    next: u16,
-}
-
-impl Seqs {
-    /// Numbers requests that follow one another.
-    pub(crate) fn number(&mut self, requests: &mut [u8]) {
-        for request in requests.chunks_exact_mut(self.request) {
-            let [high, low] = self.next.to_be_bytes();
-            (request[self.at], request[self.at + 1]) = (high ^ self.mask[0], low ^ self.mask[1]);
-            self.next = next(self.next);
-        }
-    }
-}
-
-/// The seq after this one.
-fn next(seq: u16) -> u16 {
-    if seq == LAST_SEQ { SEQ } else { seq + 1 }
-}
-
-/// Takes what a connection is answered apart, and holds each answer against the order of the requests.
-pub(crate) struct Answers {
-    wire: Rc<Wire>,
-    /// How the next one begins: up to its body.
-    head: Vec<u8>,
-    seq: u16,
-    /// Bytes of it that have come.
-    come: usize,
-    /// Its seq as it came.
-    seen: [u8; 2],
-    /// Answers with another seq than the next.
-    pub(crate) misplaced: u64,
-}
-
-impl Answers {
-    pub(crate) fn new(wire: &Rc<Wire>) -> Self {
-        let mut head = wire.answer.clone();
-        head.truncate(wire.begins[1] + HEAD);
-        Self { wire: Rc::clone(wire), head, seq: SEQ, come: 0, seen: [0; 2], misplaced: 0 }
-    }
-
-    /// How many answers are whole with these bytes. Panics if they are no answers.
-    pub(crate) fn take(&mut self, mut bytes: &[u8]) -> usize {
-        let (at, len) = (self.head.len() - 2, self.wire.answer.len());
-        let mut whole = 0;
-        while !bytes.is_empty() {
-            if self.come < at {
-                let (now, rest) = bytes.split_at(bytes.len().min(at - self.come));
-                assert_eq!(now, &self.head[self.come..self.come + now.len()], "no answer begins like this");
-                self.come += now.len();
-                bytes = rest;
-            } else if self.come < at + 2 {
-                self.seen[self.come - at] = bytes[0];
-                self.come += 1;
-                bytes = &bytes[1..];
-            } else {
-                let rest = bytes.len().min(len - self.come);
-                self.come += rest;
-                bytes = &bytes[rest..];
-            }
-            if self.come == len {
-                let seen = u16::from_be_bytes(self.seen);
-                self.misplaced += u64::from(seen != self.seq);
-                (self.seq, self.come) = (next(seen), 0);
-                whole += 1;
-            }
-        }
-        whole
-    }
 }
 
 fn ws_head(len: usize, masked: u8) -> Vec<u8> {
