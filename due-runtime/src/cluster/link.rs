@@ -14,7 +14,7 @@ use crate::future::BoxFuture;
 use crate::id::{Cid, Gid, Nid, RouteId, Seq, Uid};
 use crate::packet::{Format, Packet};
 use crate::registry::{Kind, State};
-use crate::session::{Request, SessionTarget};
+use crate::session::{Request, SessionTarget, Wakes};
 
 /// Finds the way to an instance by its registry endpoint.
 pub(crate) trait Link: Send + Sync + fmt::Debug + 'static {
@@ -83,6 +83,11 @@ pub(crate) trait Door: Send + Sync {
 pub(crate) trait GateLink: Send + Sync {
     /// Queues a packet for a session and asks for no answer (8); never waits.
     fn push(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError>;
+    /// The same as one of many: the caller wakes the sessions when it has no more for them.
+    fn push_with(&self, cid: Cid, packet: Bytes, wakes: &mut Wakes) -> Result<(), LinkError> {
+        let _ = wakes;
+        self.push(cid, packet)
+    }
     /// Waits while so much is queued for the gate that it would soon take no more. `None`: there is room.
     fn room(&self) -> Option<BoxFuture<'_, ()>> {
         None

@@ -4,9 +4,11 @@ mod ending;
 mod outbox;
 mod requests;
 mod table;
+mod wakes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +20,7 @@ pub use outbox::{OutboxLimits, Overflow};
 use requests::{Received, Requests};
 pub(crate) use requests::{Request, WINDOW};
 pub(crate) use table::{SessionTable, SessionTarget};
+pub(crate) use wakes::Wakes;
 
 use crate::id::{Cid, Nid, RouteId, Seq, Uid};
 use crate::packet::Dialect;
@@ -106,12 +109,20 @@ impl Session {
 
     /// Queues one packet (sized form). A session whose client reads too slowly is cut, unless its gate drops pushes.
     pub(crate) fn push(&self, packet: Bytes) -> Result<(), Refused> {
-        let pushed = self.outbox.push(packet);
-        if pushed == Err(Refused::Full) {
+        if let Some(waker) = self.queue(packet)? {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// See [`Outbox::queue`].
+    pub(crate) fn queue(&self, packet: Bytes) -> Result<Option<Waker>, Refused> {
+        let queued = self.outbox.queue(packet);
+        if let Err(Refused::Full) = queued {
             tracing::debug!(cid = %self.cid, "the client reads too slowly; its session is cut");
             self.because(CloseReason::Policy).cut();
         }
-        pushed
+        queued
     }
 
     pub(crate) fn outbox(&self) -> &Outbox {
@@ -143,16 +154,16 @@ impl Session {
 
     /// Queues a packet of another process, as [`push`](Self::push) does. If it is an answer, its request ends with that;
     /// one that comes too late is dropped.
-    pub(crate) fn push_answer(&self, route: RouteId, seq: Seq, packet: Bytes) -> Result<(), Refused> {
+    pub(crate) fn queue_answer(&self, route: RouteId, seq: Seq, packet: Bytes) -> Result<Option<Waker>, Refused> {
         match self.requests.receive(route, seq) {
-            Received::Push => self.push(packet),
-            Received::Late => Ok(()),
+            Received::Push => self.queue(packet),
+            Received::Late => Ok(None),
             Received::Answer => {
-                let pushed = self.push(packet);
+                let queued = self.queue(packet);
                 if self.requests.end(1) {
                     self.leave_if_answered();
                 }
-                pushed
+                queued
             }
         }
     }

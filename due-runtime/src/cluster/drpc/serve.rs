@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::task::coop;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::answer;
@@ -32,11 +33,13 @@ use crate::future::BoxFuture;
 use crate::id::{Gid, Nid};
 use crate::packet::{Frame as ClientFrame, Packet};
 use crate::registry::Kind;
-use crate::session::SessionTarget;
+use crate::session::{SessionTarget, Wakes};
 use crate::transport::{Stream, StreamRead};
 
 /// Who has sent nothing in two of these is gone.
 const SILENCE: Duration = Duration::from_secs(10);
+/// Requests out of the buffer that take as much of the thread's time as a tokio task is to take for one step of its budget.
+const A_TURN: usize = 2;
 /// Bytes of answers that may wait for a server that does not read them.
 const ANSWERS: usize = 1024 * 1024;
 /// How long they may keep this side from reading.
@@ -245,13 +248,20 @@ impl Connection {
         incoming: &mut Incoming<StreamRead>,
         caller: &mut Caller,
     ) -> Result<(), super::incoming::ReadError> {
+        let (mut wakes, mut count) = (Wakes::default(), 0_usize);
         while let Some(unit) = incoming.buffered()? {
             // Requests out of the buffer cost no socket call: give others of this thread their turn.
-            tokio::task::coop::consume_budget().await;
+            count += 1;
+            if count % A_TURN == 0 {
+                if !coop::has_budget_remaining() {
+                    wakes.wake_all();
+                }
+                coop::consume_budget().await;
+            }
             let Unit::Frame(frame) = unit else { continue };
             let handled = match &self.shared.server {
                 _ if frame.op == op::HANDSHAKE => self.greet(&frame, caller).await,
-                Server::Gate(gate) => self.at_gate(gate, &frame).await,
+                Server::Gate(gate) => self.at_gate(gate, &frame, &mut wakes).await,
                 Server::Node(node, cluster) => self.at_node(node, cluster, &frame, caller).await,
             };
             match handled {
@@ -305,16 +315,18 @@ impl Connection {
         Ok(())
     }
 
-    async fn at_gate(&self, gate: &Arc<dyn GateLink>, frame: &Frame<'_>) -> Result<(), Bad> {
+    async fn at_gate(&self, gate: &Arc<dyn GateLink>, frame: &Frame<'_>, wakes: &mut Wakes) -> Result<(), Bad> {
         let op = request::gate_op(frame)?;
         let op = match op {
             GateOp::Push { target: SessionTarget::Session(cid), packet, then: Then::Stay } => {
-                let pushed = gate.push(cid, packet).map(|()| GateAnswer::Done);
+                let pushed = gate.push_with(cid, packet, wakes).map(|()| GateAnswer::Done);
                 self.answer(frame, &pushed);
                 return Ok(());
             }
             op => op,
         };
+        // What comes next may wait.
+        wakes.wake_all();
         let skips_absent = matches!(op, GateOp::Subscribe { .. } | GateOp::Unsubscribe { .. });
         let gate = Arc::clone(gate);
         let call = Box::pin(async move {
