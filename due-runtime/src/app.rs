@@ -171,7 +171,8 @@ impl App {
         start.unwrap_or(Ok(()))
     }
 
-    /// Starts meshes, nodes, then gates; clients are accepted when all know each other.
+    /// Starts meshes, nodes, then gates; clients are accepted when the registry lists these nodes and gates
+    /// ([`Registry::admission`](crate::registry::Registry::admission)) and all know each other.
     pub async fn start(self) -> Result<RunningApp, StartError> {
         let mut app = RunningApp::new(self.backends.clone());
         match app.start_all(self).await {
@@ -242,6 +243,14 @@ impl RunningApp {
         }
         for gate in app.gates {
             self.gates.push(gate.start(&self.backends).await?);
+        }
+        // Before, nodes would not find the way back to a client, and a client none of these nodes.
+        if !self.gates.is_empty() {
+            let gates: JoinSet<_> = self.gates.iter().map(RunningGate::listed).collect();
+            let nodes: JoinSet<_> = self.nodes.iter().map(RunningNode::listed).collect();
+            for listed in gates.join_all().await.into_iter().chain(nodes.join_all().await) {
+                listed?;
+            }
         }
         for node in &self.nodes {
             node.cluster().refresh().await?;

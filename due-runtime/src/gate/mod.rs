@@ -140,11 +140,13 @@ impl Gate {
         }
     }
 
-    /// Binds the listeners and registers; clients are accepted by [`RunningGate::open`].
+    /// Binds the listeners and registers; clients are accepted by [`RunningGate::open`]. A port that another process has
+    /// as well is bound there: from then on this one is given its share of the clients.
     pub(crate) async fn start(self, backends: &Backends) -> Result<RunningGate, StartGateError> {
-        let mut doors = Vec::new();
-        for listener in self.listeners {
-            doors.push(listener.bind(self.settings.reuse_port).await?);
+        let (mut doors, mut shared) = (Vec::new(), Vec::new());
+        match self.settings.reuse_port {
+            true => shared = self.listeners,
+            false => bind_all(self.listeners, false, &mut doors).await?,
         }
         let member = Member::new(Kind::Gate, self.gid.as_str(), &backends.format);
         let settings = self.settings;
@@ -198,11 +200,29 @@ impl Gate {
         instance.endpoint = attached.endpoint;
         instance.set_metrics(backends.metrics.as_deref());
         core.presence.register(instance).await?;
-        let addresses = doors.iter().map(|door| door.address()).collect();
-        tracing::info!(gid = %core.gid, ?addresses, "gate registered");
-        let (accept, tasks) = (CancellationToken::new(), TaskTracker::new());
-        Ok(RunningGate { core, addresses, doors, link: attached.door, accept, tasks, _corrections: corrections })
+        tracing::info!(gid = %core.gid, "gate registered");
+        Ok(RunningGate {
+            core,
+            addresses: Vec::new(),
+            shared,
+            doors,
+            link: attached.door,
+            accept: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            _corrections: corrections,
+        })
     }
+}
+
+async fn bind_all(
+    listeners: Vec<Box<dyn Listen>>,
+    shared: bool,
+    doors: &mut Vec<Box<dyn Door>>,
+) -> Result<(), ListenError> {
+    for listener in listeners {
+        doors.push(listener.bind(shared).await?);
+    }
+    Ok(())
 }
 
 impl GateBuilder {
@@ -249,7 +269,7 @@ impl GateBuilder {
     }
 
     /// Lets another process take the ports of [`tcp`](Self::tcp) and [`ws`](Self::ws) before this one leaves them, as
-    /// `Tcp::bind_shared` describes; clients that are connected stay where they are. Default: no, so that a second process
+    /// `Tcp::bind_shared` describes, and takes them itself when the registry lists it; clients that are connected stay where they are. Default: no, so that a second process
     /// on the same port is an error.
     ///
     /// A UDP port is not shared: its datagrams of one conversation would reach either process. A gate with `kcp` moves to
@@ -402,10 +422,13 @@ pub struct ListenError {
     source: io::Error,
 }
 
-/// A gate whose listeners are bound.
+/// A gate that is registered.
 pub(crate) struct RunningGate {
     core: Arc<GateCore>,
+    /// Of an open gate.
     addresses: Vec<String>,
+    /// Where other processes listen as well, until it opens.
+    shared: Vec<Box<dyn Listen>>,
     doors: Vec<Box<dyn Door>>,
     /// Where other servers come in.
     link: Option<Box<dyn cluster::Door>>,
@@ -419,10 +442,19 @@ impl RunningGate {
         &self.addresses
     }
 
+    /// Waits until nodes find the gate: one that they do not find gives its clients no answer.
+    pub(crate) fn listed(&self) -> impl Future<Output = Result<(), RegistryError>> + Send + use<> {
+        let core = Arc::clone(&self.core);
+        async move { core.presence.listed().await }
+    }
+
     /// Learns the nodes, then accepts clients.
-    pub(crate) async fn open(&mut self) -> Result<(), RegistryError> {
+    pub(crate) async fn open(&mut self) -> Result<(), StartGateError> {
         let core = &self.core;
         core.cluster.refresh().await?;
+        bind_all(std::mem::take(&mut self.shared), true, &mut self.doors).await?;
+        self.addresses = self.doors.iter().map(|door| door.address()).collect();
+        tracing::info!(gid = %core.gid, addresses = ?self.addresses, "gate accepts clients");
         for door in self.doors.drain(..) {
             let (core, accept) = (Arc::clone(core), self.accept.clone());
             self.tasks.spawn(door.accept_all(core, accept));

@@ -10,7 +10,7 @@ use super::hooks::Hooks;
 use super::serve::NodeCore;
 use super::{NodeHandle, StartNodeError};
 use crate::cluster::{Backends, Cluster, Door, Event, Server};
-use crate::registry::{Instance, Kind};
+use crate::registry::{Instance, Kind, RegistryError};
 
 pub(crate) struct RunningNode {
     pub(super) core: Arc<NodeCore>,
@@ -23,6 +23,12 @@ pub(crate) struct RunningNode {
 impl RunningNode {
     pub(crate) fn cluster(&self) -> &Cluster {
         &self.core.cluster
+    }
+
+    /// See [`Presence::listed`](crate::cluster::Presence::listed).
+    pub(crate) fn listed(&self) -> impl Future<Output = Result<(), RegistryError>> + Send + use<> {
+        let core = Arc::clone(&self.core);
+        async move { core.presence.listed().await }
     }
 
     pub(crate) fn handle(&self) -> NodeHandle {
