@@ -94,6 +94,7 @@ pub(crate) trait GateLink: Send + Sync {
 /// A node, as gates and other nodes see it.
 pub(crate) trait NodeLink: Send + Sync {
     /// Hands a client message over (15), with no answer unless `misses` is set. `Ok`: it is queued or already handled.
+    #[expect(clippy::result_large_err, reason = "a message that is not taken comes back")]
     fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered>;
     /// [`deliver`](Self::deliver) for a client of the caller, where messages leave this process. `false`: not now.
     fn forward(&self, _: Cid, _: Option<Uid>, _: &Packet) -> bool {
@@ -138,6 +139,16 @@ pub(crate) struct Delivery {
     pub(crate) request: Option<Request>,
     /// Where the message goes if the node turns out to be the wrong one.
     pub(crate) misses: Option<mpsc::Sender<Missed>>,
+    /// What the gate of another process waits for that holds the message until then.
+    pub(crate) receipt: Option<Arc<dyn Receipt>>,
+}
+
+/// The word of a node on a message that it has queued. The first one counts.
+pub(crate) trait Receipt: Send + Sync {
+    /// It is handled here.
+    fn taken(&self);
+    /// Another node is to get it. `false`: it was said to be taken, or nobody hears it any more.
+    fn give_back(&self) -> bool;
 }
 
 /// A stateful message that reached a node which its user is not bound to.

@@ -96,7 +96,15 @@ impl GateCore {
     fn delivery(self: &Arc<Self>, session: &Arc<Session>, uid: Option<Uid>, packet: Packet) -> Delivery {
         let gate: Arc<dyn GateLink> = self.clone();
         let origin = Origin::Gate { gid: self.gid.clone(), gate };
-        Delivery { origin, cid: session.cid(), uid, packet, request: Some(session.request()), misses: None }
+        Delivery {
+            origin,
+            cid: session.cid(),
+            uid,
+            packet,
+            request: Some(session.request()),
+            misses: None,
+            receipt: None,
+        }
     }
 
     /// Hands over what [`route`](Self::route) could not, or refuses it. Waits while the node has no room for this session.
@@ -323,7 +331,7 @@ impl Losses for GateCore {
     fn unsent(&self, nid: &Nid, cid: Cid, uid: Option<Uid>, packet: Packet) -> bool {
         let Some(gate) = self.this.upgrade() else { return false };
         let origin = Origin::Gate { gid: self.gid.clone(), gate };
-        let delivery = Delivery { origin, cid, uid, packet, request: None, misses: None };
+        let delivery = Delivery { origin, cid, uid, packet, request: None, misses: None, receipt: None };
         self.misses.try_send(Missed { nid: nid.clone(), delivery }).is_ok()
     }
 }

@@ -56,7 +56,8 @@ impl NodeCore {
         if let (Some(kind), true) = (found.as_ref().and_then(|found| found.actor), is_new && admitted.is_ok()) {
             return Arc::clone(&self).hand_over(*kind, delivery).await;
         }
-        let Delivery { origin, cid, uid, packet, request: _until_answered, misses: _ } = delivery;
+        let Delivery { origin, cid, uid, packet, request: _until_answered, misses: _, receipt } = delivery;
+        receipt.inspect(|receipt| receipt.taken());
         let Packet { route, seq, body } = packet;
         let subject = Subject::Message(route, seq);
         let mut ctx = Context::new(Arc::clone(&self), origin, cid, uid, subject);
@@ -89,7 +90,8 @@ impl NodeCore {
 
     /// Answers a message that does not come to its turn.
     pub(super) fn turn_away(self: Arc<Self>, delivery: Delivery, error: &Error) {
-        let Delivery { origin, cid, uid, packet: Packet { route, seq, .. }, .. } = delivery;
+        let Delivery { origin, cid, uid, packet: Packet { route, seq, .. }, receipt, .. } = delivery;
+        receipt.inspect(|receipt| receipt.taken());
         let subject = Subject::Message(route, seq);
         let ctx = Context::new(Arc::clone(&self), origin, cid, uid, subject);
         self.refuse(&ctx, error);
@@ -172,20 +174,23 @@ impl NodeCore {
         })
     }
 
-    /// A message that its actor does not come to goes after its user, who may be bound to another node by now. `Some`: it
+    /// A message that this node does not come to, or its actor, goes after its user, who may be bound to another node by now. `Some`: it
     /// stays.
     pub(super) async fn follow(&self, delivery: Delivery) -> Option<Delivery> {
         let stateful = self.router.find(delivery.packet.route).is_some_and(|found| found.spec.stateful);
         let Some(uid) = delivery.uid.filter(|_| stateful) else { return Some(delivery) };
-        match unless_cancelled(&self.end.overdue, self.owner(uid)).await {
+        match unless_cancelled(self.limit(), self.owner(uid)).await {
             Some(Ok(Owner::Other)) => self.send_back(delivery),
-            // The end of the actor is what there is to say.
+            // That it does not come to it is what there is to say.
             _ => Some(delivery),
         }
     }
 
     /// The message goes back to the gate that looked its user up, which looks again. `Some`: there is no way back.
     fn send_back(&self, mut delivery: Delivery) -> Option<Delivery> {
+        if delivery.receipt.take().is_some_and(|receipt| receipt.give_back()) {
+            return None;
+        }
         let Some(misses) = delivery.misses.take() else { return Some(delivery) };
         // The gate may be waiting for room in this very lane: nothing here waits for the gate.
         match misses.try_send(Missed { nid: self.nid.clone(), delivery }) {
@@ -226,7 +231,7 @@ impl NodeCore {
         let packet = Packet { route, seq: ctx.seq(), body: packet.slice(self.cluster.format().header_len()..) };
         let origin = Origin::Node { nid: self.nid.clone(), node: self.this.upgrade()? };
         let cid = Cid(ctx.call.map_or(0, |number| -number.0));
-        Some(Delivery { origin, cid, uid: ctx.uid, packet, request: None, misses: None })
+        Some(Delivery { origin, cid, uid: ctx.uid, packet, request: None, misses: None, receipt: None })
     }
 
     /// The answer to a request that has no response: a status on route -1. Of nodes only those get one that wait for it: the

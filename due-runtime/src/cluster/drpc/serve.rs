@@ -19,6 +19,7 @@ use super::guard::PROOF_WAIT;
 use super::incoming::{Incoming, Unit};
 use super::outgoing::Outgoing;
 use super::pool::Target;
+use super::receipts::{Receipts, Unsaid};
 use super::request::{self, Bad, Handshake};
 use super::secret::Identity;
 use super::server::Shared;
@@ -61,6 +62,7 @@ pub(super) struct Connection {
     shared: Arc<Shared>,
     answers: Arc<Outgoing>,
     late: Arc<Semaphore>,
+    receipts: Receipts,
     /// The peer has sent a frame since the last look.
     heard: AtomicBool,
     /// Its requests are at work, so nothing can be heard.
@@ -96,6 +98,7 @@ impl Connection {
             shared,
             answers: Arc::new(Outgoing::open(ANSWERS)),
             late: Arc::new(Semaphore::new(LATE as usize)),
+            receipts: Receipts::default(),
             heard: AtomicBool::new(false),
             held_up: AtomicBool::new(false),
             misread: AtomicBool::new(false),
@@ -178,6 +181,7 @@ impl Connection {
                 tracing::debug!("another server was silent for too long");
                 return true;
             }
+            never = self.receipts.say_in_time() => match never {},
             written = talk => written,
         };
         match ended {
@@ -368,9 +372,18 @@ impl Connection {
                     let is_gate = matches!(caller, Caller::Gate(..));
                     return if is_gate { Err(Bad::NoWayBack) } else { Ok(()) };
                 };
-                let delivery = Delivery { origin, cid, uid, packet, request: None, misses: None };
+                let mut delivery = Delivery { origin, cid, uid, packet, request: None, misses: None, receipt: None };
                 if frame.seq == 0 {
                     deliver(&**node, delivery).await;
+                    return Ok(());
+                }
+                if matches!(delivery.origin, Origin::Gate { .. }) {
+                    let unsaid = Unsaid::new(&self.answers, frame.seq);
+                    delivery.receipt = Some(unsaid.clone());
+                    match node.call(NodeOp::Deliver(delivery)).await {
+                        Ok(_) => self.receipts.hold(unsaid),
+                        Err(error) => drop(unsaid.say(&Err(error))),
+                    }
                     return Ok(());
                 }
                 NodeOp::Deliver(delivery)

@@ -80,8 +80,8 @@ use crate::error::Result;
 /// finishes what waits, then every actor has [`stopped`](Self::stopped), all within
 /// [`drain`](crate::NodeBuilder::drain). Users are still connected then. A stateful message that came too late follows its
 /// user: if `stopped` has bound him to another node by [`Cluster::bind_node`](crate::Cluster::bind_node), that one gets it.
-/// So a room can move while it is played in. What a gate of another process had already been told to be taken, and still
-/// waited behind an earlier message of its session, cannot go back; it is answered with [`Code::CANCELED`].
+/// So a room can move while it is played in. What has waited for more than a second behind earlier messages of its session
+/// cannot go back to the gate of another process; it is answered with [`Code::CANCELED`].
 ///
 /// [`Code::CANCELED`]: crate::Code::CANCELED
 /// [`Code::INTERNAL`]: crate::Code::INTERNAL

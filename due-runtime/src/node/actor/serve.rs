@@ -133,7 +133,10 @@ impl NodeCore {
                     None => return,
                 }
             }
-            _ => (delivery, Err(stopping()), None),
+            _ => match self.follow(delivery).await {
+                Some(delivery) => (delivery, Err(stopping()), None),
+                None => return,
+            },
         };
         self.handle(delivery, Some(Box::new(seat))).await;
     }
