@@ -17,7 +17,7 @@ pub(super) use serve::Seat;
 
 use super::Context;
 use crate::cluster::Event;
-use crate::error::Result;
+use crate::error::{Code, Meaning, Result};
 
 /// The life of an actor: what a room, a match or a guild does besides handling messages. Its methods have defaults.
 ///
@@ -168,6 +168,19 @@ pub enum ActorError {
     /// The function panicked, or was given up when the node stopped.
     #[error("the function of the actor did not end")]
     Failed,
+}
+
+impl ActorError {
+    /// What it means to the client of a handler that goes no further.
+    pub(crate) fn meaning(&self) -> Meaning {
+        let (code, message, is_fault) = match self {
+            Self::Gone => (Code::NOT_FOUND, "what was asked has ended", false),
+            Self::Full => (Code::TOO_MANY_REQUESTS, "too many requests wait", false),
+            Self::DeadlineExceeded => (Code::DEADLINE_EXCEEDED, "the request took too long", true),
+            Self::Failed => return None,
+        };
+        Some((code, message.into(), is_fault))
+    }
 }
 
 /// A function for [`ActorRef::invoke`] and its neighbours: an `async fn`, a method or an `async` closure of `&mut A`.
