@@ -50,6 +50,8 @@ pub(crate) trait Losses: Send + Sync {
     /// A connection to `nid` has broken. `is_lost`: whether it carried this message; what waits for the next connection
     /// is not lost.
     fn lost(&self, nid: &Nid, is_lost: &dyn Fn(Cid, RouteId, Seq) -> bool);
+    /// A connection of `nid` to this server has ended: answers that it was to bring may be lost.
+    fn unanswered(&self, _nid: &Nid) {}
     /// A message that waited for a connection to `nid` is given back, for there is none, and the node has heard nothing of
     /// it. `false`: it counts as lost.
     fn unsent(&self, _nid: &Nid, _cid: Cid, _uid: Option<Uid>, _message: Packet) -> bool {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use super::{GateCore, MISSES};
 use crate::cluster::{
@@ -21,6 +21,10 @@ use crate::status::Status;
 
 /// How long answers may still arrive after the connection has broken that carried their requests: they come by another.
 const STRAGGLERS: Duration = Duration::from_millis(200);
+
+/// How long what a node works on may take after a connection has ended that answers came by: one of them may have been on it.
+/// Less than clients wait for an answer as a rule.
+const DOUBT: Duration = Duration::from_secs(5);
 
 /// A message that no node has taken at once.
 pub(super) struct Unrouted {
@@ -309,23 +313,48 @@ impl GateCore {
     }
 }
 
-impl Losses for GateCore {
-    fn lost(&self, nid: &Nid, is_lost: &dyn Fn(Cid, RouteId, Seq) -> bool) {
+impl GateCore {
+    /// Answers in a while what is lost, or may be, unless its node does before.
+    fn give_up_in(
+        &self,
+        while_long: Duration,
+        nid: &Nid,
+        message: &'static str,
+        is_lost: &dyn Fn(Cid, RouteId, Seq) -> bool,
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let at = Instant::now() + while_long;
         let mut doomed = self.sessions.sessions();
-        doomed.retain(|session| session.doom(nid, |route, seq| is_lost(session.cid(), route, seq)));
-        let Some(this) = self.this.upgrade().filter(|_| !doomed.is_empty()) else { return };
+        doomed.retain(|session| session.doom(nid, at, |route, seq| is_lost(session.cid(), route, seq)));
+        let this = self.this.upgrade().filter(|_| !doomed.is_empty())?;
         let nid = nid.clone();
-        self.sessions.tasks.spawn(async move {
-            sleep(STRAGGLERS).await;
-            let error = Error::new(Code::UNKNOWN, "the node was lost; it may have handled the request");
+        Some(async move {
+            sleep_until(at).await;
+            let error = Error::new(Code::UNKNOWN, message);
             for session in doomed {
-                for (route, seq, _until_told) in session.fail_doomed() {
-                    tracing::debug!(cid = %session.cid(), %route, %seq, %nid, "the node was lost before it answered");
+                for (route, seq, _until_told) in session.fail_doomed(Instant::now()) {
+                    tracing::debug!(cid = %session.cid(), %route, %seq, %nid, message, "a request has no answer");
                     this.tell(&session, route, seq, &error);
                 }
                 session.leave_if_answered();
             }
-        });
+        })
+    }
+}
+
+impl Losses for GateCore {
+    fn lost(&self, nid: &Nid, is_lost: &dyn Fn(Cid, RouteId, Seq) -> bool) {
+        let message = "the node was lost; it may have handled the request";
+        if let Some(giving_up) = self.give_up_in(STRAGGLERS, nid, message, is_lost) {
+            self.sessions.tasks.spawn(giving_up);
+        }
+    }
+
+    fn unanswered(&self, nid: &Nid) {
+        let message = "the answer of the node may be lost; it may have handled the request";
+        if let Some(giving_up) = self.give_up_in(DOUBT, nid, message, &|_, _, _| true) {
+            // No stop waits for it: what is answered before needs nothing.
+            tokio::spawn(giving_up);
+        }
     }
 
     fn unsent(&self, nid: &Nid, cid: Cid, uid: Option<Uid>, packet: Packet) -> bool {

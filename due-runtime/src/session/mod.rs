@@ -157,14 +157,14 @@ impl Session {
         }
     }
 
-    /// Marks the lost ones of the requests that are with this node now, and says whether there are any.
-    pub(crate) fn doom(&self, nid: &Nid, is_lost: impl Fn(RouteId, Seq) -> bool) -> bool {
-        self.requests.doom(nid, is_lost)
+    /// Marks the lost ones of the requests that are with this node now, to be given up then, and says whether there are any.
+    pub(crate) fn doom(&self, nid: &Nid, at: Instant, is_lost: impl Fn(RouteId, Seq) -> bool) -> bool {
+        self.requests.doom(nid, at, is_lost)
     }
 
-    /// The marked requests that no answer came for; the caller answers them, and holds each until then.
-    pub(crate) fn fail_doomed(self: &Arc<Self>) -> Vec<(RouteId, Seq, Request)> {
-        Request::fail_doomed(self)
+    /// The marked requests whose time is over, and no answer came for; the caller answers them, and holds each until then.
+    pub(crate) fn fail_doomed(self: &Arc<Self>, now: Instant) -> Vec<(RouteId, Seq, Request)> {
+        Request::fail_doomed(self, now)
     }
 
     /// What the peer is told at the end. The first reason counts.
