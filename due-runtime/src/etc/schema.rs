@@ -68,7 +68,6 @@ const MECHANISMS: Kind = Word(&["resp", "tick"]);
 const QUEUE: &str = "a client that lets `writeQueueSize` packets pile up is disconnected";
 const LINK_QUEUE: &str = "up to 8 MiB wait for each connection";
 const DIALS: &str = "connecting is tried three times before what waits is given up, and then goes on";
-const METADATA: &str = "instances have no metadata of the user's";
 const LINK_TLS: &str = "mutual TLS between processes, all three or none; see `TcpLink::tls`";
 const REGISTRY_TLS: &str = "TLS, and whose certificates are believed; PEM";
 const IDENTITY: &str = "shown to a server that asks; PEM";
@@ -118,7 +117,7 @@ pub(super) static KEYS: &[Key] = &[
     ),
     key("cluster.gate.addr", Addr, ":0", Note("for other servers; with `cluster.dir` 127.0.0.1:0")),
     key("cluster.gate.expose", Expose, "false", Used),
-    key("cluster.gate.metadata", Table, "{}", Without(METADATA)),
+    key("cluster.gate.metadata", Table, "{}", Note("texts that others find in the registry")),
     key("cluster.gate.connNum", Int(1, 1024), "5", Used),
     key("cluster.gate.callTimeout", Time(1), "3s", Used),
     key("cluster.gate.dialTimeout", Span(1), "3s", Used),
@@ -132,7 +131,7 @@ pub(super) static KEYS: &[Key] = &[
     key("cluster.node.weight", Int(1, i32::MAX as i64), "1", Used),
     key("cluster.node.addr", Addr, ":0", Note("for other servers; with `cluster.dir` 127.0.0.1:0")),
     key("cluster.node.expose", Expose, "false", Used),
-    key("cluster.node.metadata", Table, "{}", Without(METADATA)),
+    key("cluster.node.metadata", Table, "{}", Note("texts that others find in the registry")),
     key("cluster.node.connNum", Int(1, 1024), "5", Used),
     key("cluster.node.callTimeout", Time(1), "3s", Used),
     key("cluster.node.dialTimeout", Span(1), "3s", Used),
@@ -144,7 +143,7 @@ pub(super) static KEYS: &[Key] = &[
     key("cluster.mesh.name", Text, "mesh", Used),
     key("cluster.mesh.codec", Text, "proto", Without("gRPC is protobuf")),
     key("cluster.mesh.expose", Expose, "false", Without("`transport.grpc.server.expose` is what counts")),
-    key("cluster.mesh.metadata", Table, "{}", Without(METADATA)),
+    key("cluster.mesh.metadata", Table, "{}", Note("texts that others find in the registry")),
     key("cluster.mesh.connNum", Int(1, 1024), "5", Without("meshes do not call gates and nodes")),
     key("cluster.mesh.callTimeout", Time(1), "3s", Without("meshes do not call gates and nodes")),
     key("cluster.mesh.dialTimeout", Span(1), "3s", Without("meshes do not call gates and nodes")),

@@ -16,6 +16,9 @@ impl Etc {
         Ok(Node::builder()
             .with(settings.text("cluster.node.id"), NodeBuilder::id)
             .with(settings.text("cluster.node.name"), NodeBuilder::name)
+            .with(settings.pairs("cluster.node.metadata"), |node, pairs| {
+                pairs.iter().fold(node, |node, (key, value)| node.metadata(key, value))
+            })
             .with(codec, NodeBuilder::codec)
             .with(settings.int("cluster.node.weight"), NodeBuilder::weight)
             .with(self.drain(), NodeBuilder::drain))
@@ -54,6 +57,9 @@ impl Etc {
         Ok(Mesh::builder()
             .with(settings.text("cluster.mesh.id"), MeshBuilder::id)
             .with(settings.text("cluster.mesh.name"), MeshBuilder::name)
+            .with(settings.pairs("cluster.mesh.metadata"), |mesh, pairs| {
+                pairs.iter().fold(mesh, |mesh, (key, value)| mesh.metadata(key, value))
+            })
             .with(addr.map(bindable), MeshBuilder::addr)
             .with(advertised, MeshBuilder::advertise)
             .with(self.drain(), MeshBuilder::drain))

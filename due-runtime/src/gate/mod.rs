@@ -8,6 +8,7 @@ mod rate;
 mod routing;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::atomic::AtomicI64;
@@ -101,6 +102,7 @@ struct Settings {
     drain: Duration,
     duplicate_login: DuplicateLogin,
     balance: Balance,
+    metadata: BTreeMap<String, String>,
     on_accept: Option<AcceptHook>,
     on_close: Option<CloseHook>,
 }
@@ -133,6 +135,7 @@ impl Gate {
                 drain: Duration::from_secs(5),
                 duplicate_login: DuplicateLogin::default(),
                 balance: Balance::default(),
+                metadata: BTreeMap::new(),
                 on_accept: None,
                 on_close: None,
             },
@@ -197,6 +200,7 @@ impl Gate {
         let attached = backends.link.attach(core.cluster.member(), server).await.map_err(StartGateError::Attach)?;
         let mut instance = Instance::new(Kind::Gate, core.gid.as_str());
         instance.alias = self.name;
+        instance.metadata = settings.metadata;
         instance.endpoint = attached.endpoint;
         instance.set_metrics(backends.metrics.as_deref());
         core.presence.register(instance).await?;
@@ -235,6 +239,14 @@ impl GateBuilder {
     /// The configured name. Default: `gate`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
+        self
+    }
+
+    /// A text that others find beside the gate in the registry ([`Instance::metadata`](crate::registry::Instance)), and the
+    /// master shows. A later one of the same key replaces it. Default: none. Consul takes keys of at most 127 letters, digits,
+    /// `_` and `-`, and values of 512 bytes; `due.oneway` and `due-metrics` are taken.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.metadata.insert(key.into(), value.into());
         self
     }
 
@@ -588,6 +600,7 @@ impl fmt::Debug for Settings {
             .field("drain", &self.drain)
             .field("duplicate_login", &self.duplicate_login)
             .field("balance", &self.balance)
+            .field("metadata", &self.metadata)
             .finish_non_exhaustive()
     }
 }

@@ -25,6 +25,7 @@ mod service;
 mod stop;
 mod typed;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -67,6 +68,7 @@ pub struct MeshBuilder {
     name: String,
     addr: String,
     advertise: Option<String>,
+    metadata: BTreeMap<String, String>,
     drain: Duration,
     names: Vec<String>,
     services: Vec<(&'static str, Handler)>,
@@ -80,6 +82,7 @@ impl Mesh {
             name: Kind::Mesh.as_str().to_owned(),
             addr: "127.0.0.1:0".to_owned(),
             advertise: None,
+            metadata: BTreeMap::new(),
             drain: Duration::from_secs(10),
             names: Vec::new(),
             services: Vec::new(),
@@ -88,7 +91,7 @@ impl Mesh {
 
     /// Opens the listener, then registers: whoever finds the mesh can connect to it.
     pub async fn start(self, backends: &Backends) -> Result<RunningMesh, MeshError> {
-        let MeshBuilder { id, name, addr, advertise, drain, names, services } = self.settings;
+        let MeshBuilder { id, name, addr, advertise, metadata, drain, names, services } = self.settings;
         let router = Router::new(services)?;
         let listener =
             TcpListener::bind(&addr).await.map_err(|source| MeshError::Bind { addr: addr.clone(), source })?;
@@ -97,6 +100,7 @@ impl Mesh {
         let mut instance = Instance::new(Kind::Mesh, id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()));
         instance.alias = name;
         instance.services = names;
+        instance.metadata = metadata;
         instance.set_metrics(backends.metrics.as_deref());
         instance.endpoint =
             format!("grpc://{}?is_secure=false", advertise.unwrap_or_else(|| reachable(addr).to_string()));
@@ -145,6 +149,14 @@ impl MeshBuilder {
     /// of the one with the default route.
     pub fn advertise(mut self, addr: impl Into<String>) -> Self {
         self.advertise = Some(addr.into());
+        self
+    }
+
+    /// A text that others find beside the mesh in the registry ([`Instance::metadata`](crate::registry::Instance)), and the
+    /// master shows. A later one of the same key replaces it. Default: none. Consul takes keys of at most 127 letters, digits,
+    /// `_` and `-`, and values of 512 bytes; `due.oneway` and `due-metrics` are taken.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.into(), value.into());
         self
     }
 
@@ -270,6 +282,7 @@ impl fmt::Debug for MeshBuilder {
         f.debug_struct("MeshBuilder")
             .field("name", &self.name)
             .field("addr", &self.addr)
+            .field("metadata", &self.metadata)
             .field("drain", &self.drain)
             .field("services", &self.names)
             .finish_non_exhaustive()

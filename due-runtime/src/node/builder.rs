@@ -1,5 +1,6 @@
 //! How a node is put together.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ impl NodeBuilder {
             dispatch: Dispatch::default(),
             lane: 64,
             weight: 1,
+            metadata: BTreeMap::new(),
             drain: Duration::from_secs(10),
         };
         Self {
@@ -80,6 +82,14 @@ impl NodeBuilder {
     /// [`Dispatch::Serial`]). More are not read from the connection. Default: 64.
     pub fn lane(mut self, requests: usize) -> Self {
         self.settings.lane = requests.max(1);
+        self
+    }
+
+    /// A text that others find beside the node in the registry ([`Instance::metadata`](crate::registry::Instance)), and the
+    /// master shows. A later one of the same key replaces it. Default: none. Consul takes keys of at most 127 letters, digits,
+    /// `_` and `-`, and values of 512 bytes; `due.oneway` and `due-metrics` are taken.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.metadata.insert(key.into(), value.into());
         self
     }
 

@@ -18,6 +18,7 @@ mod router;
 mod running;
 mod serve;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::atomic::AtomicBool;
@@ -82,6 +83,7 @@ struct Settings {
     dispatch: Dispatch,
     lane: usize,
     weight: i32,
+    metadata: BTreeMap<String, String>,
     drain: Duration,
 }
 
@@ -168,7 +170,7 @@ impl Node {
     }
 
     pub(crate) async fn start(self, backends: &Backends) -> Result<RunningNode, StartNodeError> {
-        let Settings { codec, dispatch, lane, weight, drain } = self.settings;
+        let Settings { codec, dispatch, lane, weight, metadata, drain } = self.settings;
         let codec = codec.unwrap_or_else(|| backends.codec.clone());
         let mut router = self.router;
         router.check(&backends.format, &codec)?;
@@ -197,7 +199,7 @@ impl Node {
         let home: Weak<NodeCore> = Arc::downgrade(&core);
         core.cluster.settle(home);
         let mut node = RunningNode { core, link: None, hooks: Arc::new(self.hooks), drain };
-        match node.open(backends, weight).await {
+        match node.open(backends, weight, metadata).await {
             Ok(()) => Ok(node),
             Err(error) => {
                 node.abandon().await;

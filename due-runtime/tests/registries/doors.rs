@@ -44,12 +44,18 @@ async fn who_logs_in_right_after_the_start_is_known_to_a_node_of_another_process
     let node = app().node(node).start().await.unwrap();
     // One process more: a node that a gate starts with is listed as well.
     let second = Node::builder().id("n2").serve(due::routes![login]).build().unwrap();
-    let gate = app().gate(Gate::builder().id("g1").tcp("127.0.0.1:0")).node(second).start().await.unwrap();
+    let gate = app()
+        .gate(Gate::builder().id("g1").metadata("zone", "eu").tcp("127.0.0.1:0"))
+        .node(second)
+        .start()
+        .await
+        .unwrap();
     for (kind, id) in [("gate", "gate-g1"), ("node", "node-n2")] {
         let passing = server.get(&format!("/v1/health/service/{kind}?passing=1"));
         let ids = passing.as_array().unwrap().iter().map(|entry| entry["Service"]["ID"].as_str().unwrap());
         assert_eq!(ids.filter(|passing| *passing == id).count(), 1, "{id}");
     }
+    assert_eq!(server.get("/v1/agent/service/gate-g1")["Meta"]["_zone"], "eu");
     for _ in 0..4 {
         let client = Client::builder().codec(Codec::Json).connect(gate.addresses().next().unwrap()).await.unwrap();
         let RawBody(ip) = client.request(RouteId(2), &RawBody(Bytes::new())).await.unwrap();
