@@ -100,8 +100,11 @@ impl NodeBuilder {
     }
 
     /// How long a stop waits for gates of other processes to send no more, for the requests at hand and for the last turns
-    /// of [actors](crate::Actor), and then again for events and tasks. Default: 10 s. What runs longer is dropped; requests are answered like those that still wait: with
-    /// [`Code::CANCELED`](crate::Code::CANCELED).
+    /// of [actors](crate::Actor), and then again for events and tasks. Default: 10 s. What runs longer is dropped; requests
+    /// are answered like those that still wait: with [`Code::CANCELED`](crate::Code::CANCELED).
+    ///
+    /// It waits for no user who is bound to the node, and counts none: the locator knows them by user alone, and they stay
+    /// bound for as long as they like. A [stop hook](Self::on_stop) or an actor that ends hands them on.
     pub fn drain(mut self, deadline: Duration) -> Self {
         self.settings.drain = deadline;
         self
