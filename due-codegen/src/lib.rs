@@ -39,6 +39,7 @@
 
 mod breaking;
 mod builder;
+mod calls;
 mod check;
 mod config;
 mod diagnostic;
@@ -64,6 +65,7 @@ mod write;
 
 pub use breaking::breaking_rules;
 pub use builder::{Builder, Error, Output};
+pub use calls::{CodeFields, FindRouteError};
 pub use config::{
     ClientCodec, Config, FILE_NAME, LintOptions, PacketOptions, Parts, RustOptions, TypeScriptOptions, View,
 };
@@ -71,6 +73,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity};
 pub use ids::{Assigned, Assignment, IdBlock, Ids, IdsError};
 pub use lint::lint_rules;
 pub use lock::{LOCK_NAME, Lock, LockChanges};
+pub use nearest::nearest;
 pub use output::{Change, Changes, GeneratedFile, Language, Tree, WriteError};
 pub use render::RenderError;
 pub use routes::{RouteInfo, RouteKind};

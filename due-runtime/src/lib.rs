@@ -115,7 +115,9 @@ pub mod transport;
 pub use bytes::Bytes;
 
 pub use app::{App, RunningApp, StartError};
-pub use client::{Call, CallError, Caller, Client, ClientBuilder, ConnectError, Disconnect, Pushes, ReceiveError};
+pub use client::{
+    Call, CallError, Caller, Client, ClientBuilder, ConnectError, Disconnect, Pushes, ReceiveError, Traffic,
+};
 #[cfg(feature = "link")]
 #[doc(hidden)]
 pub use cluster::fuzzing;

@@ -60,6 +60,8 @@ pub struct PacketOptions {
     pub seq_bytes: u8,
     /// `byte_order`: `"big"` or `"little"`. Default: big.
     pub big_endian: bool,
+    /// `dialect`: how `cargo due call` and `bench` frame ws messages, `"sized"` or `"bare"`. Default: sized.
+    pub bare: bool,
 }
 
 /// How Rust is generated: the `[rust]` section.
@@ -142,7 +144,7 @@ impl Default for Config {
 
 impl Default for PacketOptions {
     fn default() -> Self {
-        Self { route_bytes: 2, seq_bytes: 2, big_endian: true }
+        Self { route_bytes: 2, seq_bytes: 2, big_endian: true, bare: false }
     }
 }
 
@@ -220,12 +222,14 @@ impl Config {
             }
         }
         if let Some(packet) = reader.section(&root, "packet") {
-            reader.known(&packet, &["route_bytes", "seq_bytes", "byte_order"]);
+            reader.known(&packet, &["route_bytes", "seq_bytes", "byte_order", "dialect"]);
             let options = &mut config.packet;
             reader.set(&mut options.route_bytes, |reader| reader.one_of(&packet, "route_bytes", &[1, 2, 4]));
             reader.set(&mut options.seq_bytes, |reader| reader.one_of(&packet, "seq_bytes", &[0, 1, 2, 4]));
             let order = reader.word(&packet, "byte_order", &["big", "little"]);
             reader.set(&mut options.big_endian, |_| order.map(|order| order == "big"));
+            let dialect = reader.word(&packet, "dialect", &["sized", "bare"]);
+            reader.set(&mut options.bare, |_| dialect.map(|dialect| dialect == "bare"));
         }
         if let Some(rust) = reader.section(&root, "rust") {
             config.rust = Some(RustOptions::read(&rust, folder, &mut reader));

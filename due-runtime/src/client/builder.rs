@@ -6,6 +6,7 @@ use tokio::time::timeout;
 
 use super::Client;
 use super::connection::{Connection, Settings};
+use super::tap::{Tap, Traffic};
 use crate::codec::Codec;
 use crate::packet::{Dialect, Format, HeartbeatTime};
 use crate::transport::mem::MemConnector;
@@ -27,6 +28,7 @@ pub struct ClientBuilder {
     max_pending: usize,
     outbox: usize,
     pushes: usize,
+    tap: Option<Tap>,
     #[cfg(feature = "kcp")]
     kcp: crate::transport::kcp::Settings,
     #[cfg(all(feature = "tls", any(feature = "tcp", feature = "ws")))]
@@ -45,6 +47,7 @@ impl ClientBuilder {
             max_pending: 1024,
             outbox: 256,
             pushes: 256,
+            tap: None,
             #[cfg(feature = "kcp")]
             kcp: crate::transport::kcp::Settings::default(),
             #[cfg(all(feature = "tls", any(feature = "tcp", feature = "ws")))]
@@ -104,6 +107,13 @@ impl ClientBuilder {
     /// Pushes that may wait for a listener, per route; then the oldest are lost. Default: 256.
     pub fn push_buffer(mut self, packets: usize) -> Self {
         self.pushes = packets;
+        self
+    }
+
+    /// Shows `see` everything that is written and read, in the order of the wire, before calls and listeners have it.
+    /// It runs on the connection's own task: it must not block. Default: nobody looks.
+    pub fn tap(mut self, see: impl Fn(Traffic<'_>) + Send + Sync + 'static) -> Self {
+        self.tap = Some(Tap::new(see));
         self
     }
 
@@ -208,6 +218,7 @@ impl ClientBuilder {
             max_pending: self.max_pending,
             outbox: self.outbox,
             pushes: self.pushes,
+            tap: self.tap,
         };
         Client::new(Connection::spawn(settings, read, write))
     }

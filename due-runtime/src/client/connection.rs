@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::CallError;
 use super::pending::Pending;
 use super::pushes::Listeners;
+use super::tap::{Tap, Traffic};
 use crate::codec::{Body, Codec};
 use crate::error::Code;
 use crate::id::{RouteId, Seq};
@@ -33,6 +34,7 @@ pub(super) struct Connection {
     pub(super) pending: Pending,
     pub(super) listeners: Listeners,
     dialect: Dialect,
+    tap: Option<Tap>,
     heartbeat: Duration,
     /// The server has sent something since the last tick of the watch.
     heard: AtomicBool,
@@ -76,6 +78,7 @@ pub(super) struct Settings {
     pub(super) max_pending: usize,
     pub(super) outbox: usize,
     pub(super) pushes: usize,
+    pub(super) tap: Option<Tap>,
 }
 
 impl Connection {
@@ -90,6 +93,7 @@ impl Connection {
             timeout: settings.timeout,
             outbox,
             dialect: settings.dialect,
+            tap: settings.tap,
             heartbeat: settings.heartbeat,
             heard: AtomicBool::new(false),
             stop: CancellationToken::new(),
@@ -171,6 +175,9 @@ impl Connection {
             };
             self.heard.store(true, Ordering::Relaxed);
             tokio::task::coop::consume_budget().await;
+            if let (Some(tap), Ok(Some(inbound))) = (&self.tap, &inbound) {
+                tap.see(Traffic::Received(inbound));
+            }
             let frame = match inbound {
                 Ok(Some(Inbound::Unit(unit))) => self.format.parse(unit),
                 Ok(Some(Inbound::Message(message))) => match self.dialect {
@@ -241,6 +248,9 @@ impl Connection {
             };
             if count == 0 {
                 break;
+            }
+            if let Some(tap) = &self.tap {
+                batch.iter().for_each(|packet| tap.see(Traffic::Sent(packet)));
             }
             if let Err(error) = write.write(&mut batch, self.dialect).await {
                 return Disconnect::Write(Arc::new(error));

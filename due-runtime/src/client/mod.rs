@@ -5,6 +5,7 @@ mod call;
 mod connection;
 mod pending;
 mod pushes;
+mod tap;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ pub use call::{Call, CallError, Caller};
 pub use connection::Disconnect;
 pub(crate) use pushes::Listeners;
 pub use pushes::{Pushes, ReceiveError};
+pub use tap::Traffic;
 
 use crate::cluster::Push;
 use crate::codec::{Body, Codec};

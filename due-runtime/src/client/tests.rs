@@ -360,3 +360,27 @@ async fn urls_that_cannot_be_used_say_what_to_write() {
     let bare = Client::builder().dialect(Dialect::Bare).connect("tcp://127.0.0.1:1").await.unwrap_err();
     assert_eq!(bare.to_string(), "cannot connect to tcp://127.0.0.1:1: the bare dialect is for ws only");
 }
+
+#[tokio::test]
+async fn a_tap_sees_both_ways_in_the_order_of_the_wire() {
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let tap = {
+        let seen = Arc::clone(&seen);
+        move |traffic: Traffic<'_>| seen.lock().unwrap().push(format!("{traffic:?}"))
+    };
+    let (client, mut peer) = connected(Client::builder().heartbeat(Duration::ZERO).tap(tap), Format::new());
+    let (answer, ()) = tokio::join!(call(&client, b"hi"), async {
+        let packet = peer.packet().await;
+        peer.send(NEWS, Seq::NONE, b"news").await;
+        peer.answer(&packet, b"ho").await;
+    });
+    assert_eq!(answer.unwrap(), "ho");
+    assert_eq!(
+        *seen.lock().unwrap(),
+        [
+            r#"Sent(b"\0\0\0\x07\0\0\x01\0\x01hi")"#,
+            r#"Received(Unit(b"\0\0\x02\0\0news"))"#,
+            r#"Received(Unit(b"\0\0\x01\0\x01ho"))"#,
+        ]
+    );
+}

@@ -2,6 +2,7 @@
 
 mod against;
 mod breaking;
+mod call;
 mod completions;
 mod failure;
 mod findings;
@@ -9,6 +10,7 @@ mod generate;
 mod git;
 mod id;
 mod lint;
+mod live;
 mod lock;
 mod output;
 mod project;
@@ -56,6 +58,7 @@ enum Verb {
     Routes(routes::Routes),
     #[command(after_help = EXIT_CODES)]
     Id(id::Id),
+    Call(call::Call),
     Completions(completions::Completions),
 }
 
@@ -85,6 +88,7 @@ impl Verb {
             Self::Breaking(verb) => verb.run(),
             Self::Routes(verb) => verb.run(),
             Self::Id(verb) => verb.run(),
+            Self::Call(verb) => verb.run(),
             Self::Completions(verb) => verb.run(Command::command()),
         }
     }
