@@ -3,7 +3,9 @@
 //! `INSTA_UPDATE=always UPDATE=1 cargo test -p due-codegen --test cli` writes the expected texts anew; read the diff.
 
 mod breaking;
+mod call;
 mod completions;
+mod game;
 mod generate;
 mod git;
 mod id;

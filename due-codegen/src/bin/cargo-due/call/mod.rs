@@ -176,7 +176,7 @@ impl Call {
                 biased;
                 Some(packet) = seen.packets.recv() => screen.show(&packet)?,
                 why = &mut ended => return Err(Failure::Unanswered(gone(&why).into())),
-                _ = &mut interrupted => return Ok(()),
+                heard = &mut interrupted => return heard.map_err(|err| Failure::new("Ctrl-C cannot be heard", err)),
                 () = over => return match until {
                     Until::Count(count) => Err(Failure::Unanswered(
                         format!("{} of {count} pushes came, and none for {:?}", screen.pushes, self.target.timeout).into(),

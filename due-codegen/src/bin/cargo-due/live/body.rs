@@ -7,20 +7,19 @@ use serde_json::Value;
 
 use super::{fields, msgpack};
 
-/// Reads canonical proto3 JSON. A key that the schema does not have is an error.
+/// Reads canonical proto3 JSON. A key that the schema does not have is named with its neighbour.
 pub(crate) fn from_text(message: &MessageDescriptor, text: &str) -> Result<DynamicMessage, String> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let value: Value = serde_json::from_str(text).map_err(|error| format!("no JSON: {error}"))?;
+    let value: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
     fields::check(message, &value)?;
-    let read = DynamicMessage::deserialize(message.clone(), &mut reader);
-    read.map_err(|error| format!("no `{}`: {error}", message.full_name()))
+    parse(message, text)
 }
 
-/// As [`from_text`], of JSON that was read.
-pub(crate) fn from_value(message: &MessageDescriptor, value: &Value) -> Result<DynamicMessage, String> {
-    fields::check(message, value)?;
-    let read = DynamicMessage::deserialize(message.clone(), value);
-    read.map_err(|error| format!("no `{}`: {error}", message.full_name()))
+/// As [`from_text`], of what was found right before or nearly so.
+pub(crate) fn parse(message: &MessageDescriptor, text: &str) -> Result<DynamicMessage, String> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    DynamicMessage::deserialize(message.clone(), &mut reader)
+        .and_then(|read| reader.end().map(|()| read))
+        .map_err(|error| format!("not a `{}`: {error}", message.full_name()))
 }
 
 /// Canonical proto3 JSON: fields that have their default value are left out, unless `defaults` says otherwise.
@@ -55,5 +54,5 @@ pub(crate) fn decode(codec: &Codec, message: &MessageDescriptor, body: &[u8]) ->
         }),
         _ => DynamicMessage::decode(message.clone(), body).map_err(|error| error.to_string()),
     };
-    read.map_err(|error| format!("no `{}` in {}: {error}", message.full_name(), codec.name()))
+    read.map_err(|error| format!("not a `{}` in {}: {error}", message.full_name(), codec.name()))
 }
