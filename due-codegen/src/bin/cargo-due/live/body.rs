@@ -48,10 +48,7 @@ pub(crate) fn decode(codec: &Codec, message: &MessageDescriptor, body: &[u8]) ->
                 .and_then(|read| reader.end().map(|()| read))
                 .map_err(|error| error.to_string())
         }
-        Codec::MsgPack => msgpack::decode(body).and_then(|value| {
-            DynamicMessage::deserialize_with_options(message.clone(), value, &lenient)
-                .map_err(|error| error.to_string())
-        }),
+        Codec::MsgPack => msgpack::decode(message, body),
         _ => DynamicMessage::decode(message.clone(), body).map_err(|error| error.to_string()),
     };
     read.map_err(|error| format!("not a `{}` in {}: {error}", message.full_name(), codec.name()))
