@@ -79,3 +79,4 @@ pub use render::RenderError;
 pub use routes::{RouteInfo, RouteKind};
 pub use rule::Rule;
 pub use schema::Schema;
+pub use write::write_whole;

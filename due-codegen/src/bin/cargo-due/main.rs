@@ -1,6 +1,7 @@
 //! The `cargo due` command: one file per verb, findings to standard error, answers to standard output.
 
 mod against;
+mod bench;
 mod breaking;
 mod call;
 mod completions;
@@ -59,6 +60,7 @@ enum Verb {
     #[command(after_help = EXIT_CODES)]
     Id(id::Id),
     Call(call::Call),
+    Bench(bench::Bench),
     Completions(completions::Completions),
 }
 
@@ -89,6 +91,7 @@ impl Verb {
             Self::Routes(verb) => verb.run(),
             Self::Id(verb) => verb.run(),
             Self::Call(verb) => verb.run(),
+            Self::Bench(verb) => verb.run(),
             Self::Completions(verb) => verb.run(Command::command()),
         }
     }

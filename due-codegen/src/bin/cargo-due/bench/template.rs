@@ -89,7 +89,8 @@ fn parse(text: &str) -> Result<Vec<Part>, String> {
 
 fn placeholder(inside: &str) -> Result<Part, String> {
     let (name, range) = inside.split_once(' ').unwrap_or((inside, ""));
-    let bounds = range.split_once("..").and_then(|(from, to)| Some((from.trim().parse().ok()?, to.trim().parse().ok()?)));
+    let bounds =
+        range.split_once("..").and_then(|(from, to)| Some((from.trim().parse().ok()?, to.trim().parse().ok()?)));
     match (name, bounds) {
         ("conn", None) if range.is_empty() => Ok(Part::Conn),
         ("n", None) if range.is_empty() => Ok(Part::Count),
@@ -97,8 +98,12 @@ fn placeholder(inside: &str) -> Result<Part, String> {
         ("random", Some((from, to))) if from <= to => Ok(Part::Random(from, to)),
         ("random", _) => Err(format!("`{{{{{inside}}}}}`: a range is written as {{{{random 1..6}}}}")),
         _ => Err(match nearest(name, NAMES) {
-            Some(near) if near != name => format!("there is no placeholder `{{{{{inside}}}}}`; did you mean `{{{{{near}}}}}`?"),
-            _ => format!("there is no placeholder `{{{{{inside}}}}}`; there are {{{{conn}}}}, {{{{n}}}} and {{{{random}}}}"),
+            Some(near) if near != name => {
+                format!("there is no placeholder `{{{{{inside}}}}}`; did you mean `{{{{{near}}}}}`?")
+            }
+            _ => format!(
+                "there is no placeholder `{{{{{inside}}}}}`; there are {{{{conn}}}}, {{{{n}}}} and {{{{random}}}}"
+            ),
         }),
     }
 }

@@ -25,8 +25,8 @@ pub(crate) enum Outcome {
 pub(crate) struct Refusal {
     pub(crate) code: i32,
     /// What the schema or due calls the code.
-    name: String,
-    text: String,
+    pub(crate) name: String,
+    pub(crate) text: String,
     /// The answer that carries the code.
     pub(crate) answer: Option<DynamicMessage>,
 }
@@ -36,6 +36,15 @@ pub(crate) enum Problem {
     Call(CallError),
     /// The answer is not what the schema says.
     Unreadable(String),
+    /// The request is not what the schema says; nothing was sent.
+    Unwritable(String),
+}
+
+impl Problem {
+    /// Whether the connection is of no more use.
+    pub(crate) fn is_loss(&self) -> bool {
+        matches!(self, Self::Call(CallError::Closed | CallError::GoingAway))
+    }
 }
 
 /// Sends a request, and reads what comes back.
@@ -115,6 +124,7 @@ impl fmt::Display for Problem {
                 Ok(())
             }
             Self::Unreadable(error) => write!(f, "cannot read the answer: {error}"),
+            Self::Unwritable(error) => write!(f, "cannot write the request: {error}"),
         }
     }
 }
