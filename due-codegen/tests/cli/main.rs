@@ -2,6 +2,7 @@
 //!
 //! `INSTA_UPDATE=always UPDATE=1 cargo test -p due-codegen --test cli` writes the expected texts anew; read the diff.
 
+mod bench;
 mod breaking;
 mod call;
 mod completions;

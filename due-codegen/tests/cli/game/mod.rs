@@ -4,6 +4,7 @@
 mod generated;
 
 use std::fs;
+use std::time::Duration;
 
 use due::transport::tcp::Tcp;
 use due::transport::tls::TlsServer;
@@ -14,13 +15,18 @@ use due::{
 };
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
 
 use generated::game::v1::{Code, Everything, GAME_HANG, Game, GameRoutes, LogInRequest, LogInResponse, Said};
 
-struct Rules;
+struct Rules {
+    /// How often [`Game::echo`] was called.
+    echoes: watch::Sender<u64>,
+}
 
 impl Game for Rules {
     async fn echo(&self, _ctx: &mut Context, request: Everything) -> due::Result<Everything> {
+        self.echoes.send_modify(|echoes| *echoes += 1);
         Ok(request)
     }
 
@@ -50,14 +56,28 @@ impl Game for Rules {
     }
 
     async fn fail(&self, _ctx: &mut Context, (): ()) -> due::Result<()> {
-        Err(Error::new(42, "the dice fell off the table"))
+        Err(Error::new(42, "the dice fell off the <table>"))
+    }
+
+    async fn think(&self, _ctx: &mut Context, (): ()) -> due::Result<()> {
+        tokio::time::sleep(THOUGHT).await;
+        Ok(())
+    }
+
+    async fn leave(&self, ctx: &mut Context, (): ()) -> due::Result<()> {
+        ctx.cluster().disconnect_because(ctx.session(), &Error::new(9, "bye")).await?;
+        Ok(())
     }
 }
+
+/// How long one thought takes.
+const THOUGHT: Duration = Duration::from_millis(50);
 
 /// Stops when it is dropped.
 pub(crate) struct Server {
     runtime: Runtime,
     app: Option<RunningApp>,
+    echoes: watch::Receiver<u64>,
     /// A certificate for `localhost` that signs itself, if there is TLS.
     pub(crate) certificate: TempDir,
 }
@@ -87,13 +107,15 @@ impl Server {
     fn with(codec: Codec, gate: impl FnOnce(&Runtime) -> GateBuilder) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         // A stop does not wait for the route that never answers.
-        let routes = GameRoutes::new(Rules).with_route_options(GAME_HANG, RouteOptions::new().cancel_when_gone(true));
+        let (sender, echoes) = watch::channel(0);
+        let routes = GameRoutes::new(Rules { echoes: sender })
+            .with_route_options(GAME_HANG, RouteOptions::new().cancel_when_gone(true));
         let app = App::new()
             .backends(Backends::memory().codec(codec))
             .gate(gate(&runtime).build())
             .node(Node::builder().serve(routes).build().unwrap());
         let app = runtime.block_on(app.start()).unwrap();
-        Self { runtime, app: Some(app), certificate: tempfile::tempdir().unwrap() }
+        Self { runtime, app: Some(app), echoes, certificate: tempfile::tempdir().unwrap() }
     }
 
     /// The first address that begins so, of `localhost` where the certificate needs it.
@@ -101,6 +123,13 @@ impl Server {
         let mut addresses = self.app.iter().flat_map(RunningApp::addresses);
         let url = addresses.find(|url| url.starts_with(scheme)).unwrap();
         url.replace("127.0.0.1", "localhost")
+    }
+
+    /// Waits until somebody was echoed so often.
+    pub(crate) fn until_echoes(&mut self, times: u64) {
+        let heard = self.echoes.wait_for(|echoes| *echoes >= times);
+        self.runtime
+            .block_on(async { drop(tokio::time::timeout(Duration::from_secs(60), heard).await.unwrap().unwrap()) });
     }
 
     pub(crate) fn stop(&mut self) {

@@ -93,21 +93,21 @@ impl Player {
         }
         while *self.phase.borrow() < Phase::Closing {
             let opened = self.open().await;
+            match &opened {
+                Ok(_) => self.stage.crowd.came(),
+                Err(why) => self.stage.crowd.failed(why),
+            }
             // Nobody may wait for it any more.
             let _ = ready.take().map(|ready| ready.try_send(()));
-            match opened {
-                Ok(client) => {
-                    pause = FIRST_PAUSE;
-                    self.stage.crowd.came();
-                    let stop = self.perform(&client).await;
-                    self.stage.crowd.went();
-                    let why = client.close().await;
-                    match stop {
-                        Stop::Over => break,
-                        Stop::Lost => self.stage.crowd.lost(&why.to_string()),
-                    }
+            if let Ok(client) = opened {
+                pause = FIRST_PAUSE;
+                let stop = self.perform(&client).await;
+                self.stage.crowd.went();
+                let why = client.close().await;
+                match stop {
+                    Stop::Over => break,
+                    Stop::Lost => self.stage.crowd.lost(&why.to_string()),
                 }
-                Err(why) => self.stage.crowd.failed(&why),
             }
             tokio::select! {
                 () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),

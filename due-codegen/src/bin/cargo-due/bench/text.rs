@@ -34,7 +34,7 @@ pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     if report.unsent > 0 {
         writeln!(
             out,
-            "\n{} due and not sent: the gate or this machine is too slow for the rate",
+            "\n{} due and not sent: for want of a connection, or the gate or this machine is too slow",
             calls(report.unsent)
         )?;
     }

@@ -376,6 +376,10 @@ pub const GAME_HANG: ::due::codegen::RouteId = ::due::codegen::RouteId::new(5);
 pub const GAME_SECRET: ::due::codegen::RouteId = ::due::codegen::RouteId::new(6);
 /// Route of `game.v1.Game.Fail`.
 pub const GAME_FAIL: ::due::codegen::RouteId = ::due::codegen::RouteId::new(7);
+/// Route of `game.v1.Game.Think`.
+pub const GAME_THINK: ::due::codegen::RouteId = ::due::codegen::RouteId::new(8);
+/// Route of `game.v1.Game.Leave`.
+pub const GAME_LEAVE: ::due::codegen::RouteId = ::due::codegen::RouteId::new(9);
 /// The routes of `game.v1.Game`, in the order of the proto.
 pub const GAME_ROUTES: &[::due::codegen::RouteSpec] = &[
     ::due::codegen::RouteSpec::new(GAME_ECHO, "game.v1.Game", "Echo")
@@ -398,6 +402,13 @@ pub const GAME_ROUTES: &[::due::codegen::RouteSpec] = &[
     ::due::codegen::RouteSpec::new(GAME_FAIL, "game.v1.Game", "Fail")
         .types("google.protobuf.Empty", "google.protobuf.Empty")
         .doc("Its answer has no field for a code."),
+    ::due::codegen::RouteSpec::new(GAME_THINK, "game.v1.Game", "Think")
+        .types("google.protobuf.Empty", "google.protobuf.Empty")
+        .doc("Takes 50 ms."),
+    ::due::codegen::RouteSpec::new(GAME_LEAVE, "game.v1.Game", "Leave")
+        .types("google.protobuf.Empty", "")
+        .oneway()
+        .doc("Ends the connection."),
 ];
 /// Handlers of `game.v1.Game`.
 pub trait Game: ::core::marker::Send + ::core::marker::Sync + 'static {
@@ -451,6 +462,22 @@ pub trait Game: ::core::marker::Send + ::core::marker::Sync + 'static {
     > + ::core::marker::Send;
     /// Its answer has no field for a code.
     fn fail(
+        &self,
+        ctx: &mut ::due::codegen::Context,
+        request: (),
+    ) -> impl ::core::future::Future<
+        Output = ::due::codegen::Result<()>,
+    > + ::core::marker::Send;
+    /// Takes 50 ms.
+    fn think(
+        &self,
+        ctx: &mut ::due::codegen::Context,
+        request: (),
+    ) -> impl ::core::future::Future<
+        Output = ::due::codegen::Result<()>,
+    > + ::core::marker::Send;
+    /// Ends the connection.
+    fn leave(
         &self,
         ctx: &mut ::due::codegen::Context,
         request: (),
@@ -583,6 +610,32 @@ impl<__T: Game> ::due::codegen::Routes for GameRoutes<__T> {
                     __due_ctx.finish::<()>(__due_result)
                 })
             }
+            7 => {
+                ::std::boxed::Box::pin(async move {
+                    let __due_result = match __due_ctx.decode::<()>(&__due_body) {
+                        ::core::result::Result::Ok(__due_request) => {
+                            <__T as Game>::think(&self.0, __due_ctx, __due_request).await
+                        }
+                        ::core::result::Result::Err(__due_error) => {
+                            ::core::result::Result::Err(__due_error)
+                        }
+                    };
+                    __due_ctx.finish::<()>(__due_result)
+                })
+            }
+            8 => {
+                ::std::boxed::Box::pin(async move {
+                    let __due_result = match __due_ctx.decode::<()>(&__due_body) {
+                        ::core::result::Result::Ok(__due_request) => {
+                            <__T as Game>::leave(&self.0, __due_ctx, __due_request).await
+                        }
+                        ::core::result::Result::Err(__due_error) => {
+                            ::core::result::Result::Err(__due_error)
+                        }
+                    };
+                    __due_ctx.finish_oneway(__due_result)
+                })
+            }
             _ => ::due::codegen::no_such_route(__due_index),
         }
     }
@@ -648,6 +701,20 @@ impl GameClient {
         request: (),
     ) -> ::core::result::Result<(), ::due::codegen::CallError> {
         self.caller.call(&GAME_ROUTES[6], &request, self.timeout).await
+    }
+    /// Takes 50 ms.
+    pub async fn think(
+        &self,
+        request: (),
+    ) -> ::core::result::Result<(), ::due::codegen::CallError> {
+        self.caller.call(&GAME_ROUTES[7], &request, self.timeout).await
+    }
+    /// Ends the connection.
+    pub async fn leave(
+        &self,
+        request: (),
+    ) -> ::core::result::Result<(), ::due::codegen::CallError> {
+        self.caller.send(&GAME_ROUTES[8], &request).await
     }
 }
 /// Calls `game.v1.Game` as another node does.
@@ -739,5 +806,25 @@ impl GameNodes {
         request: (),
     ) -> ::core::result::Result<(), ::due::codegen::NodeCallError> {
         self.caller.call(&GAME_ROUTES[6], to, &request, self.timeout).await
+    }
+    /// Takes 50 ms.
+    pub async fn think(
+        &self,
+        to: impl ::core::convert::Into<
+            ::due::codegen::NodeTarget,
+        > + ::core::marker::Send,
+        request: (),
+    ) -> ::core::result::Result<(), ::due::codegen::NodeCallError> {
+        self.caller.call(&GAME_ROUTES[7], to, &request, self.timeout).await
+    }
+    /// Ends the connection.
+    pub async fn leave(
+        &self,
+        to: impl ::core::convert::Into<
+            ::due::codegen::NodeTarget,
+        > + ::core::marker::Send,
+        request: (),
+    ) -> ::core::result::Result<(), ::due::codegen::NodeCallError> {
+        self.caller.send(&GAME_ROUTES[8], to, &request).await
     }
 }
