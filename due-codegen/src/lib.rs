@@ -35,7 +35,7 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
-//! | `cli` | yes | the `cargo-due` command; build scripts turn it off with `default-features = false` |
+//! | `cli` | yes | the `cargo-due` command, and `due-runtime` for it; build scripts turn it off with `default-features = false` |
 
 mod breaking;
 mod builder;

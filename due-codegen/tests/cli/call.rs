@@ -165,6 +165,9 @@ fn no_answer_and_no_connection_are_3() {
     let run = call(&url, &["Hang", "Echo", "--timeout", "200ms"]);
     assert_eq!((run.code, run.out.as_str()), (3, ""));
     assert_eq!(run.err, "error: game.v1.Game/Hang: no answer within 200ms; 1 call after it not sent\n");
+    let run = call(&url, &["Leave", "Hang"]);
+    assert_eq!((run.code, run.out.as_str()), (3, ""));
+    assert_eq!(run.err, "error: game.v1.Game/Hang: the connection is closed: closed by the server: bye\n");
     // A codec that the gate does not speak.
     let run = call(&url, &["Echo", r#"{"name": "due"}"#, "--codec", "json"]);
     assert_ne!(run.code, 0, "{}", run.text());

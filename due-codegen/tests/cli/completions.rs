@@ -14,7 +14,9 @@ fn every_shell_has_a_script_that_knows_the_verbs() {
         let run = due(empty.path(), &["completions", shell]);
         assert_eq!((run.code, run.err.as_str()), (0, ""));
         assert!(run.out.starts_with(begins), "{shell}: {}", &run.out[..200]);
-        assert!(run.out.contains("generate") && run.out.contains("routes") && run.out.contains("completions"));
+        for verb in ["generate", "routes", "call", "bench", "completions"] {
+            assert!(run.out.contains(verb), "{shell}: {verb}");
+        }
     }
     assert_eq!(due(empty.path(), &["completions", "tcsh"]).code, 2);
 }

@@ -59,8 +59,8 @@ enum Verb {
     Routes(routes::Routes),
     #[command(after_help = EXIT_CODES)]
     Id(id::Id),
-    Call(call::Call),
-    Bench(bench::Bench),
+    Call(Box<call::Call>),
+    Bench(Box<bench::Bench>),
     Completions(completions::Completions),
 }
 

@@ -89,14 +89,14 @@ A scenario:
   rate = 5000                  # without it: a closed loop of `in_flight` calls on each connection
   [[login]]                    # first on each connection, in order; not measured
   call = \"Lobby/LogIn\"
-  json = '{\"uid\": {{conn}}, \"password\": \"secret\"}'
+  json = '{\"uid\": {{ conn }}, \"password\": \"secret\"}'
   [[mix]]
   call = \"Lobby/Enter\"
   weight = 3                   # three times as often as those of weight 1, the default
-  json = { table = \"{{random 1..8}}\" }
+  json = { table = \"{{ random 1..8 }}\" }
 
-Placeholders: {{conn}} is the number of the connection, {{n}} that of the call on its connection, {{random}} and
-{{random 1..6}} are numbers that are the same in every run of one `seed`.
+Placeholders: {{ conn }} is the number of the connection, {{ n }} that of the call on its connection, {{ random }} and
+{{ random 1..6 }} are numbers that are the same in every run of one `seed`.
 
 Exit codes:
   0  calls were made, and all limits hold

@@ -18,6 +18,8 @@ const MOST_CONNECTIONS: u64 = 50_000;
 /// Calls per second.
 const HIGHEST_RATE: f64 = 1e6;
 const MOST_IN_FLIGHT: u64 = 1024;
+/// So that the weights of all calls have a sum.
+const HEAVIEST: u32 = 1_000_000;
 /// Each route costs memory for its latencies.
 const MOST_CALLS: usize = 64;
 
@@ -119,6 +121,12 @@ impl File {
             entries.into_iter().enumerate().map(step).collect()
         };
         let (login, mix) = (steps("login", self.login)?, steps("mix", self.mix)?);
+        if let Some(step) = mix.iter().find(|step| step.weight > HEAVIEST) {
+            return Err(Failure::text(format!(
+                "the weight of {} is {}: {HEAVIEST} at most",
+                step.route.name, step.weight
+            )));
+        }
         if mix.iter().all(|step| step.weight == 0) {
             return Err(Failure::text("no call to make: write a [[mix]] with a `call`, or name a SERVICE/METHOD"));
         }

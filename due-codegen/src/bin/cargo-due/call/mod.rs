@@ -135,7 +135,11 @@ impl Call {
                         return Ok(Outcome::Findings);
                     }
                 }
-                Answer::Failed(problem) => return Err(screen::failed(&request.route, &problem, left)),
+                Answer::Failed(problem) => {
+                    // It is about to end: why says more than that it does.
+                    let why = if problem.is_loss() { Some(client.closed().await) } else { None };
+                    return Err(screen::failed(&request.route, &problem, why.as_ref(), left));
+                }
             }
         }
         if let Some(listen) = &self.listen {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use due::packet::Packet;
-use due::{Code, RouteId, Traffic};
+use due::{Code, Disconnect, RouteId, Traffic};
 use prost_reflect::DynamicMessage;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -113,8 +113,9 @@ impl Screen<'_> {
 }
 
 /// A call without an answer that could be used.
-pub(super) fn failed(route: &Route, problem: &Problem, left: usize) -> Failure {
-    Failure::Unanswered(format!("{}: {problem}{}", route.name, unsent(left)).into())
+pub(super) fn failed(route: &Route, problem: &Problem, why: Option<&Disconnect>, left: usize) -> Failure {
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    Failure::Unanswered(format!("{}: {problem}{why}{}", route.name, unsent(left)).into())
 }
 
 fn unsent(left: usize) -> String {
