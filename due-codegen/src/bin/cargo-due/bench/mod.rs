@@ -10,6 +10,7 @@ mod random;
 mod report;
 mod run;
 mod scenario;
+mod stage;
 mod tally;
 mod template;
 mod text;

@@ -1,50 +1,27 @@
 //! One connection: it opens, logs in, makes its calls, and opens again when it was lost.
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use due::{Client, ClientBuilder, Codec};
+use due::Client;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
+use tokio::task::coop::consume_budget;
 use tokio::time::{sleep, sleep_until};
 
-use super::crowd::Crowd;
 use super::random::Random;
-use super::scenario::{Scenario, Step};
-use super::tally::{Ended, Tallies};
+use super::scenario::Step;
+use super::stage::{Phase, Stage, reached};
+use super::tally::Ended;
 use super::template::Scene;
 use crate::live::outcome::{self, Outcome};
 
 /// Before a connection that was lost opens again; doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// What all players know.
-pub(super) struct Stage {
-    pub(super) url: String,
-    pub(super) builder: ClientBuilder,
-    pub(super) codec: Codec,
-    pub(super) scenario: Scenario,
-    pub(super) tallies: Tallies,
-    pub(super) crowd: Crowd,
-    /// Calls that were due and not sent.
-    pub(super) unsent: AtomicU64,
-    /// Connections that open at the same time.
-    pub(super) doors: Semaphore,
-}
-
-/// Where the run is. It only goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Phase {
-    /// Connections open; nobody calls yet.
-    Opening,
-    Running,
-    /// What is due or in flight is finished.
-    Closing,
-    Over,
-}
 
 /// One connection.
 pub(super) struct Player {
@@ -92,7 +69,10 @@ impl Player {
             () = reached(&phase, Phase::Closing) => {}
         }
         while *self.phase.borrow() < Phase::Closing {
-            let opened = self.open().await;
+            let opened = tokio::select! {
+                opened = self.open() => opened,
+                () = reached(&phase, Phase::Over) => break,
+            };
             match &opened {
                 Ok(_) => self.stage.crowd.came(),
                 Err(why) => self.stage.crowd.failed(why),
@@ -136,8 +116,13 @@ impl Player {
     async fn perform(&mut self, client: &Client) -> Stop {
         let phase = self.phase.clone();
         reached(&phase, Phase::Running).await;
+        let mut over = pin!(reached(&phase, Phase::Over));
+        let mut closing = pin!(reached(&phase, Phase::Closing));
+        let mut ended = pin!(client.closed());
         let mut in_flight = FuturesUnordered::new();
         let stop = loop {
+            // Calls that fail at once must not keep others from their turn.
+            consume_budget().await;
             let is_closing = *phase.borrow() >= Phase::Closing;
             let is_due = match self.due {
                 Due::AtOnce => !is_closing,
@@ -150,7 +135,7 @@ impl Player {
             let has_room = in_flight.len() < self.stage.scenario.in_flight;
             tokio::select! {
                 biased;
-                () = reached(&phase, Phase::Over) => break Stop::Over,
+                () = &mut over => break Stop::Over,
                 Some((step, is_lost)) = in_flight.next() => {
                     self.flying[step] -= 1;
                     if is_lost {
@@ -161,8 +146,8 @@ impl Player {
                     Some(due) => in_flight.push(self.call(client, due)),
                     None => self.due = Due::Never,
                 },
-                () = reached(&phase, Phase::Closing), if !is_closing => {}
-                _ = client.closed() => break Stop::Lost,
+                () = &mut closing, if !is_closing => {}
+                _ = &mut ended => break Stop::Lost,
             }
         };
         if let Stop::Lost = stop {
@@ -244,12 +229,6 @@ impl Due {
             Self::Never => None,
         }
     }
-}
-
-/// Waits for a phase, or for the end of whoever says so.
-async fn reached(phase: &watch::Receiver<Phase>, wanted: Phase) {
-    // Without a sender it is over.
-    let _ = phase.clone().wait_for(|phase| *phase >= wanted).await;
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {

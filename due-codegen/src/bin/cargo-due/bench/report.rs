@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::player::Stage;
+use super::stage::Stage;
 use super::tally::Latencies;
 use crate::live::catalog::Route;
 

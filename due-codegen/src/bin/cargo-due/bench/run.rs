@@ -11,10 +11,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout
 
 use super::crowd::Crowd;
 use super::pace::{Pacer, QUEUE};
-use super::player::{Due, Phase, Player, Stage};
+use super::player::{Due, Player};
 use super::progress::Progress;
 use super::report::{Point, Report};
 use super::scenario::Scenario;
+use super::stage::{Phase, Stage};
 use super::tally::{Moment, Tallies};
 use crate::failure::Failure;
 
