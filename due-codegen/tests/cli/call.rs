@@ -56,6 +56,17 @@ fn a_refusal_ends_it_with_1() {
 }
 
 #[test]
+fn a_oneway_message_that_is_refused_is_heard_of_while_listening() {
+    let server = Server::start(Codec::Proto);
+    // The answer to the second call comes after what there is to say about the first.
+    for args in [&["Whisper", r#"{"text": "psst"}"#, "Echo"][..], &["Whisper", "--listen=300ms"]] {
+        let run = call(&server.url("tcp"), args);
+        assert_eq!(run.code, 1, "{}", run.text());
+        assert_eq!(run.err, "refused: game.v1.Game/Whisper answers 7 (unauthorized): log in first\n");
+    }
+}
+
+#[test]
 fn a_slip_is_named_with_its_neighbour_and_nothing_is_sent() {
     // Nobody listens here, so a connection would be noticed.
     let url = "tcp://127.0.0.1:1";

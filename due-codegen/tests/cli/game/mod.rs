@@ -47,6 +47,10 @@ impl Game for Rules {
         Ok(())
     }
 
+    async fn whisper(&self, _ctx: &mut Context, _said: Said) -> due::Result<()> {
+        Ok(())
+    }
+
     async fn hang(&self, _ctx: &mut Context, (): ()) -> due::Result<()> {
         std::future::pending().await
     }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use due::packet::Packet;
-use due::{Code, Disconnect, RouteId, Traffic};
+use due::{Body as _, Code, Disconnect, RouteId, Status, Traffic};
 use prost_reflect::DynamicMessage;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::failure::Failure;
 use crate::live::body;
-use crate::live::catalog::{Catalog, Known, Route};
+use crate::live::catalog::{Catalog, Known, Route, slashed};
 use crate::live::outcome::{Problem, Refusal};
 use crate::live::target::Manners;
 use crate::live::wire::{Anatomy, Seen};
@@ -55,6 +55,8 @@ pub(super) struct Screen<'a> {
     pub(super) verbose: bool,
     /// How many were shown.
     pub(super) pushes: u64,
+    /// A oneway message was, which nobody waits to hear.
+    pub(super) refused: bool,
 }
 
 impl Screen<'_> {
@@ -65,8 +67,27 @@ impl Screen<'_> {
             eprint!("{}", anatomy.show(seen));
         }
         match seen.received(self.manners) {
+            Some(packet) if packet.route == RouteId::STATUS => {
+                self.status(&packet);
+                Ok(())
+            }
             Some(packet) if self.listens => self.push(&packet),
             _ => Ok(()),
+        }
+    }
+
+    /// Statuses about requests are the answers of calls, those about nothing say why the connection ends: this is about
+    /// those in between.
+    fn status(&mut self, packet: &Packet) {
+        let Ok(status) = Status::decode_body(&self.manners.codec, &packet.body) else {
+            return;
+        };
+        let Known::Route(info) = self.catalog.known(RouteId(status.route)) else {
+            return;
+        };
+        if info.flags.contains(&"oneway") {
+            self.refused = true;
+            eprintln!("refused: {} answers {}", slashed(info), Refusal::from(status));
         }
     }
 
@@ -81,10 +102,10 @@ impl Screen<'_> {
                     }
                 }
             }
-            Known::Nothing if packet.route != RouteId::STATUS => {
+            Known::Nothing => {
                 json!({ "push": null, "id": packet.route.0, "error": "not in the schema", "hex": hex(&packet.body) })
             }
-            _ => return Ok(()),
+            Known::Route(_) => return Ok(()),
         };
         self.pushes += 1;
         tell(|out| writeln!(out, "{line}"))

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use due::codec::RawBody;
-use due::{Bytes, CallError, Client, Code, Codec, Seq};
+use due::{Bytes, CallError, Client, Code, Codec, Seq, Status};
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, Value};
 
 use super::body;
@@ -57,12 +57,7 @@ pub(crate) async fn call(client: &Client, route: &Route, request: Bytes) -> Outc
     }
     match client.request::<RawBody, RawBody>(route.id, &RawBody(request)).await {
         Ok(RawBody(answer)) => read(client.codec(), route, &answer),
-        Err(CallError::Status(status)) => Outcome::Refused(Refusal {
-            code: status.code,
-            name: status.code().to_string(),
-            text: status.message,
-            answer: None,
-        }),
+        Err(CallError::Status(status)) => Outcome::Refused(status.into()),
         Err(error) => Outcome::Failed(Problem::Call(error)),
     }
 }
@@ -98,6 +93,12 @@ fn code_in(answer: &DynamicMessage, field: &FieldDescriptor) -> Option<(i32, Str
         _ => None,
     };
     (code != 0).then(|| (code, name.unwrap_or_else(|| Code(code).to_string())))
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Self { code: status.code, name: status.code().to_string(), text: status.message, answer: None }
+    }
 }
 
 impl fmt::Display for Refusal {

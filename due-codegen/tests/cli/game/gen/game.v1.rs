@@ -380,6 +380,8 @@ pub const GAME_FAIL: ::due::codegen::RouteId = ::due::codegen::RouteId::new(7);
 pub const GAME_THINK: ::due::codegen::RouteId = ::due::codegen::RouteId::new(8);
 /// Route of `game.v1.Game.Leave`.
 pub const GAME_LEAVE: ::due::codegen::RouteId = ::due::codegen::RouteId::new(9);
+/// Route of `game.v1.Game.Whisper`.
+pub const GAME_WHISPER: ::due::codegen::RouteId = ::due::codegen::RouteId::new(10);
 /// The routes of `game.v1.Game`, in the order of the proto.
 pub const GAME_ROUTES: &[::due::codegen::RouteSpec] = &[
     ::due::codegen::RouteSpec::new(GAME_ECHO, "game.v1.Game", "Echo")
@@ -409,6 +411,10 @@ pub const GAME_ROUTES: &[::due::codegen::RouteSpec] = &[
         .types("google.protobuf.Empty", "")
         .oneway()
         .doc("Ends the connection."),
+    ::due::codegen::RouteSpec::new(GAME_WHISPER, "game.v1.Game", "Whisper")
+        .types("game.v1.Said", "")
+        .authorized()
+        .oneway(),
 ];
 /// Handlers of `game.v1.Game`.
 pub trait Game: ::core::marker::Send + ::core::marker::Sync + 'static {
@@ -481,6 +487,14 @@ pub trait Game: ::core::marker::Send + ::core::marker::Sync + 'static {
         &self,
         ctx: &mut ::due::codegen::Context,
         request: (),
+    ) -> impl ::core::future::Future<
+        Output = ::due::codegen::Result<()>,
+    > + ::core::marker::Send;
+    /// Route 10.
+    fn whisper(
+        &self,
+        ctx: &mut ::due::codegen::Context,
+        request: Said,
     ) -> impl ::core::future::Future<
         Output = ::due::codegen::Result<()>,
     > + ::core::marker::Send;
@@ -636,6 +650,20 @@ impl<__T: Game> ::due::codegen::Routes for GameRoutes<__T> {
                     __due_ctx.finish_oneway(__due_result)
                 })
             }
+            9 => {
+                ::std::boxed::Box::pin(async move {
+                    let __due_result = match __due_ctx.decode::<Said>(&__due_body) {
+                        ::core::result::Result::Ok(__due_request) => {
+                            <__T as Game>::whisper(&self.0, __due_ctx, __due_request)
+                                .await
+                        }
+                        ::core::result::Result::Err(__due_error) => {
+                            ::core::result::Result::Err(__due_error)
+                        }
+                    };
+                    __due_ctx.finish_oneway(__due_result)
+                })
+            }
             _ => ::due::codegen::no_such_route(__due_index),
         }
     }
@@ -715,6 +743,13 @@ impl GameClient {
         request: (),
     ) -> ::core::result::Result<(), ::due::codegen::CallError> {
         self.caller.send(&GAME_ROUTES[8], &request).await
+    }
+    /// Calls `game.v1.Game.Whisper`.
+    pub async fn whisper(
+        &self,
+        request: Said,
+    ) -> ::core::result::Result<(), ::due::codegen::CallError> {
+        self.caller.send(&GAME_ROUTES[9], &request).await
     }
 }
 /// Calls `game.v1.Game` as another node does.
@@ -826,5 +861,15 @@ impl GameNodes {
         request: (),
     ) -> ::core::result::Result<(), ::due::codegen::NodeCallError> {
         self.caller.send(&GAME_ROUTES[8], to, &request).await
+    }
+    /// Calls `game.v1.Game.Whisper`.
+    pub async fn whisper(
+        &self,
+        to: impl ::core::convert::Into<
+            ::due::codegen::NodeTarget,
+        > + ::core::marker::Send,
+        request: Said,
+    ) -> ::core::result::Result<(), ::due::codegen::NodeCallError> {
+        self.caller.send(&GAME_ROUTES[9], to, &request).await
     }
 }
