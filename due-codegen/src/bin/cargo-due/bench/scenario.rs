@@ -1,6 +1,7 @@
 //! The scenario: a file, overruled by options.
 
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::live::span;
 /// Connections that one process can have at best.
 const MOST_CONNECTIONS: u64 = 50_000;
 /// Calls per second.
-const HIGHEST_RATE: f64 = 1e6;
+const RATES: RangeInclusive<f64> = 0.001..=1e6;
 const MOST_IN_FLIGHT: u64 = 1024;
 /// So that the weights of all calls have a sum.
 const HEAVIEST: u32 = 1_000_000;
@@ -133,8 +134,9 @@ impl File {
         if mix.len() > MOST_CALLS {
             return Err(Failure::text(format!("{} calls in the mix: {MOST_CALLS} at most", mix.len())));
         }
-        if self.rate.is_some_and(|rate| !(rate > 0.0 && rate <= HIGHEST_RATE)) {
-            return Err(Failure::text(format!("`rate` is more than 0 and at most {HIGHEST_RATE} calls per second")));
+        if self.rate.is_some_and(|rate| !RATES.contains(&rate)) {
+            let (least, most) = (RATES.start(), RATES.end());
+            return Err(Failure::text(format!("`rate` is from {least} to {most} calls per second")));
         }
         let in_flight = self.in_flight.unwrap_or(if self.rate.is_some() { 64 } else { 1 });
         let duration = self.duration.map_or(Duration::from_secs(10), |span| span.0);

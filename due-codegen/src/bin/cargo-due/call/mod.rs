@@ -32,7 +32,8 @@ const BACKLOG: usize = 4096;
 /// before all of it is found to fit the schema.
 ///
 /// Answers go to standard output, one JSON document each. The first call that fails ends it. A route that is `oneway` has no
-/// answer; that it was refused is heard of while others are waited for. Gates of due for Go, and such as were told to, say nothing when they refuse: then the call times out.
+/// answer; that it was refused is heard of while others are waited for. Gates of due for Go, and such as were told to, say
+/// nothing when they refuse: then the call times out.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Call {

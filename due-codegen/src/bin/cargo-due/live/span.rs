@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Clocks can be asked for this, and nobody waits for more.
+const LONGEST: Duration = Duration::from_secs(1000 * 3600);
+
 /// Reads a span of time with its unit. A form for clap and for scenarios.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is no span of time; write it as 500ms, 5s, 2m or 1h");
@@ -16,7 +19,10 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         "h" => number * 3600.0,
         _ => return Err(wrong()),
     };
-    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(span) if span <= LONGEST => Ok(span),
+        _ => Err(format!("`{text}` is too long: 1000h at most")),
+    }
 }
 
 /// As [`parse`], of a span that is not empty.
@@ -51,8 +57,12 @@ mod tests {
         assert_eq!(parse("1.5s"), Ok(Duration::from_millis(1500)));
         assert_eq!(parse("250us"), Ok(Duration::from_micros(250)));
         assert_eq!(parse("2m"), Ok(Duration::from_secs(120)));
-        for wrong in ["", "5", "s", "5 s", "-1s", "1.2.3s", "1e9h", "99999999999999999999h"] {
+        for wrong in ["", "5", "s", "5 s", "-1s", "1.2.3s", "1e9h"] {
             assert!(parse(wrong).unwrap_err().contains("write it as 500ms"), "{wrong}");
+        }
+        assert_eq!(parse("1000h"), Ok(LONGEST));
+        for long in ["1001h", "99999999999999999999h"] {
+            assert_eq!(parse(long).unwrap_err(), format!("`{long}` is too long: 1000h at most"));
         }
         assert_eq!(positive("0s").unwrap_err(), "must be longer than nothing");
     }
