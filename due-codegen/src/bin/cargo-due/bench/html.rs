@@ -38,7 +38,7 @@ fn throughput(timeline: &[Point]) -> String {
         Series { name: "calls per second", points: of(|point| point.per_second) },
         Series { name: "errors per second", points: of(|point| point.errors_per_second) },
     ];
-    plot(&seconds(timeline), &Axis::round(most, |value| value.to_string()), &series)
+    plot(&seconds(timeline), &Axis::beyond(most, |value| value.to_string()), &series)
 }
 
 fn latency(timeline: &[Point]) -> String {
@@ -51,7 +51,7 @@ fn latency(timeline: &[Point]) -> String {
         Series { name: "99 %", points: of(|point| point.p99_us) },
         Series { name: "longest", points: of(|point| point.max_us) },
     ];
-    plot(&seconds(timeline), &Axis::round(most as f64, |value| micros(value as u64)), &series)
+    plot(&seconds(timeline), &Axis::beyond(most as f64, |value| micros(value as u64)), &series)
 }
 
 /// Every mark to the right is a tenth of the calls to the left of it.
@@ -64,11 +64,11 @@ fn distribution(report: &Report) -> String {
     let marks = [(0.0, "0"), (0.5, "50 %"), (0.9, "90 %"), (0.99, "99 %"), (0.999, "99.9 %"), (0.9999, "99.99 %")];
     let end = points.last().map_or(1.0, |last| last.0.max(1.0));
     let marks = marks.into_iter().map(|(quantile, text)| (place(quantile), text.to_owned()));
-    let marks = marks.filter(|mark| mark.0 <= end + 0.5).collect();
-    let axis = Axis::round(most as f64, |value| micros(value as u64));
-    plot(&Axis { marks }, &axis, &[Series { name: "took no longer", points }])
+    let marks = marks.filter(|mark| mark.0 <= end).collect();
+    let axis = Axis::beyond(most as f64, |value| micros(value as u64));
+    plot(&Axis { marks, end }, &axis, &[Series { name: "took no longer", points }])
 }
 
 fn seconds(timeline: &[Point]) -> Axis {
-    Axis::round(timeline.last().map_or(0.0, |last| last.at), |at| format!("{at} s"))
+    Axis::up_to(timeline.last().map_or(0.0, |last| last.at), |at| format!("{at} s"))
 }

@@ -15,29 +15,32 @@ pub(super) struct Series {
     pub(super) points: Vec<(f64, Option<f64>)>,
 }
 
-/// An axis from 0, or from its first mark, to its last.
+/// An axis from 0 to its end.
 pub(super) struct Axis {
     /// Where something is written, and what.
     pub(super) marks: Vec<(f64, String)>,
+    /// More than 0.
+    pub(super) end: f64,
 }
 
 impl Axis {
     /// Marks at round numbers from 0 to beyond `most`.
-    pub(super) fn round(most: f64, text: impl Fn(f64) -> String) -> Self {
+    pub(super) fn beyond(most: f64, text: impl Fn(f64) -> String) -> Self {
         let step = round_step(most / 4.0);
         let steps = (most / step).ceil().max(1.0) as u32;
-        Self { marks: (0..=steps).map(|i| f64::from(i) * step).map(|at| (at, text(at))).collect() }
+        let marks: Vec<_> = (0..=steps).map(|i| f64::from(i) * step).map(|at| (at, text(at))).collect();
+        Self { marks, end: f64::from(steps) * step }
     }
 
-    fn bounds(&self) -> (f64, f64) {
-        let first = self.marks.first().map_or(0.0, |mark| mark.0);
-        let last = self.marks.last().map_or(1.0, |mark| mark.0);
-        (first, if last > first { last } else { first + 1.0 })
+    /// The same, but it ends at `most`.
+    pub(super) fn up_to(most: f64, text: impl Fn(f64) -> String) -> Self {
+        let Self { mut marks, end } = Self::beyond(most, text);
+        marks.retain(|mark| mark.0 <= most);
+        Self { marks, end: if most > 0.0 { most } else { end } }
     }
 
     fn place(&self, at: f64, from: f64, to: f64) -> f64 {
-        let (first, last) = self.bounds();
-        from + (at - first) / (last - first) * (to - from)
+        from + at / self.end * (to - from)
     }
 }
 
@@ -96,16 +99,19 @@ mod tests {
 
     #[test]
     fn marks_are_round_and_reach_beyond_the_most() {
-        let marks =
-            |most: f64| Axis::round(most, |at| at.to_string()).marks.into_iter().map(|mark| mark.1).collect::<Vec<_>>();
+        let marks = |most: f64| {
+            Axis::beyond(most, |at| at.to_string()).marks.into_iter().map(|mark| mark.1).collect::<Vec<_>>()
+        };
         assert_eq!(marks(9.0), ["0", "5", "10"]);
         assert_eq!(marks(730.0), ["0", "200", "400", "600", "800"]);
         assert_eq!(marks(0.0), ["0", "1"]);
+        let axis = Axis::up_to(5.1, |at| at.to_string());
+        assert_eq!((axis.marks.len(), axis.end), (3, 5.1));
     }
 
     #[test]
     fn gaps_lift_the_pen() {
-        let axis = || Axis::round(2.0, |_| String::new());
+        let axis = || Axis::beyond(2.0, |_| String::new());
         let points = vec![(0.0, Some(0.0)), (1.0, None), (2.0, Some(2.0))];
         let svg = plot(&axis(), &axis(), &[Series { name: "a", points }]);
         assert!(svg.contains("d=\"M64.0 212.0M748.0 12.0\""), "{svg}");
