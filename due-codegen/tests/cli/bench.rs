@@ -156,7 +156,7 @@ fn limits_decide_the_exit_code() {
     let run = think("10ms");
     assert_eq!(run.code, 1, "{}", run.text());
     assert!(run.err.starts_with("failed: p50 is ") && run.err.ends_with(", and 10.0 ms is allowed\n"), "{}", run.err);
-    let run = bench(&url, &["Hang", "--duration", "300ms", "--timeout", "200ms", "--p99", "1s"]);
+    let run = bench(&server.url("ws"), &["Hang", "--duration", "300ms", "--timeout", "200ms", "--p99", "1s"]);
     assert_eq!(run.code, 1, "{}", run.text());
     assert!(run.out.contains("no answer in time"), "{}", run.text());
     assert!(run.err.contains("failed: p99 is unknown: no call was answered\n"), "{}", run.err);
