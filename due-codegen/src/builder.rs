@@ -1,6 +1,6 @@
 //! Options, and the recipe: load, lower, check, render.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fmt;
 use std::io::{self, Write};
@@ -12,6 +12,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Report};
 use crate::lower::lower;
 use crate::lower::types::Types;
 use crate::model::{Model, RouteWidth};
+use crate::open;
+use crate::options::Options;
 use crate::output::{GeneratedFile, Language, Tree, WriteError};
 use crate::render::{RenderError, render};
 use crate::source::roots::Roots;
@@ -31,7 +33,7 @@ use crate::typescript;
 pub struct Builder {
     files: Vec<PathBuf>,
     config: Config,
-    /// `None` if there is only TypeScript to generate.
+    /// `None` if there is only something else to generate.
     rust: Option<RustOptions>,
     out: Option<PathBuf>,
     config_path: Option<PathBuf>,
@@ -47,7 +49,7 @@ impl Default for Builder {
 
 impl From<Config> for Builder {
     fn from(config: Config) -> Self {
-        let nothing = config.rust.is_none() && config.typescript.is_none();
+        let nothing = config.rust.is_none() && config.typescript.is_none() && config.templates.is_empty();
         Self {
             files: Vec::new(),
             rust: if nothing { Some(RustOptions::default()) } else { config.rust.clone() },
@@ -141,6 +143,7 @@ impl Builder {
         };
         self.rust().out = folder;
         self.config.typescript = None;
+        self.config.templates.clear();
         // What only the compiler reads is not formatted.
         let output = self.output(self.out.is_some())?;
         for tree in output.trees() {
@@ -185,12 +188,59 @@ impl Builder {
             trees.push(Tree::new(Language::TypeScript, &options.out, files));
         }
         let mut watch: BTreeSet<PathBuf> = sources.paths().cloned().collect();
+        if !self.config.templates.is_empty() {
+            let model = open::read(&sources, &Options::new(&sources.pool), &self.config.packet);
+            for options in &self.config.templates {
+                let rendered = open::render(options, &model, &mut report);
+                watch.extend(rendered.read.iter().cloned());
+                trees.push(Tree::of_template(&options.folder, rendered));
+            }
+            self.collisions(&trees, &mut report);
+            let all = trees.iter().flat_map(|tree| tree.files().iter().map(|file| tree.folder().join(&file.path)));
+            let all: BTreeSet<PathBuf> = all.collect();
+            trees.iter_mut().for_each(|tree| tree.spare(&all));
+            if report.has_errors() {
+                return Err(Error::Schema(report.finish()));
+            }
+        }
         watch.extend(self.config_path.clone());
         if self.files.is_empty() {
             // A new file in a root belongs to the output.
             watch.extend(self.config.roots.iter().cloned());
         }
         Ok(Output { trees, warnings: report.finish(), watch: watch.into_iter().filter(|path| path.exists()).collect() })
+    }
+
+    /// Reports files that two outputs claim. Names that differ in case alone are one file on some systems.
+    fn collisions(&self, trees: &[Tree], report: &mut Report) {
+        let templates = trees.len() - self.config.templates.len();
+        let mut taken: BTreeMap<String, (String, PathBuf)> = BTreeMap::new();
+        for (index, tree) in trees.iter().enumerate() {
+            let place = index.checked_sub(templates).and_then(|at| Some(&self.config.templates.get(at)?.places.1));
+            let owner = match (tree.language(), place) {
+                (Language::Rust, _) => "[rust]".to_owned(),
+                (Language::TypeScript, _) => "[typescript]".to_owned(),
+                (Language::Template, Some(place)) => {
+                    format!("the [[template]] of line {}", place.source.position(place.span.start).0)
+                }
+                (Language::Template, None) => "a template".to_owned(),
+            };
+            for file in tree.files() {
+                let path: PathBuf = tree.folder().join(&file.path).components().collect();
+                let key = path.display().to_string().to_lowercase();
+                let Some((first, other)) = taken.insert(key, (owner.clone(), path.clone())) else { continue };
+                let Some(place) = place else { continue };
+                let message = format!("the output `{}` is taken by {first}", file.path.display());
+                let error = Diagnostic::error(message).at(place, "");
+                report.push(error.help(match (first == owner, other == path) {
+                    (true, true) => {
+                        "make `out` differ: `{{ service.full_name }}`, say, where it has `{{ service.name }}`"
+                    }
+                    (_, false) => "on some systems names that differ in case alone are one file",
+                    (false, true) => "give one of them another `out`",
+                }));
+            }
+        }
     }
 
     /// Everything up to the models; what is wrong is in the report.
@@ -208,6 +258,10 @@ impl Builder {
             typescript::check(&sources, &model, options, report);
             model
         });
+        if rust.is_none() && typescript.is_none() {
+            // Templates have a model of their own; the rules hold for them, too.
+            lower(&sources, &Types::default(), width, Names::unchecked(), report);
+        }
         Lowered { sources, width, rust, typescript }
     }
 

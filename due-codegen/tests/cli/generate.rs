@@ -139,7 +139,7 @@ fn without_a_section_for_a_language_the_schema_is_only_checked() {
     let project = project();
     fs::write(project.path().join("due.toml"), "").unwrap();
     let run = due(project.path(), &["generate"]);
-    let nothing = "nothing is generated: `due.toml` has neither a section [rust] nor [typescript]\n";
+    let nothing = "nothing is generated: `due.toml` has no section [rust], [typescript] or [[template]]\n";
     assert_eq!((run.code, run.err.as_str()), (0, nothing));
     fs::write(project.path().join("proto/hello.proto"), HELLO.replace("id: 1", "id: 0")).unwrap();
     assert_eq!(due(project.path(), &["generate"]).code, 1);

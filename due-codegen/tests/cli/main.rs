@@ -10,6 +10,7 @@ mod id;
 mod lint;
 mod lock;
 mod routes;
+mod templates;
 mod watch;
 
 use std::fs;

@@ -22,7 +22,7 @@ pub(crate) struct Generate {
     /// Write nothing; show what is new, changed or stale, and exit with 1 if anything is.
     #[arg(long)]
     check: bool,
-    /// Generate again after every change of a .proto or of due.toml, also after mistakes, until Ctrl-C.
+    /// Generate again after every change of a .proto, of a template or of due.toml, also after mistakes, until Ctrl-C.
     #[arg(long, conflicts_with = "check")]
     watch: bool,
     #[command(flatten)]
@@ -39,11 +39,11 @@ impl Generate {
 
     fn once(&self) -> Result<Outcome, Failure> {
         let Project { path, config } = self.config.load()?;
-        let nothing = config.rust.is_none() && config.typescript.is_none();
+        let nothing = config.rust.is_none() && config.typescript.is_none() && config.templates.is_empty();
         let builder = Builder::from(config);
         if nothing {
             show(&builder.check()?);
-            eprintln!("nothing is generated: `{}` has neither a section [rust] nor [typescript]", path.display());
+            eprintln!("nothing is generated: `{}` has no section [rust], [typescript] or [[template]]", path.display());
             return Ok(Outcome::Fine);
         }
         let output = builder.render()?;
@@ -82,5 +82,5 @@ fn list(out: &mut impl Write, changes: &[Changes], check: bool) -> io::Result<()
 }
 
 fn shown(path: &Path) -> String {
-    path.display().to_string()
+    path.strip_prefix(".").unwrap_or(path).display().to_string()
 }

@@ -10,6 +10,7 @@ mod git;
 mod id;
 mod lint;
 mod lock;
+mod model;
 mod output;
 mod project;
 mod routes;
@@ -56,6 +57,8 @@ enum Verb {
     Routes(routes::Routes),
     #[command(after_help = EXIT_CODES)]
     Id(id::Id),
+    #[command(after_help = EXIT_CODES)]
+    Model(model::Model),
     Completions(completions::Completions),
 }
 
@@ -85,6 +88,7 @@ impl Verb {
             Self::Breaking(verb) => verb.run(),
             Self::Routes(verb) => verb.run(),
             Self::Id(verb) => verb.run(),
+            Self::Model(verb) => verb.run(),
             Self::Completions(verb) => verb.run(Command::command()),
         }
     }

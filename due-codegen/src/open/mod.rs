@@ -1,0 +1,14 @@
+//! The model that others may stand on: templates of users, `cargo due model`, the page of documents.
+//!
+//! Every field is described in `templates/open/README.md`, with what is promised about them.
+
+mod filters;
+mod model;
+mod read;
+mod target;
+mod template;
+
+pub use model::OpenModel;
+pub(crate) use read::read;
+pub use target::{Per, TemplateFile, TemplateOptions, Var};
+pub(crate) use template::{Rendered, render};

@@ -1,0 +1,356 @@
+//! Templates of users to files, over the open model.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Serde, Value, ValueKind};
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, context, escape_formatter};
+
+use serde::Serialize;
+
+use super::filters;
+use super::model::OpenModel;
+use super::target::{CARRIED, Per, TemplateFile, TemplateOptions, Var};
+use crate::diagnostic::{Diagnostic, Report, Source};
+use crate::output::{GeneratedFile, MARK, marked};
+
+/// Bytes of one output file. What is longer comes of a loop that does not end where its author thought.
+const LARGEST: usize = 16 << 20;
+/// Files of one template.
+const MOST_FILES: usize = 20_000;
+/// Steps of one rendering; a file of a thousand messages takes about a million.
+const MOST_STEPS: u64 = 50_000_000;
+
+/// What one `[[template]]` gives.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rendered {
+    /// With paths relative to the folder of `due.toml`.
+    pub(crate) files: Vec<GeneratedFile>,
+    /// The line that all of them carry, and no file of another template.
+    pub(crate) mark: String,
+    /// Below this folder files of earlier runs may be; absent if there is but one file.
+    pub(crate) searched: Option<PathBuf>,
+    /// The files that were read.
+    pub(crate) read: BTreeSet<PathBuf>,
+}
+
+/// The files of one `[[template]]`. What is wrong with the template is in the report, at its line.
+pub(crate) fn render(options: &TemplateOptions, model: &OpenModel, report: &mut Report) -> Rendered {
+    let texts = Texts::default();
+    let shown = shown(options);
+    let mut rendered = Rendered { mark: format!("{MARK} from {shown}. Do not edit."), ..Rendered::default() };
+    if options.per != Per::Project {
+        let fixed = options.out.split("{{").next().unwrap_or_default();
+        rendered.searched = Some(PathBuf::from(fixed.rsplit_once('/').map_or("", |(folder, _)| folder)));
+    }
+    match texts.of(&options.template) {
+        Ok(text) => texts.keep(&shown, &text),
+        Err(err) => {
+            let error = Diagnostic::unreadable(format!("template `{shown}` cannot be read: {err}"));
+            report.push(error.at(&options.places.0, ""));
+            return rendered;
+        }
+    }
+    let run = Run { options, model, texts: &texts, shown: &shown };
+    match run.env(&rendered.mark) {
+        Ok(env) => rendered.files = run.files(&env, &rendered.mark, report),
+        Err(err) => report.push(run.finding(&err)),
+    }
+    rendered.read = texts.paths();
+    rendered
+}
+
+/// The template as `due.toml` names it, with slashes on every system.
+fn shown(options: &TemplateOptions) -> String {
+    match &options.template {
+        TemplateFile::Carried(name) => format!("due:{name}"),
+        TemplateFile::Path(path) => {
+            let inside = path.strip_prefix(&options.folder).unwrap_or(path);
+            inside.display().to_string().replace('\\', "/")
+        }
+    }
+}
+
+/// What a run has read; minijinja's loader reads as well.
+#[derive(Clone, Debug, Default)]
+struct Texts(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// By the names that errors have.
+    texts: BTreeMap<String, String>,
+    paths: BTreeSet<PathBuf>,
+}
+
+impl Texts {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Nothing is left half done in it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn of(&self, file: &TemplateFile) -> io::Result<String> {
+        match file {
+            TemplateFile::Path(path) => self.read(path),
+            TemplateFile::Carried(name) => {
+                let text = CARRIED.iter().find(|(found, _)| found == name).map(|(_, text)| (*text).to_owned());
+                text.ok_or_else(|| io::ErrorKind::NotFound.into())
+            }
+        }
+    }
+
+    fn read(&self, path: &Path) -> io::Result<String> {
+        self.known().paths.insert(path.to_owned());
+        fs::read_to_string(path)
+    }
+
+    fn keep(&self, name: &str, text: &str) {
+        self.known().texts.insert(name.to_owned(), text.to_owned());
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        self.known().texts.get(name).cloned()
+    }
+
+    fn paths(&self) -> BTreeSet<PathBuf> {
+        self.known().paths.clone()
+    }
+}
+
+struct Run<'a> {
+    options: &'a TemplateOptions,
+    model: &'a OpenModel,
+    texts: &'a Texts,
+    shown: &'a str,
+}
+
+impl Run<'_> {
+    fn env(&self, mark: &str) -> Result<Environment<'static>, Error> {
+        let mut env = Environment::new();
+        env.set_undefined_behavior(UndefinedBehavior::Strict);
+        env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        // As most languages write them, and JSON.
+        env.set_formatter(|out, state, value| match value.kind() {
+            ValueKind::Bool => out.write_str(if value.is_true() { "true" } else { "false" }).map_err(Error::from),
+            ValueKind::None => out.write_str("null").map_err(Error::from),
+            _ => escape_formatter(out, state, value),
+        });
+        env.set_fuel(Some(MOST_STEPS));
+        env.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+        filters::add(&mut env);
+        let (folder, texts) = (self.options.template.folder().map(Path::to_owned), self.texts.clone());
+        env.set_loader(move |name| match folder.as_ref().and_then(|folder| inside(folder, name)) {
+            None => Ok(None),
+            Some(path) => match texts.read(&path) {
+                Ok(text) => {
+                    texts.keep(name, &text);
+                    Ok(Some(text))
+                }
+                Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(err) => Err(Error::new(ErrorKind::BadInclude, format!("`{name}` cannot be read")).with_source(err)),
+            },
+        });
+        let vars = self.options.vars.iter().map(|(name, value)| {
+            (
+                name.clone(),
+                match value {
+                    Var::Text(text) => Value::from(text.clone()),
+                    Var::Integer(number) => Value::from(*number),
+                    Var::Flag(flag) => Value::from(*flag),
+                },
+            )
+        });
+        env.add_global("vars", Value::from_pairs(vars));
+        env.add_global("header", mark.to_owned());
+        env.add_global("model", value(self.model));
+        env.add_global("services", self.model.services().map(value).collect::<Value>());
+        env.add_global("messages", self.model.messages().map(value).collect::<Value>());
+        env.add_global("enums", self.model.enums().map(value).collect::<Value>());
+        let messages = self.model.messages().map(|item| (item.full_name.clone(), value(item)));
+        let messages: BTreeMap<String, Value> = messages.collect();
+        env.add_function("find_message", move |name: &str| messages.get(name).cloned().unwrap_or(Value::from(())));
+        let enums = self.model.enums().map(|item| (item.full_name.clone(), value(item)));
+        let enums: BTreeMap<String, Value> = enums.collect();
+        env.add_function("find_enum", move |name: &str| enums.get(name).cloned().unwrap_or(Value::from(())));
+        env.add_template_owned(self.shown.to_owned(), self.texts.text(self.shown).unwrap_or_default())?;
+        Ok(env)
+    }
+
+    /// What it is rendered once for, and how errors name it.
+    fn subjects(&self) -> Vec<(String, Value)> {
+        fn item(key: &str, name: &str, item: &impl Serialize) -> (String, Value) {
+            let name = if name.is_empty() { "the package without a name" } else { name };
+            (name.to_owned(), Value::from_pairs([(key, value(item))]))
+        }
+        let model = self.model;
+        match self.options.per {
+            Per::Project => vec![(String::new(), context! {})],
+            Per::Package => model.packages.iter().map(|it| item("package", &it.name, it)).collect(),
+            Per::Service => model.services().map(|it| item("service", &it.full_name, it)).collect(),
+            Per::Message => model.messages().map(|it| item("message", &it.full_name, it)).collect(),
+            Per::Enum => model.enums().map(|it| item("enum", &it.full_name, it)).collect(),
+        }
+    }
+
+    fn files(&self, env: &Environment<'_>, mark: &str, report: &mut Report) -> Vec<GeneratedFile> {
+        let mut files: Vec<GeneratedFile> = Vec::new();
+        let subjects = self.subjects();
+        if subjects.len() > MOST_FILES {
+            let message = format!("template `{}` would be rendered {} times", self.shown, subjects.len());
+            let help =
+                format!("{MOST_FILES} files are the most; one of a package or of the project can hold many items");
+            report.push(Diagnostic::error(message).at(&self.options.places.1, "").help(help));
+            return files;
+        }
+        for (name, subject) in subjects {
+            let of = if name.is_empty() { String::new() } else { format!(" for {name}") };
+            let path = match env.render_named_str("out", &self.options.out, subject.clone()) {
+                Ok(path) => path,
+                Err(err) => {
+                    let message = format!("`out` of template `{}` cannot be rendered{of}: {}", self.shown, said(&err));
+                    report.push(Diagnostic::error(message).at(&self.options.places.1, ""));
+                    return files;
+                }
+            };
+            if let Err(message) = check_path(&self.options.folder, &path) {
+                let error = Diagnostic::error(format!("the output `{path}`{of} {message}"));
+                report.push(error.at(&self.options.places.1, "").help("outputs are below the folder of due.toml"));
+                return files;
+            }
+            let mut text = Limited::default();
+            let done =
+                env.get_template(self.shown).and_then(|it| it.render_captured_to(subject, &mut text).map(|_| ()));
+            if text.full {
+                let message = format!("the text of `{path}`{of} is longer than {} MiB", LARGEST >> 20);
+                let help = "a loop of the template writes more than it should";
+                report.push(Diagnostic::error(message).at(&self.options.places.0, "").help(help));
+                return files;
+            }
+            if let Err(err) = done {
+                report.push(self.finding(&err));
+                return files;
+            }
+            // What was written is text: minijinja has no other.
+            let mut text = String::from_utf8_lossy(&text.bytes).into_owned();
+            if !text.ends_with('\n') {
+                text.push('\n');
+            }
+            if !marked(&text, mark) {
+                let message = format!("the text of `{path}`{of} does not say that it is generated");
+                let help = "put {{ header }} into a comment in the template's first lines: a file without it is a \
+                            person's, and neither overwritten nor removed";
+                report.push(Diagnostic::error(message).at(&self.options.places.0, "").help(help));
+                return files;
+            }
+            files.push(GeneratedFile::new(path, text));
+        }
+        files
+    }
+
+    /// An error of minijinja at its line.
+    fn finding(&self, err: &Error) -> Diagnostic {
+        // An error of what was included is the cause of one where it was.
+        let mut place = err;
+        let mut cause = std::error::Error::source(err);
+        while let Some(source) = cause {
+            if let Some(inner) = source.downcast_ref::<Error>().filter(|inner| inner.line().is_some()) {
+                place = inner;
+            }
+            cause = source.source();
+        }
+        let message = said(place);
+        let (Some(name), Some(line)) = (place.name(), place.line()) else {
+            let message = format!("template `{}`: {message}", self.shown);
+            return Diagnostic::error(message).at(&self.options.places.0, "");
+        };
+        let text = self.texts.text(name).unwrap_or_default();
+        let source = Arc::new(Source::new(self.path_of(name), text));
+        let line = source.line_starts().get(line.saturating_sub(1)).copied().unwrap_or_default();
+        let end = source.text[line..].find('\n').map_or(source.text.len(), |at| line + at);
+        let span = place.range().filter(|range| range.start >= line && range.start <= end).unwrap_or(line..end);
+        let span = span.start..span.end.min(end).max(span.start);
+        let error = Diagnostic::error(message).at(&source.place(span), "");
+        match place.kind() {
+            ErrorKind::OutOfFuel => error.help("a loop of the template goes round more often than it should"),
+            ErrorKind::UndefinedError => error.help("`cargo due model --json` shows what the model has"),
+            _ => error,
+        }
+    }
+
+    /// How people find a template, from where the program runs.
+    fn path_of(&self, name: &str) -> String {
+        match &self.options.template {
+            TemplateFile::Path(path) if name == self.shown => path.display().to_string(),
+            TemplateFile::Path(path) => path.with_file_name(name).display().to_string(),
+            TemplateFile::Carried(_) => name.to_owned(),
+        }
+    }
+}
+
+fn value(item: &impl Serialize) -> Value {
+    Value::from(Serde(item))
+}
+
+/// What minijinja says, in one line without a place.
+fn said(err: &Error) -> String {
+    match err.detail() {
+        Some(detail) => format!("{}: {detail}", err.kind()),
+        None => err.kind().to_string(),
+    }
+}
+
+/// A path below `folder` that consists of names alone.
+fn inside(folder: &Path, name: &str) -> Option<PathBuf> {
+    let path = Path::new(name);
+    path.components().all(|part| matches!(part, Component::Normal(_))).then(|| folder.join(path))
+}
+
+/// Why an output may not be there.
+fn check_path(folder: &Path, path: &str) -> Result<(), &'static str> {
+    let parts: Vec<Component<'_>> = Path::new(path).components().collect();
+    if path.trim().is_empty() || parts.is_empty() {
+        return Err("has no name");
+    }
+    if path.ends_with(['/', '\\']) {
+        return Err("is a folder, not a file");
+    }
+    if path.chars().any(char::is_control) {
+        return Err("has a control character in its name");
+    }
+    if !parts.iter().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) || path.contains('\\') {
+        return Err("leaves the project");
+    }
+    // A link may lead out of it as well.
+    let root = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let whole = root.join(path);
+    let real = whole.ancestors().find_map(|up| fs::canonicalize(up).ok());
+    match (fs::canonicalize(root), real) {
+        (Ok(root), Some(real)) if !real.starts_with(&root) => Err("leaves the project through a link"),
+        _ => Ok(()),
+    }
+}
+
+/// Takes so much and no more.
+#[derive(Default)]
+struct Limited {
+    bytes: Vec<u8>,
+    full: bool,
+}
+
+impl Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + bytes.len() > LARGEST {
+            self.full = true;
+            return Err(io::Error::other("the text is too long"));
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
