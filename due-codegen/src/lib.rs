@@ -41,6 +41,8 @@ mod breaking;
 mod builder;
 mod check;
 mod config;
+#[cfg(feature = "cli")]
+mod decode;
 mod diagnostic;
 mod doc;
 mod ids;
@@ -67,6 +69,10 @@ pub use breaking::breaking_rules;
 pub use builder::{Builder, Error, Output};
 pub use config::{
     ClientCodec, Config, FILE_NAME, LintOptions, PacketOptions, Parts, RustOptions, TypeScriptOptions, View,
+};
+#[cfg(feature = "cli")]
+pub use decode::{
+    Body, BodyCodec, DecodeOptions, Decoded, Dialect, Direction, Fault, Frame, HexError, Input, Part, Wire, decode,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity};
 pub use ids::{Assigned, Assignment, IdBlock, Ids, IdsError};

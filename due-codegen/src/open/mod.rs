@@ -10,5 +10,7 @@ mod template;
 
 pub use model::OpenModel;
 pub(crate) use read::read;
+#[cfg(feature = "cli")]
+pub(crate) use read::word;
 pub use target::{Per, TemplateFile, TemplateOptions, Var};
 pub(crate) use template::{Rendered, render};

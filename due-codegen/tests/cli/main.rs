@@ -4,6 +4,7 @@
 
 mod breaking;
 mod completions;
+mod decode;
 mod generate;
 mod git;
 mod id;

@@ -3,6 +3,7 @@
 mod against;
 mod breaking;
 mod completions;
+mod decode;
 mod failure;
 mod findings;
 mod generate;
@@ -59,6 +60,8 @@ enum Verb {
     Id(id::Id),
     #[command(after_help = EXIT_CODES)]
     Model(model::Model),
+    #[command(after_help = EXIT_CODES)]
+    Decode(decode::Decode),
     Completions(completions::Completions),
 }
 
@@ -89,6 +92,7 @@ impl Verb {
             Self::Routes(verb) => verb.run(),
             Self::Id(verb) => verb.run(),
             Self::Model(verb) => verb.run(),
+            Self::Decode(verb) => verb.run(),
             Self::Completions(verb) => verb.run(Command::command()),
         }
     }
