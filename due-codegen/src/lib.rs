@@ -40,11 +40,15 @@
 mod breaking;
 mod builder;
 mod check;
+#[cfg(feature = "cli")]
+mod codes;
 mod config;
 #[cfg(feature = "cli")]
 mod decode;
 mod diagnostic;
 mod doc;
+#[cfg(feature = "cli")]
+mod docs;
 mod ids;
 mod lint;
 mod lock;
@@ -75,6 +79,8 @@ pub use decode::{
     Body, BodyCodec, DecodeOptions, Decoded, Dialect, Direction, Fault, Frame, HexError, Input, Part, Wire, decode,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity};
+#[cfg(feature = "cli")]
+pub use docs::{Docs, DocsOptions};
 pub use ids::{Assigned, Assignment, IdBlock, Ids, IdsError};
 pub use lint::lint_rules;
 pub use lock::{LOCK_NAME, Lock, LockChanges};

@@ -7,6 +7,7 @@ use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, MessageD
 use super::protobuf::Walk;
 use super::read::{count, part, text};
 use super::{Body, BodyCodec, Context, Cursor, Direction, Fault, Frame, Part, STATUS, msgpack};
+use crate::codes::CODES;
 use crate::routes::{RouteInfo, RouteKind};
 
 /// What a body may be, and how well it does.
@@ -15,22 +16,6 @@ struct Attempt {
     message: MessageDescriptor,
     walk: Walk,
 }
-
-/// The codes of due and of its runtime for Rust; games have their own above 10.
-const CODES: &[(i32, &str)] = &[
-    (-1, "going away"),
-    (0, "ok"),
-    (1, "canceled"),
-    (2, "unknown"),
-    (3, "invalid argument"),
-    (4, "deadline exceeded"),
-    (5, "not found"),
-    (6, "internal error"),
-    (7, "unauthorized"),
-    (8, "illegal invoke"),
-    (9, "illegal request"),
-    (10, "too many requests"),
-];
 
 impl Attempt {
     fn fits(&self) -> bool {

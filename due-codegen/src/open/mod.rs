@@ -9,6 +9,8 @@ mod target;
 mod template;
 
 pub use model::OpenModel;
+#[cfg(feature = "cli")]
+pub(crate) use model::{About, EnumItem, FieldItem, MessageItem, MethodItem, ServiceItem};
 pub(crate) use read::read;
 #[cfg(feature = "cli")]
 pub(crate) use read::word;

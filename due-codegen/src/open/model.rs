@@ -1,5 +1,8 @@
 //! The shape of the open model, version 1.
 
+#[cfg(feature = "cli")]
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 /// The version of the shape. It changes when a field goes or gets another meaning, not when one is added.
@@ -174,6 +177,39 @@ impl OpenModel {
         }));
         routes.sort_by(|a, b| (a.id, &a.full_name).cmp(&(b.id, &b.full_name)));
         Self { version: VERSION, packet, packages, routes }
+    }
+
+    /// What clients may know: no internal routes, no mesh services, no events, and only types that the rest leads to.
+    #[cfg(feature = "cli")]
+    pub(crate) fn client_view(mut self) -> Self {
+        for package in &mut self.packages {
+            package.services.retain(|service| service.kind == "node");
+            for service in &mut package.services {
+                service.methods.retain(|method| !method.internal);
+            }
+            package.services.retain(|service| !service.methods.is_empty());
+            for message in &mut package.messages {
+                message.event = None;
+            }
+        }
+        self.routes.retain(|route| !route.internal);
+        let routes = self.routes.iter().flat_map(|route| route.request.iter().chain(&route.response));
+        let mut open: Vec<String> = routes.cloned().collect();
+        open.extend(self.enums().filter(|found| found.codes).map(|found| found.full_name.clone()));
+        let mut seen: BTreeSet<String> = open.iter().cloned().collect();
+        while let Some(name) = open.pop() {
+            let Some(message) = self.messages().find(|message| message.full_name == name) else { continue };
+            let types: Vec<String> = message.fields.iter().filter_map(|field| field.type_name.clone()).collect();
+            open.extend(types.into_iter().filter(|name| seen.insert(name.clone())));
+        }
+        for package in &mut self.packages {
+            package.messages.retain(|message| seen.contains(&message.full_name));
+            package.enums.retain(|found| seen.contains(&found.full_name));
+        }
+        self.packages.retain(|package| {
+            !(package.services.is_empty() && package.messages.is_empty() && package.enums.is_empty())
+        });
+        self
     }
 
     /// A line per package, for people who look which names there are.

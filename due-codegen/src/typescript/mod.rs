@@ -13,6 +13,8 @@ use crate::model::Model;
 use crate::output::{GeneratedFile, HEADER};
 use crate::render::{RenderError, environment, templates};
 use crate::source::Sources;
+#[cfg(feature = "cli")]
+pub(crate) use pb::names;
 
 const STUBS: &str = "typescript/due.ts.j2";
 const TEMPLATES: &[(&str, &str)] = templates!["typescript/due.ts.j2", "typescript/defaults.ts.j2"];

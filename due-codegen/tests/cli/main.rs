@@ -5,6 +5,7 @@
 mod breaking;
 mod completions;
 mod decode;
+mod docs;
 mod generate;
 mod git;
 mod id;

@@ -4,6 +4,7 @@ mod against;
 mod breaking;
 mod completions;
 mod decode;
+mod docs;
 mod failure;
 mod findings;
 mod generate;
@@ -61,6 +62,8 @@ enum Verb {
     #[command(after_help = EXIT_CODES)]
     Model(model::Model),
     #[command(after_help = EXIT_CODES)]
+    Docs(docs::Docs),
+    #[command(after_help = EXIT_CODES)]
     Decode(decode::Decode),
     Completions(completions::Completions),
 }
@@ -92,6 +95,7 @@ impl Verb {
             Self::Routes(verb) => verb.run(),
             Self::Id(verb) => verb.run(),
             Self::Model(verb) => verb.run(),
+            Self::Docs(verb) => verb.run(),
             Self::Decode(verb) => verb.run(),
             Self::Completions(verb) => verb.run(Command::command()),
         }

@@ -15,7 +15,7 @@ mod gaps;
 mod items;
 mod layout;
 mod modules;
-pub(super) mod names;
+pub(crate) mod names;
 mod page;
 mod print;
 mod statements;
