@@ -192,7 +192,6 @@ impl Builder {
             let model = open::read(&sources, &Options::new(&sources.pool), &self.config.packet);
             for options in &self.config.templates {
                 let rendered = open::render(options, &model, &mut report);
-                watch.extend(rendered.read.iter().cloned());
                 trees.push(Tree::of_template(&options.folder, rendered));
             }
             self.collisions(&trees, &mut report);

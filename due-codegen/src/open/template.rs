@@ -1,10 +1,10 @@
 //! Templates of users to files, over the open model.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value, ValueKind};
@@ -34,8 +34,6 @@ pub(crate) struct Rendered {
     pub(crate) mark: String,
     /// Below this folder files of earlier runs may be; absent if there is but one file.
     pub(crate) searched: Option<PathBuf>,
-    /// The files that were read.
-    pub(crate) read: BTreeSet<PathBuf>,
 }
 
 /// The files of one `[[template]]`. What is wrong with the template is in the report, at its line.
@@ -47,7 +45,7 @@ pub(crate) fn render(options: &TemplateOptions, model: &OpenModel, report: &mut 
         let fixed = options.out.split("{{").next().unwrap_or_default();
         rendered.searched = Some(PathBuf::from(fixed.rsplit_once('/').map_or("", |(folder, _)| folder)));
     }
-    match texts.of(&options.template) {
+    match Texts::of(&options.template) {
         Ok(text) => texts.keep(&shown, &text),
         Err(err) => {
             let error = Diagnostic::unreadable(format!("template `{shown}` cannot be read: {err}"));
@@ -60,7 +58,6 @@ pub(crate) fn render(options: &TemplateOptions, model: &OpenModel, report: &mut 
         Ok(env) => rendered.files = run.files(&env, &rendered.mark, report),
         Err(err) => report.push(run.finding(&err)),
     }
-    rendered.read = texts.paths();
     rendered
 }
 
@@ -75,26 +72,14 @@ fn shown(options: &TemplateOptions) -> String {
     }
 }
 
-/// What a run has read; minijinja's loader reads as well.
+/// The texts that a run has read, by the names that errors have; minijinja's loader reads as well.
 #[derive(Clone, Debug, Default)]
-struct Texts(Arc<Mutex<Known>>);
-
-#[derive(Debug, Default)]
-struct Known {
-    /// By the names that errors have.
-    texts: BTreeMap<String, String>,
-    paths: BTreeSet<PathBuf>,
-}
+struct Texts(Arc<Mutex<BTreeMap<String, String>>>);
 
 impl Texts {
-    fn known(&self) -> MutexGuard<'_, Known> {
-        // Nothing is left half done in it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn of(&self, file: &TemplateFile) -> io::Result<String> {
+    fn of(file: &TemplateFile) -> io::Result<String> {
         match file {
-            TemplateFile::Path(path) => self.read(path),
+            TemplateFile::Path(path) => fs::read_to_string(path),
             TemplateFile::Carried(name) => {
                 let text = CARRIED.iter().find(|(found, _)| found == name).map(|(_, text)| (*text).to_owned());
                 text.ok_or_else(|| io::ErrorKind::NotFound.into())
@@ -102,21 +87,13 @@ impl Texts {
         }
     }
 
-    fn read(&self, path: &Path) -> io::Result<String> {
-        self.known().paths.insert(path.to_owned());
-        fs::read_to_string(path)
-    }
-
     fn keep(&self, name: &str, text: &str) {
-        self.known().texts.insert(name.to_owned(), text.to_owned());
+        // A panic leaves nothing half done in it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), text.to_owned());
     }
 
     fn text(&self, name: &str) -> Option<String> {
-        self.known().texts.get(name).cloned()
-    }
-
-    fn paths(&self) -> BTreeSet<PathBuf> {
-        self.known().paths.clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 }
 
@@ -144,7 +121,7 @@ impl Run<'_> {
         let (folder, texts) = (self.options.template.folder().map(Path::to_owned), self.texts.clone());
         env.set_loader(move |name| match folder.as_ref().and_then(|folder| inside(folder, name)) {
             None => Ok(None),
-            Some(path) => match texts.read(&path) {
+            Some(path) => match fs::read_to_string(&path) {
                 Ok(text) => {
                     texts.keep(name, &text);
                     Ok(Some(text))

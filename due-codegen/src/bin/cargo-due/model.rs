@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::output::{json, show, tell};
 use crate::project::ConfigArg;
 
-/// Show what the schema declares, as templates of [[template]] see it.
+/// Show what the schema declares, as the templates of due.toml see it.
 ///
 /// With --json: one document, {"version": 1, "packet", "packages": [..], "routes": [..]}. Every field is described in
 /// `templates/open/README.md`, or by --fields. Within a version fields are added, never removed or given another meaning.
