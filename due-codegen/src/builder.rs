@@ -1,6 +1,6 @@
 //! Options, and the recipe: load, lower, check, render.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::env;
 use std::fmt;
 use std::io::{self, Write};
@@ -194,7 +194,7 @@ impl Builder {
                 let rendered = open::render(options, &model, &mut report);
                 trees.push(Tree::of_template(&options.folder, rendered));
             }
-            self.collisions(&trees, &mut report);
+            open::collisions(&trees, &self.config.templates, &mut report);
             let all = trees.iter().flat_map(|tree| tree.files().iter().map(|file| tree.folder().join(&file.path)));
             let all: BTreeSet<PathBuf> = all.collect();
             trees.iter_mut().for_each(|tree| tree.spare(&all));
@@ -208,38 +208,6 @@ impl Builder {
             watch.extend(self.config.roots.iter().cloned());
         }
         Ok(Output { trees, warnings: report.finish(), watch: watch.into_iter().filter(|path| path.exists()).collect() })
-    }
-
-    /// Reports files that two outputs claim. Names that differ in case alone are one file on some systems.
-    fn collisions(&self, trees: &[Tree], report: &mut Report) {
-        let templates = trees.len() - self.config.templates.len();
-        let mut taken: BTreeMap<String, (String, PathBuf)> = BTreeMap::new();
-        for (index, tree) in trees.iter().enumerate() {
-            let place = index.checked_sub(templates).and_then(|at| Some(&self.config.templates.get(at)?.places.1));
-            let owner = match (tree.language(), place) {
-                (Language::Rust, _) => "[rust]".to_owned(),
-                (Language::TypeScript, _) => "[typescript]".to_owned(),
-                (Language::Template, Some(place)) => {
-                    format!("the [[template]] of line {}", place.source.position(place.span.start).0)
-                }
-                (Language::Template, None) => "a template".to_owned(),
-            };
-            for file in tree.files() {
-                let path: PathBuf = tree.folder().join(&file.path).components().collect();
-                let key = path.display().to_string().to_lowercase();
-                let Some((first, other)) = taken.insert(key, (owner.clone(), path.clone())) else { continue };
-                let Some(place) = place else { continue };
-                let message = format!("the output `{}` is taken by {first}", file.path.display());
-                let error = Diagnostic::error(message).at(place, "");
-                report.push(error.help(match (first == owner, other == path) {
-                    (true, true) => {
-                        "make `out` differ: `{{ service.full_name }}`, say, where it has `{{ service.name }}`"
-                    }
-                    (_, false) => "on some systems names that differ in case alone are one file",
-                    (false, true) => "give one of them another `out`",
-                }));
-            }
-        }
     }
 
     /// Everything up to the models; what is wrong is in the report.

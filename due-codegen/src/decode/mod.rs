@@ -5,6 +5,8 @@ mod client;
 mod hex;
 mod link;
 mod msgpack;
+mod options;
+mod payload;
 mod protobuf;
 mod read;
 mod time;
@@ -15,10 +17,10 @@ use std::rc::Rc;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 use serde::Serialize;
 
-use crate::config::PacketOptions;
 use crate::routes::{RouteInfo, RouteKind};
 use crate::schema::Schema;
 pub use hex::{HexError, Input};
+pub use options::{BodyCodec, DecodeOptions, Dialect, Direction, Wire};
 use read::Cursor;
 pub use read::{Fault, Part};
 
@@ -26,72 +28,6 @@ pub use read::{Fault, Part};
 const MOST_FRAMES: usize = 10_000;
 /// The route of `due.Status`.
 const STATUS: i32 = -1;
-
-/// How bytes are read. `None` is for what the bytes themselves tell, as far as they do.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct DecodeOptions {
-    /// Between whom the frames travel.
-    pub wire: Option<Wire>,
-    /// How client packets are framed.
-    pub dialect: Option<Dialect>,
-    /// Widths and byte order of client packets.
-    pub packet: PacketOptions,
-    /// Who speaks.
-    pub direction: Option<Direction>,
-    /// What the bodies are written in.
-    pub codec: Option<BodyCodec>,
-}
-
-/// Between whom frames travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Wire {
-    /// Client and gate.
-    Client,
-    /// Gates, nodes and meshes: drpc.
-    Link,
-}
-
-/// How a client packet is framed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Dialect {
-    /// With its size in front: due v2.1 and later, and everything on tcp and kcp.
-    Sized,
-    /// A ws message each, without a size: due of 2023.
-    Bare,
-}
-
-/// Who speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Direction {
-    /// A client or dialer.
-    Request,
-    /// The one that was asked.
-    Response,
-    /// A server, unasked.
-    Push,
-}
-
-/// What a body is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum BodyCodec {
-    /// protobuf's binary form.
-    Proto,
-    /// protobuf's JSON.
-    Json,
-    /// MessagePack, with names of fields as keys.
-    Msgpack,
-    /// Not looked into: encrypted, say.
-    Raw,
-}
 
 /// What an input consists of. As JSON its fields are as here; later versions may add some.
 #[derive(Clone, Debug, Serialize)]

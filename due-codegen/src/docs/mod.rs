@@ -3,6 +3,7 @@
 mod example;
 mod markdown;
 mod page;
+mod write;
 
 use std::fmt;
 use std::fs;

@@ -2,12 +2,16 @@
 //!
 //! Every field is described in `templates/open/README.md`, with what is promised about them.
 
+mod collisions;
 mod filters;
 mod model;
+mod place;
 mod read;
 mod target;
 mod template;
+mod texts;
 
+pub(crate) use collisions::collisions;
 pub use model::OpenModel;
 #[cfg(feature = "cli")]
 pub(crate) use model::{About, EnumItem, FieldItem, MessageItem, MethodItem, ServiceItem};

@@ -2,24 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
-use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, context, escape_formatter};
-
 use serde::Serialize;
 
 use super::filters;
 use super::model::OpenModel;
-use super::target::{CARRIED, Per, TemplateFile, TemplateOptions, Var};
+use super::place::{LARGEST, Limited, check_path, inside};
+use super::target::{Per, TemplateFile, TemplateOptions, Var};
+use super::texts::Texts;
 use crate::diagnostic::{Diagnostic, Report, Source};
 use crate::output::{GeneratedFile, MARK, marked};
 
-/// Bytes of one output file. What is longer comes of a loop that does not end where its author thought.
-const LARGEST: usize = 16 << 20;
 /// Files of one template.
 const MOST_FILES: usize = 20_000;
 /// Steps of one rendering; a file of a thousand messages takes about a million.
@@ -69,31 +68,6 @@ fn shown(options: &TemplateOptions) -> String {
             let inside = path.strip_prefix(&options.folder).unwrap_or(path);
             inside.display().to_string().replace('\\', "/")
         }
-    }
-}
-
-/// The texts that a run has read, by the names that errors have; minijinja's loader reads as well.
-#[derive(Clone, Debug, Default)]
-struct Texts(Arc<Mutex<BTreeMap<String, String>>>);
-
-impl Texts {
-    fn of(file: &TemplateFile) -> io::Result<String> {
-        match file {
-            TemplateFile::Path(path) => fs::read_to_string(path),
-            TemplateFile::Carried(name) => {
-                let text = CARRIED.iter().find(|(found, _)| found == name).map(|(_, text)| (*text).to_owned());
-                text.ok_or_else(|| io::ErrorKind::NotFound.into())
-            }
-        }
-    }
-
-    fn keep(&self, name: &str, text: &str) {
-        // A panic leaves nothing half done in it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), text.to_owned());
-    }
-
-    fn text(&self, name: &str) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 }
 
@@ -276,58 +250,5 @@ fn said(err: &Error) -> String {
     match err.detail() {
         Some(detail) => format!("{}: {detail}", err.kind()),
         None => err.kind().to_string(),
-    }
-}
-
-/// A path below `folder` that consists of names alone.
-fn inside(folder: &Path, name: &str) -> Option<PathBuf> {
-    let path = Path::new(name);
-    path.components().all(|part| matches!(part, Component::Normal(_))).then(|| folder.join(path))
-}
-
-/// Why an output may not be there.
-fn check_path(folder: &Path, path: &str) -> Result<(), &'static str> {
-    let parts: Vec<Component<'_>> = Path::new(path).components().collect();
-    if path.trim().is_empty() || parts.is_empty() {
-        return Err("has no name");
-    }
-    if path.ends_with(['/', '\\']) {
-        return Err("is a folder, not a file");
-    }
-    if path.chars().any(char::is_control) {
-        return Err("has a control character in its name");
-    }
-    if !parts.iter().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) || path.contains('\\') {
-        return Err("leaves the project");
-    }
-    // A link may lead out of it as well.
-    let root = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let whole = root.join(path);
-    let real = whole.ancestors().find_map(|up| fs::canonicalize(up).ok());
-    match (fs::canonicalize(root), real) {
-        (Ok(root), Some(real)) if !real.starts_with(&root) => Err("leaves the project through a link"),
-        _ => Ok(()),
-    }
-}
-
-/// Takes so much and no more.
-#[derive(Default)]
-struct Limited {
-    bytes: Vec<u8>,
-    full: bool,
-}
-
-impl Write for Limited {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.bytes.len() + bytes.len() > LARGEST {
-            self.full = true;
-            return Err(io::Error::other("the text is too long"));
-        }
-        self.bytes.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -7,6 +7,7 @@ mod decode;
 mod docs;
 mod failure;
 mod findings;
+mod frames;
 mod generate;
 mod git;
 mod id;
