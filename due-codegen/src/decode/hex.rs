@@ -49,8 +49,13 @@ impl Input {
     /// [`HexError`] with the place of what is no hex.
     pub fn hex(text: &str) -> Result<Self, HexError> {
         let mut input = Self::default();
+        let is_hexdump = text.lines().any(|line| line.contains('|'));
         for (index, line) in text.lines().enumerate() {
             let (skipped, digits) = digits_of(line);
+            if is_hexdump && is_offset(line) {
+                // Its last line says where the bytes end.
+                continue;
+            }
             if line.trim().is_empty() {
                 input.breaks.push(input.bytes.len());
                 continue;
@@ -117,10 +122,6 @@ impl Input {
 /// The digits of a line, and how many characters are in front of them: without the offset and the text of a dump, and
 /// without a comment.
 fn digits_of(line: &str) -> (usize, &str) {
-    let is_offset = |text: &str| {
-        let digits = text.trim().trim_start_matches("0x");
-        digits.len() >= 4 && digits.chars().all(|c| c.is_ascii_hexdigit())
-    };
     if let Some((offset, rest)) =
         line.split_once(':').filter(|(offset, rest)| is_offset(offset) && rest.starts_with(' '))
     {
@@ -135,8 +136,12 @@ fn digits_of(line: &str) -> (usize, &str) {
         let (offset, digits) = digits.split_once(' ').unwrap_or((digits, ""));
         return (offset.chars().count() + 1, digits);
     }
-    // The last line of hexdump has an offset alone, which cannot be told from bytes elsewhere.
     (0, line.split('#').next().unwrap_or_default())
+}
+
+fn is_offset(text: &str) -> bool {
+    let digits = text.trim().trim_start_matches("0x");
+    digits.len() >= 4 && digits.chars().all(|c| c.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -168,8 +173,7 @@ mod tests {
     fn dumps_have_lines() {
         let dump = "00000000: 3030 3030 3030 3030 3030 3030 3030 3030  0000000000000000\n00000010: 4142                                     AB\n";
         assert_eq!(Input::hex(dump).unwrap().bytes(), b"0000000000000000AB");
-        let dump =
-            "00000000  41 42 43 44 45 46 47 48  49 4a 4b 4c 4d 4e 4f 50  |ABCDEFGHIJKLMNOP|\n00000010  51  |Q|\n";
+        let dump = "00000000  41 42 43 44 45 46 47 48  49 4a 4b 4c 4d 4e 4f 50  |ABCDEFGHIJKLMNOP|\n00000010  51  |Q|\n00000011\n";
         assert_eq!(Input::hex(dump).unwrap().bytes(), b"ABCDEFGHIJKLMNOPQ");
     }
 

@@ -2,9 +2,8 @@
 
 import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
@@ -32,9 +31,12 @@ let url: string;
 
 beforeAll(async () => {
   browser = await launch();
-  folder = await mkdtemp(join(tmpdir(), "due-docs-"));
+  // Below the folder that has the packages which generated TypeScript imports.
+  const build = fileURLToPath(new URL("../build", import.meta.url));
+  await mkdir(build, { recursive: true });
+  folder = await mkdtemp(join(build, "docs-"));
   await mkdir(join(folder, "proto"));
-  await writeFile(join(folder, "due.toml"), "");
+  await writeFile(join(folder, "due.toml"), '[typescript]\nout = "gen"\n');
   await writeFile(join(folder, "proto/lobby.proto"), SCHEMA);
   execFileSync(inject("cargoDue"), ["docs", "--out", "docs.html"], { cwd: folder, stdio: ["ignore", "ignore", "inherit"] });
   url = pathToFileURL(join(folder, "docs.html")).href;
@@ -116,4 +118,19 @@ test("a telephone scrolls tables, not the page, and dark is dark", async () => {
   expect(await back()).toBe("rgb(255, 255, 255)");
   expect(faults).toEqual([]);
   await page.context().close();
+});
+
+test("the examples in TypeScript are TypeScript", async () => {
+  const { page } = await open();
+  const examples = await page.locator('details:has(summary:text-is("TypeScript")) pre').allTextContents();
+  await page.context().close();
+  expect(examples.length).toBe(3);
+  execFileSync(inject("cargoDue"), ["generate"], { cwd: folder, stdio: ["ignore", "ignore", "inherit"] });
+  // Each is a module of its own; what they have in common is the client.
+  const client = 'import { Client } from "./gen/due/index";\nconst client = new Client({ url: "ws://127.0.0.1:3553" });\n';
+  const files = examples.map((_, index) => `example${index}.ts`);
+  await Promise.all(examples.map((text, index) => writeFile(join(folder, files[index]!), client + text)));
+  const tsc = fileURLToPath(new URL("../node_modules/typescript/bin/tsc", import.meta.url));
+  const options = "--noEmit --strict --target es2022 --module esnext --moduleResolution bundler --ignoreConfig".split(" ");
+  execFileSync(process.execPath, [tsc, ...options, ...files], { cwd: folder, stdio: "inherit" });
 });
