@@ -33,13 +33,19 @@ pub(super) fn call(
     }
     let result = if method.oneway { "" } else { "let response = " };
     let make = if method.internal {
+        rust.insert_str(0, "use due::NodeTarget;\n");
         format!("{client}::new(ctx.cluster())")
     } else {
         rust.insert_str(0, "use due::Client;\n");
         rust.push_str("\nlet client = Client::connect(\"ws://127.0.0.1:3553\").await?;");
         format!("{client}::new(client.clone())")
     };
-    let call = format!("{}({request})", route.client_method);
+    let to = match (method.internal, method.stateful) {
+        (false, _) => "",
+        (true, false) => "NodeTarget::Any, ",
+        (true, true) => "NodeTarget::User(uid), ",
+    };
+    let call = format!("{}({to}{request})", route.client_method);
     let line = format!("{result}{make}.{call}.await?;");
     let line = if line.len() > WIDEST { format!("{result}{make}\n    .{call}\n    .await?;") } else { line };
     rust.push_str(&format!("\n{line}\n"));

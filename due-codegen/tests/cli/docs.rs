@@ -93,6 +93,9 @@ fn clients_see_what_they_may_know() {
     for name in ["lobby.v1.Lobby.Audit", "lobby.v1.Wallet", "lobby.v1.LoggedIn", ">login<"] {
         assert!(full.contains(name) && !client.contains(name), "{name}");
     }
+    let audit = "use due::NodeTarget;\nuse lobby::v1::LobbyNodes;\nuse lobby::v1::seat::Place;\n\n\
+                 let response = LobbyNodes::new(ctx.cluster()).audit(NodeTarget::Any, Place { row: 7 }).await?;\n";
+    assert!(full.contains(audit) && !client.contains("LobbyNodes"), "{full}");
     // What remains leads to them.
     for name in
         ["lobby.v1.Lobby.Enter\"", "id=\"lobby.v1.Seat.Place\"", "id=\"lobby.v1.Code\"", "id=\"lobby.v1.Entered\""]
