@@ -9,6 +9,7 @@ mod git;
 mod id;
 mod lint;
 mod lock;
+mod new;
 mod routes;
 mod watch;
 

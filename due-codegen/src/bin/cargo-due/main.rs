@@ -10,6 +10,7 @@ mod git;
 mod id;
 mod lint;
 mod lock;
+mod new;
 mod output;
 mod project;
 mod routes;
@@ -44,6 +45,7 @@ Colours are for terminals alone; NO_COLOR=1 switches them off there, too.";
 
 #[derive(Subcommand)]
 enum Verb {
+    New(new::New),
     #[command(after_help = EXIT_CODES)]
     Generate(generate::Generate),
     #[command(after_help = EXIT_CODES)]
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
 impl Verb {
     fn run(&self) -> Result<Outcome, Failure> {
         match self {
+            Self::New(verb) => verb.run(),
             Self::Generate(verb) => verb.run(),
             Self::Lint(verb) => verb.run(),
             Self::Lock(verb) => verb.run(),
