@@ -5,14 +5,16 @@ use std::env;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::check::names::Names;
 use crate::config::{Config, PacketOptions, RustOptions, TypeScriptOptions};
-use crate::diagnostic::{Diagnostic, Diagnostics, Report};
+use crate::diagnostic::{Diagnostic, Diagnostics, Report, Source};
 use crate::lower::lower;
 use crate::lower::types::Types;
 use crate::model::{Model, RouteWidth};
 use crate::output::{GeneratedFile, Language, Tree, WriteError};
+use crate::parallel;
 use crate::render::{RenderError, render};
 use crate::source::roots::Roots;
 use crate::source::{self, OPTIONS_PROTO, Sources};
@@ -175,22 +177,26 @@ impl Builder {
         if report.has_errors() {
             return Err(Error::Schema(report.finish()));
         }
-        let mut trees = Vec::new();
-        if let Some((options, model)) = self.rust.as_ref().zip(rust) {
-            let files = render(&model, &sources.pool, options, format)?;
-            trees.push(Tree::new(Language::Rust, &options.out, files));
-        }
-        if let Some((options, model)) = self.config.typescript.as_ref().zip(typescript) {
-            let files = typescript::render(&sources, &model, options, &self.config.packet)?;
-            trees.push(Tree::new(Language::TypeScript, &options.out, files));
-        }
+        let trees = parallel::map(&[Language::Rust, Language::TypeScript], |language| match language {
+            Language::Rust => self.rust.as_ref().zip(rust.as_ref()).map(|(options, model)| {
+                let files = render(model, &sources.pool, options, format)?;
+                Ok(Tree::new(Language::Rust, &options.out, files))
+            }),
+            Language::TypeScript => self.config.typescript.as_ref().zip(typescript.as_ref()).map(|(options, model)| {
+                let files = typescript::render(&sources, model, options, &self.config.packet)?;
+                Ok(Tree::new(Language::TypeScript, &options.out, files))
+            }),
+        });
+        let trees = trees.into_iter().flatten().collect::<Result<Vec<Tree>, RenderError>>()?;
         let mut watch: BTreeSet<PathBuf> = sources.paths().cloned().collect();
         watch.extend(self.config_path.clone());
         if self.files.is_empty() {
             // A new file in a root belongs to the output.
             watch.extend(self.config.roots.iter().cloned());
         }
-        Ok(Output { trees, warnings: report.finish(), watch: watch.into_iter().filter(|path| path.exists()).collect() })
+        let watch = watch.into_iter().filter(|path| path.exists()).collect();
+        let read = sources.read().map(|(name, source)| (name.clone(), Arc::clone(source))).collect();
+        Ok(Output { trees, warnings: report.finish(), watch, read })
     }
 
     /// Everything up to the models; what is wrong is in the report.
@@ -283,6 +289,8 @@ pub struct Output {
     trees: Vec<Tree>,
     warnings: Diagnostics,
     watch: Vec<PathBuf>,
+    /// By import name.
+    read: Vec<(String, Arc<Source>)>,
 }
 
 impl Output {
@@ -299,6 +307,11 @@ impl Output {
     /// What there is to say about the schema although it could be used.
     pub fn warnings(&self) -> &Diagnostics {
         &self.warnings
+    }
+
+    /// Import names and texts of all files that were read from disk.
+    pub(crate) fn read(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.read.iter().map(|(name, source)| (name.as_str(), source.text.as_str()))
     }
 
     /// Every file that was read, imports too, and the roots if they decide what is read. All of them exist: cargo

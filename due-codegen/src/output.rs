@@ -101,6 +101,11 @@ impl Tree {
         &self.folder
     }
 
+    /// What lies where files of this language belong, ours or not.
+    pub(crate) fn found(language: Language, folder: &Path) -> Result<Vec<PathBuf>, WriteError> {
+        language.files_below(folder)
+    }
+
     /// The files, in the order of their names.
     pub fn files(&self) -> &[GeneratedFile] {
         &self.files

@@ -1,5 +1,6 @@
 //! Model to text: messages by prost-build, the rest by templates, and the module tree around them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use minijinja::syntax::SyntaxConfig;
@@ -12,7 +13,7 @@ use crate::doc::sanitize;
 use crate::lower::types::Types;
 use crate::model::{Model, Package};
 use crate::output::GeneratedFile;
-use crate::{mesh, messages};
+use crate::{mesh, messages, parallel};
 
 /// Names of templates with their texts.
 macro_rules! templates {
@@ -80,12 +81,12 @@ pub(crate) fn render(
             files.push((package, text));
         }
     }
-    let mut generated = Vec::new();
-    for (package, text) in files {
+    let generated = parallel::map(&files, |(package, text)| {
         let sources: String = package.files.iter().map(|file| format!("// source: {file}\n")).collect();
-        let text = if format { pretty(&package.file_name, &text)? } else { text };
-        generated.push(GeneratedFile::new(&package.file_name, format!("{sources}\n{text}")));
-    }
+        let text = if format { Cow::Owned(pretty(&package.file_name, text)?) } else { Cow::Borrowed(text) };
+        Ok(GeneratedFile::new(&package.file_name, format!("{sources}\n{text}")))
+    });
+    let mut generated = generated.into_iter().collect::<Result<Vec<GeneratedFile>, RenderError>>()?;
     let text = tree.text();
     generated.push(GeneratedFile::new("mod.rs", if format { pretty("mod.rs", &text)? } else { text }));
     Ok(generated)

@@ -14,8 +14,9 @@ mod routes;
 mod watch;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 
 use tempfile::TempDir;
 
@@ -54,10 +55,17 @@ fn due_with(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Run {
         .current_dir(folder)
         .env_remove("COLUMNS")
         .env_remove("GITHUB_WORKSPACE")
+        .env("XDG_CACHE_HOME", cache())
         .envs(env.iter().copied());
     let Output { status, stdout, stderr } = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Run { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
+}
+
+/// What `generate` remembers of the projects of all tests.
+fn cache() -> &'static Path {
+    static CACHE: LazyLock<PathBuf> = LazyLock::new(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+    &CACHE
 }
 
 /// The rules in a JSON document of findings.

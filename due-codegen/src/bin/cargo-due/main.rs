@@ -13,6 +13,7 @@ mod lock;
 mod new;
 mod output;
 mod project;
+mod remembered;
 mod routes;
 mod table;
 mod watch;
