@@ -45,6 +45,8 @@ fn files(folder: &Path) -> BTreeMap<String, String> {
 fn a_project_has_these_files() {
     for template in TEMPLATES {
         let (_parent, project) = make(template);
+        let open = |path: &Path| fs::metadata(path).unwrap().permissions();
+        assert_eq!(open(&project), open(&project.join("src")));
         let files = files(&project);
         let names: Vec<&str> = files.keys().map(String::as_str).collect();
         let mut text = format!("{}\n", names.join("\n"));

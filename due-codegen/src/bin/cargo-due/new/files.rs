@@ -182,14 +182,13 @@ mod tests {
     #[test]
     fn a_project_of_a_checkout_tells_docker_where_that_is() {
         for (path, text) in texts(Origin::Checkout(PathBuf::from("/src/due")), Template::Hello) {
-            match path.as_str() {
-                "Cargo.toml" => assert!(text.contains("path = \"/src/due/due-runtime\""), "{text}"),
-                "Dockerfile" => assert!(text.contains("COPY --from=due due-runtime /src/due/due-runtime\n"), "{text}"),
-                "compose.yaml" => {
-                    assert!(text.contains("\n      additional_contexts:\n        due: /src/due\n"), "{text}")
-                }
-                _ => {}
-            }
+            let line = match path.as_str() {
+                "Cargo.toml" => "due-runtime = { path = \"/src/due/due-runtime\", features = [\"etc\"] }\n",
+                "Dockerfile" => "COPY --from=due [\"due-runtime\", \"/src/due/due-runtime\"]\n",
+                "compose.yaml" => "\n      additional_contexts:\n        due: \"/src/due\"\n",
+                _ => continue,
+            };
+            assert!(text.contains(line), "{text}");
         }
     }
 }

@@ -65,8 +65,9 @@ impl New {
         };
         let place = Place::find(&self.path)?;
         let scaffold = Scaffold { name, template: self.template, origin, nested: place.is_in_workspace() };
+        let files = scaffold.files()?;
         let project = place.begin()?;
-        for (path, text) in scaffold.files()? {
+        for (path, text) in files {
             project.write(&path, &text)?;
         }
         scaffold.generate(project.folder())?;

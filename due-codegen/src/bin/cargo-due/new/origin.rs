@@ -38,7 +38,7 @@ impl Origin {
                 folder.display()
             ))
         };
-        let whole = fs::canonicalize(folder).map_err(|_| missing())?;
+        let whole = plain(fs::canonicalize(folder).map_err(|_| missing())?);
         if !whole.join("due-runtime/Cargo.toml").is_file() {
             return Err(missing());
         }
@@ -58,6 +58,12 @@ impl Origin {
             Self::Checkout(folder) => format!("path = {:?}", folder.join("due-runtime")),
         }
     }
+}
+
+/// Without what Windows puts before a path that it has looked up, and Cargo does not expect.
+fn plain(path: PathBuf) -> PathBuf {
+    let bare = path.to_str().and_then(|text| text.strip_prefix(r"\\?\")).filter(|text| !text.starts_with("UNC"));
+    bare.map(PathBuf::from).unwrap_or(path)
 }
 
 #[cfg(test)]
