@@ -3,10 +3,10 @@
 # beside buf with protoc-gen-prost and protoc-gen-es, in turn. Everything goes to target/; the first run installs the
 # peers there. Fails if we are not faster.
 #
-#     due-codegen/benches/corpus.sh [FOLDER] [RUNS]    of google-proto-files 6.0.1; default: google/cloud, 3 runs
+#     due-codegen/benches/corpus.sh [FOLDER] [RUNS]    of google-proto-files 6.0.1; default: google/cloud/aiplatform, 3 runs; google takes many minutes
 set -euo pipefail
 
-folder=${1:-google/cloud}
+folder=${1:-google/cloud/aiplatform}
 runs=${2:-3}
 root=$(cd "$(dirname "$0")/../.." && pwd)
 target=$(mkdir -p "${CARGO_TARGET_DIR:-$root/target}" && cd "${CARGO_TARGET_DIR:-$root/target}" && pwd)

@@ -30,6 +30,8 @@
 //! a rule of [lint](Schema::lint), and a [`Lock`] that knows what [breaks](Lock::breaks) old clients. The verbs of `cargo due`
 //! are made of these.
 //!
+//! [`Memo`] is how `cargo due generate` knows that nothing has changed since the last run.
+//!
 //! What is wrong with a schema is reported in one run, as [`Diagnostic`]s with file, line, column and source line.
 //! Same input gives the same bytes; files that did not change are not written.
 //!

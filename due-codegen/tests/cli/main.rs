@@ -64,7 +64,12 @@ fn due_with(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Run {
 
 /// What `generate` remembers of the projects of all tests.
 fn cache() -> &'static Path {
-    static CACHE: LazyLock<PathBuf> = LazyLock::new(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+    static CACHE: LazyLock<PathBuf> = LazyLock::new(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
+        // What an earlier run has left behind, if anything.
+        let _ = fs::remove_dir_all(&folder);
+        folder
+    });
     &CACHE
 }
 
