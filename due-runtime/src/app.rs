@@ -53,6 +53,9 @@ pub enum StartError {
     /// A server could not open the port on which other servers reach it.
     #[error("cannot listen for other servers")]
     Attach(#[source] std::io::Error),
+    /// [`GateBuilder::schema`](crate::GateBuilder::schema) is of another release of due-codegen: generate it anew.
+    #[error("the schema of a gate cannot be read; generate it anew with the due-codegen of this release")]
+    Schema(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A [start hook](crate::NodeBuilder::on_start) of a node failed.
     #[error("a start hook failed: {0}")]
     Hook(Error),
@@ -387,6 +390,7 @@ impl From<StartGateError> for StartError {
             StartGateError::Listen(error) => Self::Listen(error),
             StartGateError::Registry(error) => Self::Registry(error),
             StartGateError::Attach(error) => Self::Attach(error),
+            StartGateError::Schema(bad) => Self::Schema(bad.into()),
         }
     }
 }

@@ -46,6 +46,7 @@
 //! | [`Mesh`] | gRPC services and the clients that find them |
 //! | [`Client`], [`Caller`] | the other end: tools, bots, tests |
 //! | [`registry`], [`locator`], [`codec`] | backends behind traits, and how bodies are written |
+//! | [`Skew`] | how the schema of a client and that of its gate differ |
 //! | [`event`] | what servers tell each other by topic |
 //! | [`testing`] | gate, node and client in one test, without a socket |
 //! | [`metrics`] | what servers count |
@@ -108,6 +109,7 @@ pub mod redis;
 pub mod registry;
 mod route;
 mod session;
+mod skew;
 mod status;
 pub mod testing;
 pub mod transport;
@@ -115,7 +117,9 @@ pub mod transport;
 pub use bytes::Bytes;
 
 pub use app::{App, RunningApp, StartError};
-pub use client::{Call, CallError, Caller, Client, ClientBuilder, ConnectError, Disconnect, Pushes, ReceiveError};
+pub use client::{
+    Call, CallError, Caller, Client, ClientBuilder, ConnectError, Disconnect, Pushes, ReceiveError, SkewPolicy,
+};
 #[cfg(feature = "link")]
 #[doc(hidden)]
 pub use cluster::fuzzing;
@@ -147,6 +151,7 @@ pub use node::{
 };
 pub use route::{HandlerFuture, RouteSpec, Routes};
 pub use session::{OutboxLimits, Overflow};
+pub use skew::{Difference, DifferenceKind, Schema, Skew};
 pub use status::Status;
 
 /// Includes what a build script generated with `due_codegen::Builder`: the module tree of all proto packages.

@@ -10,12 +10,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::CallError;
+use super::asking::Asking;
 use super::pending::Pending;
 use super::pushes::Listeners;
 use crate::codec::{Body, Codec};
 use crate::error::Code;
 use crate::id::{RouteId, Seq};
 use crate::packet::{Dialect, Format, Frame, Packet};
+use crate::skew::wire::Answer;
+use crate::skew::{Schema, Skew};
 use crate::status::Status;
 use crate::transport::{CloseReason, Inbound, PacketRead, PacketWrite, ReadError};
 
@@ -32,6 +35,8 @@ pub(super) struct Connection {
     pub(super) outbox: mpsc::Sender<Bytes>,
     pub(super) pending: Pending,
     pub(super) listeners: Listeners,
+    /// Absent if the client was told no schema.
+    pub(super) asking: Option<Asking>,
     dialect: Dialect,
     heartbeat: Duration,
     /// The server has sent something since the last tick of the watch.
@@ -76,12 +81,15 @@ pub(super) struct Settings {
     pub(super) max_pending: usize,
     pub(super) outbox: usize,
     pub(super) pushes: usize,
+    /// And how long the gate may take to compare it.
+    pub(super) schema: Option<(Schema, Duration)>,
 }
 
 impl Connection {
     /// Runs in a task of its own until [`stop`](Self::stop) or until the peer goes.
     pub(super) fn spawn(settings: Settings, read: impl PacketRead, write: impl PacketWrite) -> Arc<Self> {
         let (outbox, packets) = mpsc::channel(settings.outbox.max(1));
+        let (asking, answers) = settings.schema.map(|(schema, timeout)| Asking::new(schema, timeout)).unzip();
         let connection = Arc::new(Self {
             pending: Pending::new(&settings.format, settings.max_pending),
             listeners: Listeners::new(settings.pushes),
@@ -89,6 +97,7 @@ impl Connection {
             codec: settings.codec,
             timeout: settings.timeout,
             outbox,
+            asking,
             dialect: settings.dialect,
             heartbeat: settings.heartbeat,
             heard: AtomicBool::new(false),
@@ -98,7 +107,7 @@ impl Connection {
             leaving: CancellationToken::new(),
             task: TaskTracker::new(),
         });
-        connection.task.spawn(Arc::clone(&connection).run(read, write, packets));
+        connection.task.spawn(Arc::clone(&connection).run(read, write, packets, answers));
         connection.task.close();
         connection
     }
@@ -127,7 +136,13 @@ impl Connection {
         self.cause.get().cloned().unwrap_or(Disconnect::Closed)
     }
 
-    async fn run(self: Arc<Self>, read: impl PacketRead, write: impl PacketWrite, packets: mpsc::Receiver<Bytes>) {
+    async fn run(
+        self: Arc<Self>,
+        read: impl PacketRead,
+        write: impl PacketWrite,
+        packets: mpsc::Receiver<Bytes>,
+        answers: Option<mpsc::Receiver<Answer>>,
+    ) {
         let reading = async { self.end(self.read_all(read).await) };
         let writing = async { self.end(self.write_all(write, packets).await) };
         let watching = async {
@@ -137,12 +152,18 @@ impl Connection {
                 () = self.stop.cancelled() => self.end(Disconnect::Closed),
             }
         };
+        let asking = async {
+            if let Some((asking, answers)) = self.asking.as_ref().zip(answers) {
+                self.stop.run_until_cancelled(asking.ask(&self, answers)).await;
+                asking.tell(Skew::Unknown);
+            }
+        };
         let overdue = async {
             self.stop.cancelled().await;
             sleep(LAST_WORDS).await;
         };
         tokio::select! {
-            _ = async { tokio::join!(reading, writing, watching) } => {}
+            _ = async { tokio::join!(reading, writing, watching, asking) } => {}
             () = overdue => {}
         }
     }
@@ -192,6 +213,9 @@ impl Connection {
 
     fn dispatch(&self, packet: Packet) {
         let Packet { route, seq, body } = packet;
+        if route == RouteId::STATUS && self.asking.as_ref().is_some_and(|asking| asking.hear(&self.codec, &body)) {
+            return;
+        }
         if let Some(farewell) = self.farewell_in(route, seq, &body) {
             if farewell.code() == Code::GOING_AWAY {
                 self.pending.leave();

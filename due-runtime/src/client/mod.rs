@@ -1,5 +1,6 @@
 //! The other end of a gate's connection: for tools, bots, tests, and games written in Rust.
 
+mod asking;
 mod builder;
 mod call;
 mod connection;
@@ -16,7 +17,7 @@ use bytes::Bytes;
 use tokio::time::timeout as within;
 use tokio_util::sync::DropGuard;
 
-pub use builder::{ClientBuilder, ConnectError};
+pub use builder::{ClientBuilder, ConnectError, SkewPolicy};
 pub use call::{Call, CallError, Caller};
 pub use connection::Disconnect;
 pub(crate) use pushes::Listeners;
@@ -28,6 +29,7 @@ use crate::future::BoxFuture;
 use crate::id::{RouteId, Seq};
 use crate::packet::Format;
 use crate::route::RouteSpec;
+use crate::skew::Skew;
 use connection::Connection;
 
 /// A connection to a gate. Clones share it.
@@ -113,6 +115,16 @@ impl Client {
     /// How packets are written.
     pub fn format(&self) -> &Format {
         &self.connection.format
+    }
+
+    /// Waits until it is known how the gate's schema differs from that of this client: one round trip, or a few where the gate
+    /// has not met this schema before, [`skew_timeout`](ClientBuilder::skew_timeout) at most. [`Skew::Unknown`] at once
+    /// without a [`schema`](ClientBuilder::schema).
+    pub async fn skew(&self) -> Skew {
+        match &self.connection.asking {
+            Some(asking) => asking.outcome().await,
+            None => Skew::Unknown,
+        }
     }
 
     /// Waits until the gate says that it goes away, or the connection has ended. From the former on, calls fail with

@@ -3,6 +3,7 @@
 mod accept;
 mod connection;
 mod elsewhere;
+mod greetings;
 mod provider;
 mod rate;
 mod routing;
@@ -20,6 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use accept::{AcceptHook, CloseHook, Door, Listen};
+use greetings::Greetings;
 pub use rate::{Excess, RateLimits};
 
 use crate::cluster::{self, Backends, Balance, Cluster, Member, Missed, Presence, Server};
@@ -31,6 +33,8 @@ use crate::metrics::GateMetrics;
 use crate::packet::Format;
 use crate::registry::{Instance, Kind, RegistryError};
 use crate::session::{OutboxLimits, OutboxRules, Overflow, SessionTable};
+use crate::skew::compare::KnownSchema;
+use crate::skew::{BadShape, Schema};
 #[cfg(feature = "kcp")]
 use crate::transport::kcp::Kcp;
 #[cfg(feature = "tcp")]
@@ -101,6 +105,7 @@ struct Settings {
     drain: Duration,
     duplicate_login: DuplicateLogin,
     balance: Balance,
+    schema: Option<Schema>,
     on_accept: Option<AcceptHook>,
     on_close: Option<CloseHook>,
 }
@@ -133,6 +138,7 @@ impl Gate {
                 drain: Duration::from_secs(5),
                 duplicate_login: DuplicateLogin::default(),
                 balance: Balance::default(),
+                schema: None,
                 on_accept: None,
                 on_close: None,
             },
@@ -142,6 +148,7 @@ impl Gate {
 
     /// Binds the listeners and registers; clients are accepted by [`RunningGate::open`].
     pub(crate) async fn start(self, backends: &Backends) -> Result<RunningGate, StartGateError> {
+        let known = self.settings.schema.as_ref().map(KnownSchema::new).transpose()?;
         let mut doors = Vec::new();
         for listener in self.listeners {
             doors.push(listener.bind(self.settings.reuse_port).await?);
@@ -149,8 +156,10 @@ impl Gate {
         let member = Member::new(Kind::Gate, self.gid.as_str(), &backends.format);
         let settings = self.settings;
         let codec = settings.codec.unwrap_or_else(|| backends.codec.clone());
+        let by_name = codec != Codec::Proto;
         let cluster = Cluster::join(backends, codec, member, settings.balance).await?;
         let format = Arc::clone(&cluster.member().format);
+        let room = format.max_body_bytes().min(format.max_frame_bytes().saturating_sub(format.header_len()));
         let (limits, overflow) = (settings.outbox, settings.overflow);
         let (misses, missed) = mpsc::channel(MISSES);
         let metrics = GateMetrics::new(&self.gid);
@@ -167,6 +176,7 @@ impl Gate {
             duplicate_login: settings.duplicate_login,
             on_accept: settings.on_accept,
             on_close: settings.on_close,
+            greetings: known.map(|known| Greetings::new(known, by_name, room)),
             format,
             presence: Presence::new(&backends.registry),
             cluster,
@@ -371,6 +381,17 @@ impl GateBuilder {
         self
     }
 
+    /// The schema that the nodes behind this gate serve, `DUE_SCHEMA` of the generated code. A client that
+    /// [sends its own](crate::ClientBuilder::schema) is told by which routes they differ ([`Skew`](crate::Skew)); others notice
+    /// nothing. Default: none, and whoever asks is told that there is no route -1.
+    ///
+    /// Each schema of clients is compared once, which takes milliseconds in the task of a session. Where bodies carry names
+    /// (all codecs but `proto`), other JSON names of fields are differences as well.
+    pub fn schema(mut self, schema: Schema) -> Self {
+        self.settings.schema = Some(schema);
+        self
+    }
+
     /// The gate.
     pub fn build(self) -> Gate {
         let gid = self.gid.unwrap_or_else(|| Gid::from(uuid::Uuid::new_v4().to_string()));
@@ -392,6 +413,8 @@ pub(crate) enum StartGateError {
     Registry(#[from] RegistryError),
     #[error("no other server could reach the gate")]
     Attach(#[source] io::Error),
+    #[error("the schema of the gate cannot be read; generate it anew with the due-codegen of this release")]
+    Schema(#[from] BadShape),
 }
 
 /// A listener could not be opened.
@@ -507,6 +530,8 @@ pub(crate) struct GateCore {
     duplicate_login: DuplicateLogin,
     on_accept: Option<AcceptHook>,
     on_close: Option<CloseHook>,
+    /// Absent in a gate that knows no schema.
+    greetings: Option<Greetings>,
     format: Arc<Format>,
     presence: Presence,
     cluster: Cluster,
@@ -556,6 +581,7 @@ impl fmt::Debug for Settings {
             .field("drain", &self.drain)
             .field("duplicate_login", &self.duplicate_login)
             .field("balance", &self.balance)
+            .field("schema", &self.schema)
             .finish_non_exhaustive()
     }
 }

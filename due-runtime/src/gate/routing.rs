@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -17,6 +18,7 @@ use crate::error::{Code, Error};
 use crate::id::{Cid, Nid, RouteId, Seq, Uid};
 use crate::packet::Packet;
 use crate::session::{Session, SessionTarget};
+use crate::skew;
 use crate::status::Status;
 
 /// How long answers may still arrive after the connection has broken that carried their requests: they come by another.
@@ -43,6 +45,9 @@ impl GateCore {
     /// Hands a client message to its node, or refuses it. What cannot be done at once is left to [`wait`](Self::wait).
     pub(super) fn route(self: &Arc<Self>, session: &Arc<Session>, packet: Packet) -> Option<Unrouted> {
         let route = packet.route;
+        if route == RouteId::STATUS && self.answers_greeting(session, &packet) {
+            return None;
+        }
         let nodes = self.cluster.nodes();
         let refused = match nodes.route(route) {
             None => Error::new(Code::NOT_FOUND, format!("no route {route}")),
@@ -62,6 +67,21 @@ impl GateCore {
         };
         self.refuse(session, &packet, refused);
         None
+    }
+
+    /// Whether the packet is a client's word about its schema, and of use to this gate.
+    fn answers_greeting(&self, session: &Session, packet: &Packet) -> bool {
+        let Some(greetings) = &self.greetings else { return false };
+        let Some(Ok(greeting)) = skew::wire::marked(&packet.body).map(skew::wire::Greeting::decode) else {
+            return false;
+        };
+        let Some(answer) = greetings.hear(session, greeting) else { return false };
+        match self.format.encode(RouteId::STATUS, packet.seq, &answer) {
+            // The client reads too slowly or has gone: `push` has seen to it.
+            Ok(packet) => drop(session.push(packet)),
+            Err(error) => tracing::warn!(%error, "an answer about a schema could not be written"),
+        }
+        true
     }
 
     /// Hands over without waiting.

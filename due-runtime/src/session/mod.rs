@@ -6,7 +6,7 @@ mod requests;
 mod table;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,6 +33,8 @@ pub(crate) struct Session {
     /// When the last user left, in microseconds after `opened`.
     userless: AtomicU64,
     dialect: AtomicU8,
+    /// It has said what schema it was generated from.
+    greeted: AtomicBool,
     outbox: Outbox,
     requests: Requests,
     ending: Ending,
@@ -54,6 +56,7 @@ impl Session {
             opened: Instant::now(),
             userless: AtomicU64::new(0),
             dialect: AtomicU8::new(UNKNOWN),
+            greeted: AtomicBool::new(false),
             outbox: Outbox::new(Arc::clone(rules)),
             requests: Requests::default(),
             ending: Ending::default(),
@@ -102,6 +105,15 @@ impl Session {
             Dialect::Bare => BARE,
         };
         self.dialect.store(dialect, Ordering::Release);
+    }
+
+    /// The client says what schema it was generated from. `false`: it has before.
+    pub(crate) fn greets(&self) -> bool {
+        !self.greeted.swap(true, Ordering::Relaxed)
+    }
+
+    pub(crate) fn has_greeted(&self) -> bool {
+        self.greeted.load(Ordering::Relaxed)
     }
 
     /// Queues one packet (sized form). A session whose client reads too slowly is cut, unless its gate drops pushes.
