@@ -14,6 +14,7 @@ use crate::lower::types::Types;
 use crate::model::{Model, RouteWidth};
 use crate::output::{GeneratedFile, Language, Tree, WriteError};
 use crate::render::{RenderError, render};
+use crate::shape::Shape;
 use crate::source::roots::Roots;
 use crate::source::{self, OPTIONS_PROTO, Sources};
 use crate::typescript;
@@ -175,13 +176,14 @@ impl Builder {
         if report.has_errors() {
             return Err(Error::Schema(report.finish()));
         }
+        let shape = Shape::of(&sources);
         let mut trees = Vec::new();
         if let Some((options, model)) = self.rust.as_ref().zip(rust) {
-            let files = render(&model, &sources.pool, options, format)?;
+            let files = render(&model, (&sources.pool, &shape), options, format)?;
             trees.push(Tree::new(Language::Rust, &options.out, files));
         }
         if let Some((options, model)) = self.config.typescript.as_ref().zip(typescript) {
-            let files = typescript::render(&sources, &model, options, &self.config.packet)?;
+            let files = typescript::render(&sources, &model, &shape, options, &self.config.packet)?;
             trees.push(Tree::new(Language::TypeScript, &options.out, files));
         }
         let mut watch: BTreeSet<PathBuf> = sources.paths().cloned().collect();

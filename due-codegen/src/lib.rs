@@ -58,6 +58,7 @@ mod render;
 mod routes;
 mod rule;
 mod schema;
+mod shape;
 mod source;
 mod typescript;
 mod write;

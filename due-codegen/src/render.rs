@@ -12,6 +12,7 @@ use crate::doc::sanitize;
 use crate::lower::types::Types;
 use crate::model::{Model, Package};
 use crate::output::GeneratedFile;
+use crate::shape::Shape;
 use crate::{mesh, messages};
 
 /// Names of templates with their texts.
@@ -62,7 +63,7 @@ pub enum RenderError {
 /// compiler reads does without.
 pub(crate) fn render(
     model: &Model,
-    pool: &DescriptorPool,
+    (pool, shape): (&DescriptorPool, &Shape),
     options: &RustOptions,
     format: bool,
 ) -> Result<Vec<GeneratedFile>, RenderError> {
@@ -86,9 +87,23 @@ pub(crate) fn render(
         let text = if format { pretty(&package.file_name, &text)? } else { text };
         generated.push(GeneratedFile::new(&package.file_name, format!("{sources}\n{text}")));
     }
-    let text = tree.text();
+    let text = schema(shape, &options.runtime) + &tree.text();
     generated.push(GeneratedFile::new("mod.rs", if format { pretty("mod.rs", &text)? } else { text }));
     Ok(generated)
+}
+
+/// What a gate and its clients compare; a run without routes has nothing.
+fn schema(shape: &Shape, runtime: &str) -> String {
+    if shape.is_empty() {
+        return String::new();
+    }
+    let Shape { hash, bytes, .. } = shape;
+    let (bytes, names) = (bytes.escape_ascii(), shape.names());
+    format!(
+        "/// What this schema is to the wire: for `GateBuilder::schema` and `ClientBuilder::schema`.\n\
+         #[rustfmt::skip]\n#[allow(dead_code, unreachable_pub)]\n\
+         pub const DUE_SCHEMA: {runtime}::codegen::Schema = {runtime}::codegen::Schema::generated({hash:#018x}, b\"{bytes}\", {names:?});\n"
+    )
 }
 
 fn pretty(file: &str, text: &str) -> Result<String, RenderError> {
