@@ -101,7 +101,7 @@ fn schema(shape: &Shape, runtime: &str) -> String {
     let (bytes, names) = (bytes.escape_ascii(), shape.names());
     format!(
         "/// What this schema is to the wire: for `GateBuilder::schema` and `ClientBuilder::schema`.\n\
-         #[rustfmt::skip]\n#[allow(dead_code, unreachable_pub)]\n\
+         {ALLOW}\
          pub const DUE_SCHEMA: {runtime}::codegen::Schema = {runtime}::codegen::Schema::generated({hash:#018x}, b\"{bytes}\", {names:?});\n"
     )
 }

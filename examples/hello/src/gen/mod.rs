@@ -2,7 +2,22 @@
 
 /// What this schema is to the wire: for `GateBuilder::schema` and `ClientBuilder::schema`.
 #[rustfmt::skip]
-#[allow(dead_code, unreachable_pub)]
+#[allow(
+    dead_code,
+    deprecated,
+    missing_debug_implementations,
+    missing_docs,
+    unreachable_pub,
+    unused_imports,
+    unused_qualifications,
+    unused_results,
+    variant_size_differences,
+    clippy::all,
+    clippy::nursery,
+    clippy::pedantic,
+    clippy::restriction,
+    rustdoc::all
+)]
 pub const DUE_SCHEMA: ::due::codegen::Schema = ::due::codegen::Schema::generated(
     0x58f11dd8c2927a8a,
     b"\x01\x02\x01\x00\x00\x01\x02\x01\x02\x03\x01\x02\t\x82\xa3S\x7f\x02\x02\x05V\x94\xd0\x8a\x04\t\xabS\n\x13\x01\x02\t\x98-\x9e>",
