@@ -10,6 +10,7 @@ mod drains;
 mod ears;
 mod events;
 mod go;
+mod greetings;
 mod letters;
 mod links;
 mod logins;
