@@ -59,6 +59,9 @@ pub(crate) fn hash_of(shape: &[u8]) -> u64 {
 }
 
 /// How the schema of a client and that of its gate differ.
+///
+/// Seen from the client: what the gate has beside is no difference but for whole routes, what it lacks is one. So a client
+/// that is newer than its gate is told what the gate does not do yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Skew {
