@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use due::codegen::Schema;
 use due::packet::{Dialect, Format};
-use due::{Client, ClientBuilder, Codec, ConnectError, DifferenceKind, RouteId, RunningApp, Skew, SkewPolicy};
+use due::transport::mem;
+use due::{
+    App, Client, ClientBuilder, Codec, ConnectError, DifferenceKind, Gate, RouteId, RunningApp, Seq, Skew, SkewPolicy,
+};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
@@ -140,6 +143,24 @@ async fn what_cannot_be_compared_is_said_to_differ_and_no_more() {
 }
 
 #[tokio::test]
+async fn sixty_four_schemas_are_remembered_and_the_oldest_is_asked_for_again() {
+    let app = app().await;
+    let shapes: Vec<Vec<u8>> = (3..68).map(|id| [&CLIENT[..10], &[id], &CLIENT[11..]].concat()).collect();
+    for shape in &shapes {
+        let mut client = Raw::tcp(&app).await;
+        ask(&mut client, &greeting(hash(shape), shape.len()), MORE).await;
+        client.send(&sized(&Format::new(), -1, 0, &part(0, shape))).await;
+        assert_eq!(client.receive(12).await[9..], *b"\xff\x08\x03");
+    }
+    for (shape, remembered) in [(&shapes[0], false), (&shapes[1], true), (&shapes[64], true)] {
+        let mut client = Raw::tcp(&app).await;
+        client.send(&sized(&Format::new(), -1, 0, &greeting(hash(shape), shape.len()))).await;
+        assert_eq!(client.receive(12).await[11], if remembered { 3 } else { 2 });
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn sixteen_clients_may_send_their_schemas_at_a_time() {
     let (closed, mut closes) = mpsc::channel(32);
     let gate = |gate: due::GateBuilder| {
@@ -156,6 +177,31 @@ async fn sixteen_clients_may_send_their_schemas_at_a_time() {
     drop(clients.remove(3));
     closes.recv().await.unwrap();
     ask(&mut Raw::tcp(&app).await, &greeting(99, 9), MORE).await;
+    drop(clients);
+    app.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_go_on_loses_his_place_to_who_wants_it() {
+    let (door, gate) = mem::listener();
+    let builder = Gate::builder().transport(door).heartbeat_interval(Duration::ZERO);
+    let app = App::new().gate(builder.schema(schema(GATE, ""))).start().await.unwrap();
+    let mut clients = Vec::new();
+    for at in 0..18 {
+        if at == 17 {
+            tokio::time::advance(Duration::from_secs(10)).await;
+        }
+        let client = Client::builder().heartbeat(Duration::ZERO).connect_mem(&gate).await.unwrap();
+        let mut answers = client.listen(RouteId::STATUS);
+        client.send_packet(RouteId::STATUS, Seq::NONE, &greeting(at, 9)).await.unwrap();
+        let answer = answers.next().await.unwrap().unwrap();
+        assert_eq!(answer, if at == 16 { UNCOMPARED } else { MORE }, "{at}");
+        clients.push((client, answers));
+    }
+    let (client, answers) = &mut clients[0];
+    client.send_packet(RouteId::STATUS, Seq::NONE, &part(0, b"late")).await.unwrap();
+    let answer = answers.next().await.unwrap().unwrap();
+    assert_ne!(answer[0], 0xff, "a status");
     drop(clients);
     app.stop().await;
 }
