@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use due_codegen::{Builder, Config, LintOptions, Lock};
+use due_codegen::{Builder, Config, LintOptions, Lock, Memo};
 use tempfile::TempDir;
 
 const RUNS: u32 = 5;
@@ -22,8 +22,9 @@ fn main() {
         // With the options and descriptor.proto.
         assert_eq!(set.file.len(), 102);
     });
-    let (config, _) = Config::load(project.path().join("due.toml")).expect("the configuration is right");
-    let builder = Builder::from(config);
+    let path = project.path().join("due.toml");
+    let (config, _) = Config::load(&path).expect("the configuration is right");
+    let builder = Builder::from(config.clone());
     report("schema, checked", || drop(builder.schema().expect("the schema is right")));
     let schema = builder.schema().expect("the schema is right");
     report("routes", || assert_eq!(schema.routes().len(), 2000));
@@ -34,6 +35,15 @@ fn main() {
     let (before, now) = (Lock::parse("due.lock", text).expect("it was just written"), schema.lock());
     report("breaking", || assert!(before.breaks(&now, &[]).is_empty()));
     report("ids", || assert_eq!(schema.ids(Some(&before)).next(), Ok(9921)));
+
+    report("generated", || assert_eq!(builder.render().expect("the schema is right").files().count(), 220));
+    let memo = || Memo::begin(&path, &config);
+    let (begun, output) = (memo(), builder.render().expect("the schema is right"));
+    for tree in output.trees() {
+        tree.compare().and_then(|changes| changes.write()).expect("a folder to write to");
+    }
+    let text = begun.finish(&output).expect("nothing to warn of");
+    report("nothing to do", || assert_eq!(memo().up_to_date(&text), Some(220)));
 }
 
 /// The best of some runs: the machine does other things, too.
@@ -51,7 +61,7 @@ fn schema() -> TempDir {
     let project = tempfile::tempdir().expect("a folder");
     let folder = project.path().join("proto/big/v1");
     fs::create_dir_all(&folder).expect("a folder");
-    fs::write(project.path().join("due.toml"), "").expect("a file");
+    fs::write(project.path().join("due.toml"), "[rust]\nout = \"rust\"\n[typescript]\nout = \"ts\"\n").expect("a file");
     for file in 0..100 {
         let mut text = String::from("syntax = \"proto3\";\n\npackage big.v1;\n\nimport \"due/options.proto\";\n\n");
         let mut add = |line: std::fmt::Arguments<'_>| text.write_fmt(line).expect("a string takes all");

@@ -5,15 +5,20 @@ use std::env;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::check::names::Names;
 use crate::config::{Config, PacketOptions, RustOptions, TypeScriptOptions};
-use crate::diagnostic::{Diagnostic, Diagnostics, Report};
+use crate::diagnostic::{Diagnostic, Diagnostics, Report, Source};
 use crate::lower::lower;
 use crate::lower::types::Types;
 use crate::model::{Model, RouteWidth};
+use crate::open;
+use crate::options::Options;
 use crate::output::{GeneratedFile, Language, Tree, WriteError};
+use crate::parallel;
 use crate::render::{RenderError, render};
+use crate::shape::Shape;
 use crate::source::roots::Roots;
 use crate::source::{self, OPTIONS_PROTO, Sources};
 use crate::typescript;
@@ -31,7 +36,7 @@ use crate::typescript;
 pub struct Builder {
     files: Vec<PathBuf>,
     config: Config,
-    /// `None` if there is only TypeScript to generate.
+    /// `None` if there is only something else to generate.
     rust: Option<RustOptions>,
     out: Option<PathBuf>,
     config_path: Option<PathBuf>,
@@ -47,7 +52,7 @@ impl Default for Builder {
 
 impl From<Config> for Builder {
     fn from(config: Config) -> Self {
-        let nothing = config.rust.is_none() && config.typescript.is_none();
+        let nothing = config.rust.is_none() && config.typescript.is_none() && config.templates.is_empty();
         Self {
             files: Vec::new(),
             rust: if nothing { Some(RustOptions::default()) } else { config.rust.clone() },
@@ -141,6 +146,7 @@ impl Builder {
         };
         self.rust().out = folder;
         self.config.typescript = None;
+        self.config.templates.clear();
         // What only the compiler reads is not formatted.
         let output = self.output(self.out.is_some())?;
         for tree in output.trees() {
@@ -175,22 +181,42 @@ impl Builder {
         if report.has_errors() {
             return Err(Error::Schema(report.finish()));
         }
-        let mut trees = Vec::new();
-        if let Some((options, model)) = self.rust.as_ref().zip(rust) {
-            let files = render(&model, &sources.pool, options, format)?;
-            trees.push(Tree::new(Language::Rust, &options.out, files));
-        }
-        if let Some((options, model)) = self.config.typescript.as_ref().zip(typescript) {
-            let files = typescript::render(&sources, &model, options, &self.config.packet)?;
-            trees.push(Tree::new(Language::TypeScript, &options.out, files));
-        }
+        let shape = Shape::of(&sources);
+        let trees = parallel::map(&[Language::Rust, Language::TypeScript], |language| match language {
+            Language::Rust => self.rust.as_ref().zip(rust.as_ref()).map(|(options, model)| {
+                let files = render(model, (&sources.pool, &shape), options, format)?;
+                Ok(Tree::new(Language::Rust, &options.out, files))
+            }),
+            Language::TypeScript => self.config.typescript.as_ref().zip(typescript.as_ref()).map(|(options, model)| {
+                let files = typescript::render(&sources, model, &shape, options, &self.config.packet)?;
+                Ok(Tree::new(Language::TypeScript, &options.out, files))
+            }),
+            Language::Template => None,
+        });
+        let mut trees = trees.into_iter().flatten().collect::<Result<Vec<Tree>, RenderError>>()?;
         let mut watch: BTreeSet<PathBuf> = sources.paths().cloned().collect();
+        if !self.config.templates.is_empty() {
+            let model = open::read(&sources, &Options::new(&sources.pool), &self.config.packet);
+            for options in &self.config.templates {
+                let rendered = open::render(options, &model, &mut report);
+                trees.push(Tree::of_template(&options.folder, rendered));
+            }
+            open::collisions(&trees, &self.config.templates, &mut report);
+            let all = trees.iter().flat_map(|tree| tree.files().iter().map(|file| tree.folder().join(&file.path)));
+            let all: BTreeSet<PathBuf> = all.collect();
+            trees.iter_mut().for_each(|tree| tree.spare(&all));
+            if report.has_errors() {
+                return Err(Error::Schema(report.finish()));
+            }
+        }
         watch.extend(self.config_path.clone());
         if self.files.is_empty() {
             // A new file in a root belongs to the output.
             watch.extend(self.config.roots.iter().cloned());
         }
-        Ok(Output { trees, warnings: report.finish(), watch: watch.into_iter().filter(|path| path.exists()).collect() })
+        let watch = watch.into_iter().filter(|path| path.exists()).collect();
+        let read = sources.read().map(|(name, source)| (name.clone(), Arc::clone(source))).collect();
+        Ok(Output { trees, warnings: report.finish(), watch, read })
     }
 
     /// Everything up to the models; what is wrong is in the report.
@@ -208,6 +234,10 @@ impl Builder {
             typescript::check(&sources, &model, options, report);
             model
         });
+        if rust.is_none() && typescript.is_none() {
+            // Templates have a model of their own; the rules hold for them, too.
+            lower(&sources, &Types::default(), width, Names::unchecked(), report);
+        }
         Lowered { sources, width, rust, typescript }
     }
 
@@ -283,6 +313,8 @@ pub struct Output {
     trees: Vec<Tree>,
     warnings: Diagnostics,
     watch: Vec<PathBuf>,
+    /// By import name.
+    read: Vec<(String, Arc<Source>)>,
 }
 
 impl Output {
@@ -299,6 +331,11 @@ impl Output {
     /// What there is to say about the schema although it could be used.
     pub fn warnings(&self) -> &Diagnostics {
         &self.warnings
+    }
+
+    /// Import names and texts of all files that were read from disk.
+    pub(crate) fn read(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.read.iter().map(|(name, source)| (name.as_str(), source.text.as_str()))
     }
 
     /// Every file that was read, imports too, and the roots if they decide what is read. All of them exist: cargo

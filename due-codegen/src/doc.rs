@@ -79,17 +79,39 @@ fn escape(mut text: &str, out: &mut String) {
     }
 }
 
-/// What prost-build would escape or indent once more, and what stands for it on the way through.
-const SHIELDS: &[(&str, &str)] = &[("http", "\u{e000}"), ("[", "\u{e001}"), ("]", "\u{e002}"), ("  ", "\u{e003}")];
+/// Stands for a comment on its way through prost-build, which would escape and indent it once more, and take longer for
+/// that than for all the rest.
+const MARK: char = '\u{e000}';
 
-/// A sanitized line that prost-build leaves alone.
-pub(crate) fn shield(line: &str) -> String {
-    SHIELDS.iter().fold(line.to_owned(), |line, (plain, shield)| line.replace(plain, shield))
-}
+/// Comments that prost-build does not get to see.
+#[derive(Debug, Default)]
+pub(crate) struct Comments(Vec<Vec<String>>);
 
-/// The text of prost-build with its comments as they were meant.
-pub(crate) fn unshield(text: &str) -> String {
-    SHIELDS.iter().fold(text.to_owned(), |text, (plain, shield)| text.replace(shield, plain))
+impl Comments {
+    /// Keeps sanitized lines, and gives the line that stands for them.
+    pub(crate) fn keep(&mut self, lines: Vec<String>) -> String {
+        self.0.push(lines);
+        format!(" {MARK}{}\n", self.0.len() - 1)
+    }
+
+    /// The text of prost-build with its comments.
+    pub(crate) fn put_back(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len() * 2);
+        for line in text.split_inclusive('\n') {
+            let indent = &line[..line.len() - line.trim_start().len()];
+            let index = line[indent.len()..].strip_prefix("/// ").and_then(|rest| rest.strip_prefix(MARK));
+            let kept = index.and_then(|index| self.0.get(index.trim_end().parse::<usize>().ok()?));
+            let Some(lines) = kept else {
+                out.push_str(line);
+                continue;
+            };
+            for line in lines {
+                let blank = if line.is_empty() { "" } else { " " };
+                out.extend([indent, "///", blank, line, "\n"]);
+            }
+        }
+        out
+    }
 }
 
 #[cfg(test)]
@@ -107,6 +129,18 @@ mod tests {
         assert_eq!(doc(r"an \[escaped\] one, an odd ` tick"), r"an \[escaped\] one, an odd \` tick");
         assert_eq!(doc("at https://a.b/c?d=1. Or <http://e>!"), "at <https://a.b/c?d=1>. Or <http://e>!");
         assert_eq!(doc("路由 [表]"), r"路由 \[表\]");
+    }
+
+    #[test]
+    fn comments_come_back_where_they_were() {
+        let mut comments = Comments::default();
+        let lines = |text: &str| text.lines().map(str::to_owned).collect();
+        assert_eq!(comments.keep(lines("one")), " \u{e000}0\n");
+        assert_eq!(comments.keep(lines("see [two]\n\n  and http://b")), " \u{e000}1\n");
+        let text = "/// \u{e000}0\nstruct A {\n    /// \u{e000}1\n    a: i32,\n}\n/// \u{e000}7\n";
+        let expected =
+            "/// one\nstruct A {\n    /// see [two]\n    ///\n    ///   and http://b\n    a: i32,\n}\n/// \u{e000}7\n";
+        assert_eq!(comments.put_back(text), expected);
     }
 
     #[test]

@@ -30,49 +30,73 @@
 //! a rule of [lint](Schema::lint), and a [`Lock`] that knows what [breaks](Lock::breaks) old clients. The verbs of `cargo due`
 //! are made of these.
 //!
+//! [`Memo`] is how `cargo due generate` knows that nothing has changed since the last run.
+//!
 //! What is wrong with a schema is reported in one run, as [`Diagnostic`]s with file, line, column and source line.
 //! Same input gives the same bytes; files that did not change are not written.
 //!
 //! | feature | default | adds |
 //! |---|---|---|
-//! | `cli` | yes | the `cargo-due` command; build scripts turn it off with `default-features = false` |
+//! | `cli` | yes | the `cargo-due` command, and `due-runtime` for it; build scripts turn it off with `default-features = false` |
 
 mod breaking;
 mod builder;
+mod calls;
 mod check;
+#[cfg(feature = "cli")]
+mod codes;
 mod config;
+#[cfg(feature = "cli")]
+mod decode;
 mod diagnostic;
 mod doc;
+#[cfg(feature = "cli")]
+mod docs;
 mod ids;
 mod lint;
 mod lock;
 mod lower;
+mod memo;
 mod mesh;
 mod messages;
 mod model;
 mod naming;
 mod nearest;
+mod open;
 mod options;
 mod output;
+mod parallel;
 mod render;
 mod routes;
 mod rule;
 mod schema;
+mod shape;
 mod source;
 mod typescript;
 mod write;
 
 pub use breaking::breaking_rules;
 pub use builder::{Builder, Error, Output};
+pub use calls::{CodeFields, FindRouteError};
 pub use config::{
     ClientCodec, Config, FILE_NAME, LintOptions, PacketOptions, Parts, RustOptions, TypeScriptOptions, View,
 };
+#[cfg(feature = "cli")]
+pub use decode::{
+    Body, BodyCodec, DecodeOptions, Decoded, Dialect, Direction, Fault, Frame, HexError, Input, Part, Wire, decode,
+};
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity};
+#[cfg(feature = "cli")]
+pub use docs::{Docs, DocsOptions};
 pub use ids::{Assigned, Assignment, IdBlock, Ids, IdsError};
 pub use lint::lint_rules;
 pub use lock::{LOCK_NAME, Lock, LockChanges};
+pub use memo::Memo;
+pub use nearest::nearest;
+pub use open::{OpenModel, Per, TemplateFile, TemplateOptions, Var};
 pub use output::{Change, Changes, GeneratedFile, Language, Tree, WriteError};
 pub use render::RenderError;
 pub use routes::{RouteInfo, RouteKind};
 pub use rule::Rule;
 pub use schema::Schema;
+pub use write::write_whole;

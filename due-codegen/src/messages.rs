@@ -13,7 +13,7 @@ use prost_reflect::{
 use serde::Serialize;
 
 use crate::config::RustOptions;
-use crate::doc::{sanitize, shield, unshield};
+use crate::doc::{Comments, sanitize};
 use crate::lower::types::{Types, is_wrapper};
 use crate::model::{CodeCarrier, Package};
 use crate::naming::{camel, snake};
@@ -206,24 +206,25 @@ pub(crate) fn types(
     // prost asks foreign types whether they are `Copy`, so all files go in; it leaves out what is foreign.
     let mut files: Vec<FileDescriptor> = pool.files().filter(|file| file.name() != OPTIONS_PROTO).collect();
     files.sort_by(|a, b| a.name().cmp(b.name()));
-    let requests = files.iter().map(|file| (module(file.package_name()), documented(file))).collect();
+    let mut comments = Comments::default();
+    let requests = files.iter().map(|file| (module(file.package_name()), documented(file, &mut comments))).collect();
     let mut generated: HashMap<Module, String> = config.generate(requests).map_err(RenderError::Prost)?;
     let mut texts = BTreeMap::new();
     for package in packages {
         if let Some(text) = generated.remove(&module(&package.name)) {
             let text = text.split_once('\n').map_or("", |(_banner, text)| text);
-            texts.insert(package.name.clone(), unshield(text));
+            texts.insert(package.name.clone(), comments.put_back(text));
         }
     }
     Ok(texts)
 }
 
-/// The file with comments that are fit for rustdoc, one for each item.
-fn documented(file: &FileDescriptor) -> FileDescriptorProto {
+/// The file with marks for comments that are fit for rustdoc, one for each item.
+fn documented(file: &FileDescriptor, kept: &mut Comments) -> FileDescriptorProto {
     const MESSAGE: i32 = 4;
     const ENUM: i32 = 5;
     let mut proto = file.file_descriptor_proto().clone();
-    let mut docs = Docs { comments: HashMap::new(), locations: Vec::new() };
+    let mut docs = Docs { comments: HashMap::new(), locations: Vec::new(), kept };
     for location in proto.source_code_info.take().unwrap_or_default().location {
         let comments = [location.leading_comments, location.trailing_comments];
         let text = comments.into_iter().flatten().collect::<Vec<_>>().join("\n");
@@ -240,12 +241,13 @@ fn documented(file: &FileDescriptor) -> FileDescriptorProto {
     proto
 }
 
-struct Docs {
+struct Docs<'a> {
     comments: HashMap<Vec<i32>, String>,
     locations: Vec<Location>,
+    kept: &'a mut Comments,
 }
 
-impl Docs {
+impl Docs<'_> {
     fn message(&mut self, path: &[i32], parent: &str, message: &DescriptorProto) {
         const FIELD: i32 = 2;
         const NESTED: i32 = 3;
@@ -286,9 +288,7 @@ impl Docs {
         if lines.iter().all(|line| line.trim().is_empty()) {
             lines = vec![default()];
         }
-        let text =
-            lines.iter().map(|line| if line.is_empty() { "\n".to_owned() } else { format!(" {}\n", shield(line)) });
-        let text = text.collect();
+        let text = self.kept.keep(lines);
         self.locations.push(Location { path: path.to_vec(), leading_comments: Some(text), ..Default::default() });
     }
 }

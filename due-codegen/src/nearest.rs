@@ -1,7 +1,7 @@
 //! "Did you mean": the candidate with the fewest edits.
 
 /// The candidate that `word` is most likely a slip of, if one is near enough.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
     // Of two as near, the one that was typed too long or too short.
     let unlike = |candidate: &str| !(candidate.starts_with(word) || word.starts_with(candidate));

@@ -1,5 +1,6 @@
 //! Model to text: messages by prost-build, the rest by templates, and the module tree around them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use minijinja::syntax::SyntaxConfig;
@@ -12,7 +13,8 @@ use crate::doc::sanitize;
 use crate::lower::types::Types;
 use crate::model::{Model, Package};
 use crate::output::GeneratedFile;
-use crate::{mesh, messages};
+use crate::shape::Shape;
+use crate::{mesh, messages, parallel};
 
 /// Names of templates with their texts.
 macro_rules! templates {
@@ -62,7 +64,7 @@ pub enum RenderError {
 /// compiler reads does without.
 pub(crate) fn render(
     model: &Model,
-    pool: &DescriptorPool,
+    (pool, shape): (&DescriptorPool, &Shape),
     options: &RustOptions,
     format: bool,
 ) -> Result<Vec<GeneratedFile>, RenderError> {
@@ -80,15 +82,29 @@ pub(crate) fn render(
             files.push((package, text));
         }
     }
-    let mut generated = Vec::new();
-    for (package, text) in files {
+    let generated = parallel::map(&files, |(package, text)| {
         let sources: String = package.files.iter().map(|file| format!("// source: {file}\n")).collect();
-        let text = if format { pretty(&package.file_name, &text)? } else { text };
-        generated.push(GeneratedFile::new(&package.file_name, format!("{sources}\n{text}")));
-    }
-    let text = tree.text();
+        let text = if format { Cow::Owned(pretty(&package.file_name, text)?) } else { Cow::Borrowed(text) };
+        Ok(GeneratedFile::new(&package.file_name, format!("{sources}\n{text}")))
+    });
+    let mut generated = generated.into_iter().collect::<Result<Vec<GeneratedFile>, RenderError>>()?;
+    let text = schema(shape, &options.runtime) + &tree.text();
     generated.push(GeneratedFile::new("mod.rs", if format { pretty("mod.rs", &text)? } else { text }));
     Ok(generated)
+}
+
+/// What a gate and its clients compare; a run without routes has nothing.
+fn schema(shape: &Shape, runtime: &str) -> String {
+    if shape.is_empty() {
+        return String::new();
+    }
+    let Shape { hash, bytes, .. } = shape;
+    let (bytes, names) = (bytes.escape_ascii(), shape.names());
+    format!(
+        "/// What this schema is to the wire: for `GateBuilder::schema` and `ClientBuilder::schema`.\n\
+         {ALLOW}\
+         pub const DUE_SCHEMA: {runtime}::codegen::Schema = {runtime}::codegen::Schema::generated({hash:#018x}, b\"{bytes}\", {names:?});\n"
+    )
 }
 
 fn pretty(file: &str, text: &str) -> Result<String, RenderError> {

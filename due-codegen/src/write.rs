@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process;
 
 /// Puts `text` beside the file and renames it onto it. A link stays a link, permissions stay what they are.
-pub(crate) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+///
+/// # Errors
+/// When the folder is not there or cannot be written to; then the file is what it was.
+pub fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let (temporary, mut file) = beside(&target)?;
     let written = file.write_all(text.as_bytes()).and_then(|()| {

@@ -26,7 +26,8 @@ fn the_smallest_game_of_the_readme_runs() {
     // The same versions of everything, so that nothing is fetched twice.
     fs::copy(root.join("Cargo.lock"), game.path().join("Cargo.lock")).unwrap();
 
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("readme");
+    // One folder for all projects that tests build: `cli/new.rs`, too.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("games");
     let output = Command::new(env!("CARGO"))
         .args(["run", "--quiet", "--offline"])
         .current_dir(game.path())

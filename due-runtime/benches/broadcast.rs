@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout)]
 
 #[path = "support/clients.rs"]
+#[expect(dead_code, reason = "the other benchmarks use the rest")]
 mod clients;
 #[path = "support/proc.rs"]
 #[expect(dead_code, reason = "the other benchmarks use the rest")]
@@ -13,6 +14,7 @@ mod proc;
 #[expect(dead_code, reason = "the other benchmarks use the rest")]
 mod stats;
 #[path = "support/wire.rs"]
+#[allow(dead_code, reason = "the other benchmarks use the rest")]
 mod wire;
 
 use std::cell::Cell;

@@ -11,10 +11,10 @@ mod clients;
 #[expect(dead_code, reason = "the other benchmarks use the rest")]
 mod proc;
 #[path = "support/wire.rs"]
+#[allow(dead_code, reason = "the other benchmarks use the rest")]
 mod wire;
 
 use std::io;
-use std::thread::sleep;
 use std::time::Duration;
 
 use due::codec::RawBody;
@@ -43,10 +43,7 @@ fn main() {
     match args.first().map(String::as_str) {
         #[cfg(feature = "kcp")]
         Some(clients::ROLE) if args[1].starts_with("kcp:") => over_kcp(&args[1], &args[2], &args[3]),
-        Some(clients::ROLE) => clients::run(&args[1..], |sockets| async move {
-            std::future::pending::<()>().await;
-            drop(sockets);
-        }),
+        Some(clients::ROLE) => clients::run(&args[1..], clients::stay),
         Some("bare task") => serve(bare()),
         Some(transport @ ("tcp" | "ws" | "kcp")) => serve(gate(transport)),
         _ => measure(),
@@ -77,24 +74,11 @@ fn per_connection(name: &str, count: usize) -> u64 {
     let url = server.told();
     let body = if name == "bare task" { 0 } else { BODY };
     let mut all = vec![clients::connect(&url, body, FIRST)];
-    let before = at_rest(server.pid());
+    let before = proc::at_rest(server.pid());
     for first in (0..count).step_by(CROWD) {
         all.push(clients::connect(&url, body, CROWD.min(count - first)));
     }
-    at_rest(server.pid()).saturating_sub(before) / count as u64
-}
-
-/// Resident bytes, once they stay the same.
-fn at_rest(pid: u32) -> u64 {
-    let mut last = 0;
-    loop {
-        sleep(Duration::from_millis(300));
-        let now = proc::resident(pid);
-        if now == last {
-            return now;
-        }
-        last = now;
-    }
+    proc::at_rest(server.pid()).saturating_sub(before) / count as u64
 }
 
 fn serve(server: impl Future<Output = io::Result<()>>) {

@@ -53,6 +53,9 @@ pub enum StartError {
     /// A server could not open the port on which other servers reach it.
     #[error("cannot listen for other servers")]
     Attach(#[source] std::io::Error),
+    /// [`GateBuilder::schema`](crate::GateBuilder::schema) is of another release of due-codegen: generate it anew.
+    #[error("the schema of a gate cannot be read; generate it anew with the due-codegen of this release")]
+    Schema(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A [start hook](crate::NodeBuilder::on_start) of a node failed.
     #[error("a start hook failed: {0}")]
     Hook(Error),
@@ -171,7 +174,8 @@ impl App {
         start.unwrap_or(Ok(()))
     }
 
-    /// Starts meshes, nodes, then gates; clients are accepted when all know each other.
+    /// Starts meshes, nodes, then gates; clients are accepted when the registry lists these nodes and gates
+    /// ([`Registry::admission`](crate::registry::Registry::admission)) and all know each other.
     pub async fn start(self) -> Result<RunningApp, StartError> {
         let mut app = RunningApp::new(self.backends.clone());
         match app.start_all(self).await {
@@ -242,6 +246,14 @@ impl RunningApp {
         }
         for gate in app.gates {
             self.gates.push(gate.start(&self.backends).await?);
+        }
+        // Before, nodes would not find the way back to a client, and a client none of these nodes.
+        if !self.gates.is_empty() {
+            let gates: JoinSet<_> = self.gates.iter().map(RunningGate::listed).collect();
+            let nodes: JoinSet<_> = self.nodes.iter().map(RunningNode::listed).collect();
+            for listed in gates.join_all().await.into_iter().chain(nodes.join_all().await) {
+                listed?;
+            }
         }
         for node in &self.nodes {
             node.cluster().refresh().await?;
@@ -387,6 +399,7 @@ impl From<StartGateError> for StartError {
             StartGateError::Listen(error) => Self::Listen(error),
             StartGateError::Registry(error) => Self::Registry(error),
             StartGateError::Attach(error) => Self::Attach(error),
+            StartGateError::Schema(bad) => Self::Schema(bad.into()),
         }
     }
 }

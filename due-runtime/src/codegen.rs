@@ -27,6 +27,7 @@ pub use crate::mesh;
 pub use crate::node::{Actor, ActorKind, Context, Reply};
 pub use crate::registry::Registry;
 pub use crate::route::{HandlerFuture, RouteSpec, Routes};
+pub use crate::skew::Schema;
 pub use crate::testing::{Mock, MockCaller, MockRoute, MockRpc};
 
 /// The arm of a dispatch that nothing reaches: tables and matches are generated together.

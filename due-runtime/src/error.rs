@@ -1,7 +1,11 @@
 //! What a handler answers when it cannot answer: a [`Code`], a text for the client, and the cause for the log.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
+
+use crate::cluster::NodeCallError;
+use crate::node::ActorError;
 
 /// The result of a handler.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -68,7 +72,21 @@ impl From<i32> for Code {
 /// The error of a handler: `code` and `message` go to the client, the cause stays in the server's log.
 ///
 /// `?` turns every error of the standard kind into [`Code::INTERNAL`] with the message `internal error`, so that no
-/// inner text reaches a player by accident. Build one with [`Error::new`] to say more.
+/// inner text reaches a player by accident. Build one with [`Error::new`] to say more. Two errors have a meaning of their
+/// own, in texts without names or ids of servers:
+///
+/// | error | is told as |
+/// |---|---|
+/// | [`NodeCallError::Refused`](crate::NodeCallError::Refused) | the code and the message of the other node |
+/// | `NodeCallError::Unsent`, where no node serves the route, is there, or has the user; `NotTaken` | [`Code::NOT_FOUND`] |
+/// | `NodeCallError::Lost`; `Unsent`, when the node failed that may have the message | [`Code::UNKNOWN`] |
+/// | `NodeCallError::Timeout`, [`ActorError::DeadlineExceeded`] | [`Code::DEADLINE_EXCEEDED`] |
+/// | `NodeCallError::Busy`, [`ActorError::Full`] | [`Code::TOO_MANY_REQUESTS`] |
+/// | [`ActorError::Gone`] | [`Code::NOT_FOUND`] |
+///
+/// [`ActorError::DeadlineExceeded`]: crate::ActorError::DeadlineExceeded
+/// [`ActorError::Full`]: crate::ActorError::Full
+/// [`ActorError::Gone`]: crate::ActorError::Gone
 pub struct Error {
     code: Code,
     message: Cow<'static, str>,
@@ -106,8 +124,20 @@ impl Error {
 
 impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
     fn from(cause: E) -> Self {
-        Self::new(Code::INTERNAL, "internal error").because(cause)
+        let (code, message, is_fault) =
+            meaning(&cause).unwrap_or((Code::INTERNAL, Cow::Borrowed("internal error"), true));
+        let error = Self::new(code, message);
+        if is_fault { error.because(cause) } else { error }
     }
+}
+
+/// What a client is told of it, and whether a server has failed, which the log is to show. `None`: nothing of its own.
+pub(crate) type Meaning = Option<(Code, Cow<'static, str>, bool)>;
+
+/// The conversion from every error leaves no room for one from this or that one.
+fn meaning(cause: &dyn Any) -> Meaning {
+    let of_call = cause.downcast_ref().and_then(NodeCallError::meaning);
+    of_call.or_else(|| cause.downcast_ref().and_then(ActorError::meaning))
 }
 
 impl fmt::Display for Error {
@@ -127,5 +157,66 @@ impl fmt::Debug for Error {
             .field("message", &self.message)
             .field("cause", &self.cause)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cluster::ClusterError;
+    use crate::id::{Nid, RouteId, Uid};
+
+    /// Code, message, and whether the log is to show a failure.
+    fn told(cause: impl std::error::Error + Send + Sync + 'static) -> (Code, String, bool) {
+        let error = Error::from(cause);
+        (error.code(), error.message().to_owned(), error.cause().is_some())
+    }
+
+    #[test]
+    fn errors_of_calls_and_actors_keep_their_meaning() {
+        let (nid, reason) = (Nid::from("n1"), "connection reset".to_owned());
+        let bound = ClusterError::NotBound { uid: Some(Uid(7)), name: "n1".to_owned() };
+        let failed = ClusterError::Node { nid: nid.clone(), reason: reason.clone() };
+        for (error, code, message, is_fault) in [
+            (
+                NodeCallError::Refused { nid: nid.clone(), code: Code(42), message: "sold out".into() },
+                42,
+                "sold out",
+                false,
+            ),
+            (ClusterError::NoRoute(RouteId(3)).into(), 5, "no node serves this at the moment", true),
+            (ClusterError::NoNode(nid.clone()).into(), 5, "no node serves this at the moment", true),
+            (bound.into(), 5, "the user is bound to no such node", false),
+            (failed.into(), 2, "a node failed; it may have handled the request", true),
+            (ClusterError::NotANode.into(), 6, "internal error", true),
+            (
+                NodeCallError::NotTaken { nid: nid.clone(), reason: reason.clone() },
+                5,
+                "no node takes this at the moment",
+                true,
+            ),
+            (NodeCallError::Lost { nid, reason }, 2, "a node was lost; it may have handled the request", true),
+            (NodeCallError::Timeout { after: Duration::from_secs(1) }, 4, "a node did not answer in time", true),
+            (NodeCallError::Busy { limit: 127 }, 10, "too many requests wait", true),
+            (NodeCallError::NoSeqs, 6, "internal error", true),
+        ] {
+            assert_eq!(told(error), (Code(code), message.to_owned(), is_fault));
+        }
+        for (error, code, message, is_fault) in [
+            (ActorError::Gone, 5, "what was asked has ended", false),
+            (ActorError::Full, 10, "too many requests wait", false),
+            (ActorError::DeadlineExceeded, 4, "the request took too long", true),
+            (ActorError::Failed, 6, "internal error", true),
+        ] {
+            assert_eq!(told(error), (Code(code), message.to_owned(), is_fault));
+        }
+    }
+
+    #[test]
+    fn other_errors_say_nothing_to_a_client() {
+        assert_eq!(told(std::io::Error::other("disk 7 is full")), (Code::INTERNAL, "internal error".to_owned(), true));
+        assert_eq!(told(ClusterError::BadUid(Uid(0))), (Code::INTERNAL, "internal error".to_owned(), true));
     }
 }

@@ -116,6 +116,9 @@ pub trait WriteForm<T> {
     /// Full name of the message or Rust type.
     const NAME: &'static str;
 
+    /// See [`Body::PLAIN`].
+    const PLAIN: bool = false;
+
     /// Whether the codec knows this form.
     fn supports(codec: &Codec) -> Result<(), Unsupported>;
 
@@ -147,6 +150,8 @@ impl<T: Body> ReadForm<T> for BodyForm {
 
 impl<T: Body> WriteForm<T> for BodyForm {
     const NAME: &'static str = T::NAME;
+
+    const PLAIN: bool = T::PLAIN;
 
     fn supports(codec: &Codec) -> Result<(), Unsupported> {
         T::supports(codec)
@@ -434,6 +439,8 @@ where
     F: WriteForm<T> + 'static,
 {
     const NAME: &'static str = F::NAME;
+
+    const PLAIN: bool = F::PLAIN;
 
     fn encode_body(&self, codec: &Codec, out: &mut BytesMut) -> Result<(), EncodeError> {
         F::write(&self.value, codec, out)

@@ -43,9 +43,11 @@
 //! | [`Middleware`], [`EventHandler`], [`NodeHandle`] | what is around handlers and beside them |
 //! | [`Actor`], [`ActorRef`] | rooms: handlers with a state of their own |
 //! | [`Cluster`], [`Push`], [`PushExt`] | push, bind, locate, disconnect |
-//! | [`Mesh`] | gRPC services and the clients that find them |
+//! | [`Mesh`] | services by gRPC or rpcx, and the clients that find them |
 //! | [`Client`], [`Caller`] | the other end: tools, bots, tests |
 //! | [`registry`], [`locator`], [`codec`] | backends behind traits, and how bodies are written |
+//! | [`crypto`] | bodies that gates cannot read, and signatures |
+//! | [`Skew`] | how the schema of a client and that of its gate differ |
 //! | [`event`] | what servers tell each other by topic |
 //! | [`testing`] | gate, node and client in one test, without a socket |
 //! | [`metrics`] | what servers count |
@@ -61,10 +63,13 @@
 //! | `link` | yes | [`TcpLink`]: gates and nodes in processes of their own |
 //! | `tls` | no | TLS on tcp, ws and link, `tls://` and `wss://` clients: `transport::tls` |
 //! | `mesh` | yes | [`Mesh`] |
+//! | `rpcx` | no | meshes that speak rpcx, as those of Go do: `mesh::rpcx`; with `mesh` |
 //! | `redis` | no | `locator::RedisLocator` and `event::RedisBus`, which Go processes can share: `redis` |
 //! | `nats` | no | `event::NatsBus`, which Go processes can share |
 //! | `etcd` | no | `registry::EtcdRegistry` |
 //! | `consul` | no | `registry::ConsulRegistry` |
+//! | `rsa` | no | `crypto::RsaEncryptor`, `crypto::RsaSigner` |
+//! | `ecc` | no | `crypto::EccEncryptor`, `crypto::EccSigner` |
 //! | `etc` | no | `App::from_etc`: servers out of a directory of toml, yaml, json and xml files: `etc`; `config` |
 //! | `prometheus` | no | `App::metrics`: what a process counts, for Prometheus |
 //! | `master` | no | `Master`: an HTTP API and a page for operators: `master`; with `etc` and `prometheus` |
@@ -84,6 +89,7 @@ pub mod codec;
 pub mod codegen;
 #[cfg(feature = "etc")]
 pub mod config;
+pub mod crypto;
 mod disk;
 mod error;
 #[cfg(feature = "etc")]
@@ -108,6 +114,7 @@ pub mod redis;
 pub mod registry;
 mod route;
 mod session;
+mod skew;
 mod status;
 pub mod testing;
 pub mod transport;
@@ -115,7 +122,9 @@ pub mod transport;
 pub use bytes::Bytes;
 
 pub use app::{App, RunningApp, StartError};
-pub use client::{Call, CallError, Caller, Client, ClientBuilder, ConnectError, Disconnect, Pushes, ReceiveError};
+pub use client::{
+    Call, CallError, Caller, Client, ClientBuilder, ConnectError, Disconnect, Pushes, ReceiveError, SkewPolicy, Traffic,
+};
 #[cfg(feature = "link")]
 #[doc(hidden)]
 pub use cluster::fuzzing;
@@ -147,6 +156,7 @@ pub use node::{
 };
 pub use route::{HandlerFuture, RouteSpec, Routes};
 pub use session::{OutboxLimits, Overflow};
+pub use skew::{Difference, DifferenceKind, Schema, Skew};
 pub use status::Status;
 
 /// Includes what a build script generated with `due_codegen::Builder`: the module tree of all proto packages.

@@ -5,7 +5,7 @@ use crate::error::{Code, Error};
 use crate::id::{RouteId, Seq};
 
 /// Why a request has no response. Travels on route -1 with the seq of the request; clients that know no such route
-/// ignore it. In proto:
+/// ignore it. It is never encrypted: gates write it as well, which have no key. In proto:
 /// ```proto
 /// message Status { int32 route = 1; int32 seq = 2; int32 code = 3; string message = 4; }
 /// ```
@@ -39,6 +39,8 @@ impl Status {
 
 impl Body for Status {
     const NAME: &'static str = "due.Status";
+
+    const PLAIN: bool = true;
 
     fn encode_body(&self, codec: &Codec, out: &mut bytes::BytesMut) -> Result<(), EncodeError> {
         match codec {

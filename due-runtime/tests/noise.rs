@@ -34,6 +34,12 @@ fn datagrams() {
     disturb("datagram", due::transport::kcp::fuzzing::claims);
 }
 
+#[cfg(feature = "rpcx")]
+#[test]
+fn calls() {
+    disturb("rpcx", due::mesh::rpcx::fuzzing::claims);
+}
+
 /// Starts from the seeds of the fuzz target, and keeps what it makes of them as seeds for more.
 fn disturb(target: &str, claim: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);

@@ -11,6 +11,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Report, Source};
 use crate::lint::lint_rules;
 use crate::model::RouteWidth;
 use crate::naming::snake;
+use crate::open::{Per, TemplateFile, TemplateOptions};
 use toml::{Reader, Section};
 
 /// Name of the file that `cargo due` looks for in the current folder and above.
@@ -34,6 +35,8 @@ pub struct Config {
     pub breaking_ignore: Vec<String>,
     /// `[lint]`.
     pub lint: LintOptions,
+    /// `[[template]]`: templates of users. Default: none.
+    pub templates: Vec<TemplateOptions>,
 }
 
 /// Which rules of [`lint_rules`](crate::lint_rules) hold: the `[lint]` section. Words are ids or categories.
@@ -60,6 +63,8 @@ pub struct PacketOptions {
     pub seq_bytes: u8,
     /// `byte_order`: `"big"` or `"little"`. Default: big.
     pub big_endian: bool,
+    /// `dialect`: how `cargo due call` and `bench` frame ws messages, `"sized"` or `"bare"`. Default: sized.
+    pub bare: bool,
 }
 
 /// How Rust is generated: the `[rust]` section.
@@ -136,13 +141,14 @@ impl Default for Config {
             typescript: None,
             breaking_ignore: Vec::new(),
             lint: LintOptions::default(),
+            templates: Vec::new(),
         }
     }
 }
 
 impl Default for PacketOptions {
     fn default() -> Self {
-        Self { route_bytes: 2, seq_bytes: 2, big_endian: true }
+        Self { route_bytes: 2, seq_bytes: 2, big_endian: true, bare: false }
     }
 }
 
@@ -209,7 +215,7 @@ impl Config {
         }
         let mut reader = Reader::new(source, report);
         let root = Section::root(document.get_ref());
-        reader.known(&root, &["proto", "packet", "rust", "typescript", "lint", "breaking"]);
+        reader.known(&root, &["proto", "packet", "rust", "typescript", "template", "lint", "breaking"]);
         if let Some(proto) = reader.section(&root, "proto") {
             reader.known(&proto, &["roots", "files"]);
             if let Some(roots) = reader.strings(&proto, "roots") {
@@ -220,18 +226,23 @@ impl Config {
             }
         }
         if let Some(packet) = reader.section(&root, "packet") {
-            reader.known(&packet, &["route_bytes", "seq_bytes", "byte_order"]);
+            reader.known(&packet, &["route_bytes", "seq_bytes", "byte_order", "dialect"]);
             let options = &mut config.packet;
             reader.set(&mut options.route_bytes, |reader| reader.one_of(&packet, "route_bytes", &[1, 2, 4]));
             reader.set(&mut options.seq_bytes, |reader| reader.one_of(&packet, "seq_bytes", &[0, 1, 2, 4]));
             let order = reader.word(&packet, "byte_order", &["big", "little"]);
             reader.set(&mut options.big_endian, |_| order.map(|order| order == "big"));
+            let dialect = reader.word(&packet, "dialect", &["sized", "bare"]);
+            reader.set(&mut options.bare, |_| dialect.map(|dialect| dialect == "bare"));
         }
         if let Some(rust) = reader.section(&root, "rust") {
             config.rust = Some(RustOptions::read(&rust, folder, &mut reader));
         }
         if let Some(typescript) = reader.section(&root, "typescript") {
             config.typescript = Some(TypeScriptOptions::read(&typescript, folder, &mut reader));
+        }
+        for template in reader.sections(&root, "template") {
+            config.templates.extend(TemplateOptions::read(&template, folder, &mut reader));
         }
         if let Some(lint) = reader.section(&root, "lint") {
             config.lint = LintOptions::read(&lint, &mut reader);
@@ -329,6 +340,28 @@ impl TypeScriptOptions {
             options.parts = Parts { messages: has("messages"), stubs: has("stubs"), runtime: has("runtime") };
         }
         options
+    }
+}
+
+impl TemplateOptions {
+    fn read(section: &Section<'_, '_>, folder: &Path, reader: &mut Reader<'_>) -> Option<Self> {
+        reader.known(section, &["template", "out", "per", "vars"]);
+        let template = reader.needed(section, "template", "the file to render, or one of due's own: \"due:go\"");
+        let out = reader.needed(section, "out", "the output file, such as \"web/routes.ts\"");
+        let per = reader.word(section, "per", Per::WORDS).and_then(|word| Per::from_word(&word)).unwrap_or_default();
+        let mut vars = Vec::new();
+        if let Some(section) = reader.section(section, "vars") {
+            for (name, _) in section.keys() {
+                vars.extend(reader.var(&section, name).map(|value| (name.to_owned(), value)));
+            }
+        }
+        let ((template, template_span), (out, out_span)) = template.zip(out)?;
+        let places = (reader.place(template_span.clone()), reader.place(out_span));
+        let Some(template) = TemplateFile::parse(&template, |path| join(folder, path)) else {
+            reader.unknown_template(&template, template_span);
+            return None;
+        };
+        Some(Self { template, out, per, vars, folder: join(folder, ""), places })
     }
 }
 

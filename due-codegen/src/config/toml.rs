@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::diagnostic::{Diagnostic, Report, Source};
+use crate::diagnostic::{Diagnostic, Place, Report, Source};
 use crate::nearest::nearest;
+use crate::open::{TemplateFile, Var};
 use crate::rule::Rule;
 
 /// One table of the document.
@@ -14,11 +15,12 @@ pub(super) struct Section<'a, 'i> {
     /// `rust.extern_paths`; empty for the document.
     name: String,
     table: &'a DeTable<'i>,
+    span: Range<usize>,
 }
 
 impl<'a, 'i> Section<'a, 'i> {
     pub(super) fn root(table: &'a DeTable<'i>) -> Self {
-        Self { name: String::new(), table }
+        Self { name: String::new(), table, span: 0..0 }
     }
 
     /// Keys in the order of the file.
@@ -67,9 +69,77 @@ impl<'a> Reader<'a> {
     pub(super) fn section<'s, 'i>(&mut self, parent: &Section<'s, 'i>, key: &str) -> Option<Section<'s, 'i>> {
         let (value, span) = parent.get(key)?;
         match value {
-            DeValue::Table(table) => Some(Section { name: parent.path(key), table }),
+            DeValue::Table(table) => Some(Section { name: parent.path(key), table, span }),
             other => self.wrong(parent, key, "a table", other, span),
         }
+    }
+
+    /// The tables of a `[[key]]`.
+    pub(super) fn sections<'s, 'i>(&mut self, parent: &Section<'s, 'i>, key: &str) -> Vec<Section<'s, 'i>> {
+        let Some((value, span)) = parent.get(key) else { return Vec::new() };
+        let DeValue::Array(items) = value else {
+            self.wrong::<()>(parent, key, &format!("tables, each under a `[[{key}]]`"), value, span);
+            return Vec::new();
+        };
+        let mut sections = Vec::new();
+        for item in items.iter() {
+            match item.get_ref() {
+                DeValue::Table(table) => sections.push(Section { name: parent.path(key), table, span: item.span() }),
+                other => {
+                    self.wrong::<()>(parent, key, &format!("tables, each under a `[[{key}]]`"), other, item.span());
+                }
+            }
+        }
+        sections
+    }
+
+    /// A string that has no default and is not empty.
+    pub(super) fn needed(
+        &mut self,
+        section: &Section<'_, '_>,
+        key: &str,
+        help: &str,
+    ) -> Option<(String, Range<usize>)> {
+        match section.get(key) {
+            None => {
+                self.error(format!("`{}` is missing", section.path(key)), section.span.clone(), Some(help.to_owned()))
+            }
+            Some((DeValue::String(text), span)) if text.is_empty() => {
+                self.error(format!("`{}` is empty", section.path(key)), span, Some(help.to_owned()));
+            }
+            Some(_) => return self.string(section, key),
+        }
+        None
+    }
+
+    /// A value that templates are given.
+    pub(super) fn var(&mut self, section: &Section<'_, '_>, key: &str) -> Option<Var> {
+        let (value, span) = section.get(key)?;
+        match value {
+            DeValue::String(text) => Some(Var::Text(text.to_string())),
+            DeValue::Boolean(flag) => Some(Var::Flag(*flag)),
+            DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+                Ok(number) => Some(Var::Integer(number)),
+                Err(_) => {
+                    self.error(format!("`{}` does not fit into 64 bits", section.path(key)), span, None);
+                    None
+                }
+            },
+            other => self.wrong(section, key, "a string, an integer, true or false", other, span),
+        }
+    }
+
+    pub(super) fn place(&self, span: Range<usize>) -> Place {
+        self.source.place(span)
+    }
+
+    pub(super) fn unknown_template(&mut self, name: &str, span: Range<usize>) {
+        let carried = TemplateFile::carried();
+        let help = match nearest(name, carried.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("there are: {}; a file of yours has no `due:` in front", carried.join(", ")),
+        };
+        self.error(format!("due has no template {name:?}"), span, Some(help));
     }
 
     pub(super) fn string(&mut self, section: &Section<'_, '_>, key: &str) -> Option<(String, Range<usize>)> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
 
 /// The text of a file and the name that people know it by.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Source {
     pub(crate) name: String,
     pub(crate) text: String,
@@ -14,7 +14,7 @@ pub(crate) struct Source {
 }
 
 /// Some bytes of a source file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) source: Arc<Source>,
     pub(crate) span: Range<usize>,

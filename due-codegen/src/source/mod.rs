@@ -60,6 +60,11 @@ impl Sources {
         self.files.values().filter_map(|file| file.path.as_ref())
     }
 
+    /// Import names of the same files, and their texts.
+    pub(crate) fn read(&self) -> impl Iterator<Item = (&String, &Arc<Source>)> {
+        self.files.iter().filter(|(_, file)| file.path.is_some()).map(|(name, file)| (name, &file.source))
+    }
+
     /// The file on disk; absent for files that this crate or protox carries.
     pub(crate) fn path(&self, file: &FileDescriptor) -> Option<&Path> {
         self.files.get(file.name())?.path.as_deref()

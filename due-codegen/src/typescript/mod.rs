@@ -12,10 +12,14 @@ use crate::diagnostic::Report;
 use crate::model::Model;
 use crate::output::{GeneratedFile, HEADER};
 use crate::render::{RenderError, environment, templates};
+use crate::shape::Shape;
 use crate::source::Sources;
+#[cfg(feature = "cli")]
+pub(crate) use pb::names;
 
 const STUBS: &str = "typescript/due.ts.j2";
-const TEMPLATES: &[(&str, &str)] = templates!["typescript/due.ts.j2", "typescript/defaults.ts.j2"];
+const TEMPLATES: &[(&str, &str)] =
+    templates!["typescript/due.ts.j2", "typescript/defaults.ts.j2", "typescript/schema.ts.j2"];
 
 /// Reports what only TypeScript cannot express.
 pub(crate) fn check(sources: &Sources, model: &Model, options: &TypeScriptOptions, report: &mut Report) {
@@ -28,6 +32,7 @@ pub(crate) fn check(sources: &Sources, model: &Model, options: &TypeScriptOption
 pub(crate) fn render(
     sources: &Sources,
     model: &Model,
+    shape: &Shape,
     options: &TypeScriptOptions,
     packet: &PacketOptions,
 ) -> Result<Vec<GeneratedFile>, RenderError> {
@@ -49,7 +54,7 @@ pub(crate) fn render(
         }
     }
     if options.parts.runtime {
-        files.extend(runtime::files(&env, options, packet)?);
+        files.extend(runtime::files(&env, shape, options, packet)?);
     }
     Ok(files)
 }

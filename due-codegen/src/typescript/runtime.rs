@@ -1,12 +1,16 @@
 //! The runtime that stubs stand on: files that are copied, and one that says what `due.toml` says.
 
-use minijinja::{Environment, context};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use minijinja::{Environment, Value, context};
 
 use crate::config::{ClientCodec, PacketOptions, TypeScriptOptions};
 use crate::output::{GeneratedFile, HEADER};
 use crate::render::{RenderError, templates};
+use crate::shape::Shape;
 
 const DEFAULTS: &str = "typescript/defaults.ts.j2";
+const SCHEMA: &str = "typescript/schema.ts.j2";
 const FILES: &[(&str, &str)] = templates![
     "typescript/runtime/call-error.ts",
     "typescript/runtime/client.ts",
@@ -21,6 +25,9 @@ const FILES: &[(&str, &str)] = templates![
     "typescript/runtime/proto.ts",
     "typescript/runtime/reconnect.ts",
     "typescript/runtime/session.ts",
+    "typescript/runtime/skew-check.ts",
+    "typescript/runtime/skew-schema.ts",
+    "typescript/runtime/skew.ts",
     "typescript/runtime/status-schema.ts",
     "typescript/runtime/status.ts",
     "typescript/runtime/timer.ts",
@@ -29,6 +36,7 @@ const FILES: &[(&str, &str)] = templates![
 
 pub(super) fn files(
     env: &Environment<'_>,
+    shape: &Shape,
     options: &TypeScriptOptions,
     packet: &PacketOptions,
 ) -> Result<Vec<GeneratedFile>, RenderError> {
@@ -44,10 +52,20 @@ pub(super) fn files(
         route_bytes => packet.route_bytes,
         seq_bytes => packet.seq_bytes,
     };
-    let defaults = env.get_template(DEFAULTS).and_then(|template| template.render(values));
-    let defaults = defaults.map_err(|source| RenderError::Template { template: DEFAULTS, source })?;
+    let render = |name, values: Value| {
+        let text = env.get_template(name).and_then(|template| template.render(values));
+        text.map_err(|source| RenderError::Template { template: name, source })
+    };
+    let defaults = render(DEFAULTS, values)?;
+    let values = context! {
+        extension,
+        hash => format!("{:016x}", shape.hash),
+        shape => STANDARD_NO_PAD.encode(&shape.bytes),
+        routes => &shape.routes,
+    };
+    let schema = render(SCHEMA, values)?;
     let copied = FILES.iter().map(|(name, text)| (file_name(name), with_extension(text, extension)));
-    let all = copied.chain([("defaults.ts", defaults)]);
+    let all = copied.chain([("defaults.ts", defaults), ("schema.ts", schema)]);
     Ok(all
         .map(|(name, text)| {
             GeneratedFile::new(format!("due/{name}"), format!("{HEADER}\n/* eslint-disable */\n\n{text}"))

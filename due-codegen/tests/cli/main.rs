@@ -2,19 +2,27 @@
 //!
 //! `INSTA_UPDATE=always UPDATE=1 cargo test -p due-codegen --test cli` writes the expected texts anew; read the diff.
 
+mod bench;
 mod breaking;
+mod call;
 mod completions;
+mod decode;
+mod docs;
+mod game;
 mod generate;
 mod git;
 mod id;
 mod lint;
 mod lock;
+mod new;
 mod routes;
+mod templates;
 mod watch;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 
 use tempfile::TempDir;
 
@@ -53,10 +61,22 @@ fn due_with(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Run {
         .current_dir(folder)
         .env_remove("COLUMNS")
         .env_remove("GITHUB_WORKSPACE")
+        .env("XDG_CACHE_HOME", cache())
         .envs(env.iter().copied());
     let Output { status, stdout, stderr } = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Run { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
+}
+
+/// What `generate` remembers of the projects of all tests.
+fn cache() -> &'static Path {
+    static CACHE: LazyLock<PathBuf> = LazyLock::new(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
+        // What an earlier run has left behind, if anything.
+        let _ = fs::remove_dir_all(&folder);
+        folder
+    });
+    &CACHE
 }
 
 /// The rules in a JSON document of findings.

@@ -81,6 +81,24 @@ fn the_configuration_is_watched_too() {
 }
 
 #[test]
+fn templates_are_watched_too() {
+    let project = project();
+    let path = |name: &str| project.path().join(name);
+    let toml = "[[template]]\ntemplate = \"tools/list.j2\"\nout = \"list.txt\"\n";
+    fs::create_dir_all(path("tools/parts")).unwrap();
+    fs::write(path("due.toml"), toml).unwrap();
+    fs::write(path("tools/list.j2"), "{{ header }}\n{{ nobody }}\n").unwrap();
+    let mut watch = Watch::start(project.path());
+    watch.until("`nobody` is undefined");
+    watch.until("watching `proto`, `tools/list.j2`, `due.toml`; Ctrl-C ends it");
+    fs::write(path("tools/parts/part.j2"), "part\n").unwrap();
+    fs::write(path("tools/list.j2"), "{{ header }}\n{% include 'parts/part.j2' %}\n").unwrap();
+    watch.until("new list.txt");
+    fs::write(path("tools/parts/part.j2"), "another part\n").unwrap();
+    watch.until("changed list.txt");
+}
+
+#[test]
 fn without_a_configuration_there_is_nothing_to_watch() {
     let empty = tempfile::tempdir().unwrap();
     assert_eq!(due(empty.path(), &["generate", "--watch"]).code, 2);

@@ -13,6 +13,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let builder = builder.files(&files).files([readme.join("room.proto")]);
     builder.extern_path(".shared.v1", "::due_codegen_compile_shared::shared::v1").generate()?;
 
+    // One schema at two ages.
+    for age in ["older", "newer"] {
+        let folder = out.join(age);
+        fs::create_dir_all(&folder)?;
+        due_codegen::Builder::new().includes([Path::new("skew").join(age)]).out_dir(folder).generate()?;
+    }
+
     let descriptors = protox::Compiler::new(["proto", "shared/proto", "../../proto"])?
         .include_imports(true)
         .open_files(&files)?

@@ -4,12 +4,20 @@
 //! The rounds of all targets alternate, so that whatever else the machine does hits all of them.
 #![allow(clippy::print_stdout)]
 
+#[path = "../support/closed.rs"]
 mod closed;
+#[path = "../support/numbers.rs"]
+mod numbers;
+#[path = "../support/paced.rs"]
 mod paced;
+#[path = "../support/pen.rs"]
+mod pen;
 #[path = "../support/proc.rs"]
 #[expect(dead_code, reason = "the other benchmarks use the rest")]
 mod proc;
+#[path = "../support/relay.rs"]
 mod relay;
+#[path = "../support/scratch.rs"]
 mod scratch;
 #[path = "../support/stats.rs"]
 mod stats;
@@ -102,17 +110,19 @@ fn drive<T>(driver: &Runtime, run: impl Future<Output = T>) -> T {
 fn closed(driver: &Runtime, plan: &Plan, shape: Shape, target: &Target) -> Closed {
     let wire = Rc::new(Wire::new(&target.url, BODY));
     let cpu_time = || proc::cpu_time(std::process::id(), Some(target.threads));
-    let mut before = Duration::ZERO;
-    let measured = drive(driver, closed::run(wire, shape, plan.warm_up, plan.closed, || before = cpu_time()));
+    let mut marks = Vec::new();
+    let measured = drive(driver, closed::run(wire, shape, plan.warm_up, plan.closed, || marks.push(cpu_time())));
+    measured.faults.assert_none(target.name);
     Closed {
         rate: measured.answers as f64 / measured.took.as_secs_f64(),
         quantiles: measured.latency.quantiles(),
-        server_nanos: (cpu_time() - before).as_nanos() as f64 / measured.answers as f64,
+        server_nanos: (marks[1] - marks[0]).as_nanos() as f64 / measured.answers as f64,
     }
 }
 
 fn paced(driver: &Runtime, plan: &Plan, connections: usize, target: &Target) -> Paced {
     let wire = Rc::new(Wire::new(&target.url, BODY));
     let measured = drive(driver, paced::run(wire, connections, RATE, plan.warm_up, plan.paced));
+    measured.faults.assert_none(target.name);
     Paced { latency: measured.latency.quantiles(), written: measured.written.quantiles() }
 }

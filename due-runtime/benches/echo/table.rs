@@ -1,7 +1,5 @@
 //! Rows of the report, in the form of the README.
 
-use std::fmt;
-
 use crate::closed::Shape;
 use crate::stats::Rounds;
 use crate::targets::Target;
@@ -55,10 +53,4 @@ fn quantiles(rounds: impl Iterator<Item = [f64; 3]>) -> String {
     let rounds: Vec<_> = rounds.collect();
     let [p50, p99, p999] = [0, 1, 2].map(|at| Rounds::of(rounds.iter().map(|round| round[at])).median);
     format!("{p50:.0} / {p99:.0} / {p999:.0}")
-}
-
-impl fmt::Display for Shape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}x{}", self.connections, self.flight)
-    }
 }

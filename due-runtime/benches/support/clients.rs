@@ -14,8 +14,13 @@ pub(crate) const ROLE: &str = "connect";
 
 /// Connects `count` clients to `url`. Each has had an answer of `body` bytes when this returns.
 pub(crate) fn connect(url: &str, body: usize, count: usize) -> Again {
+    start(ROLE, url, body, count)
+}
+
+/// The same in a process of another role.
+pub(crate) fn start(role: &str, url: &str, body: usize, count: usize) -> Again {
     let [body, count] = [body, count].map(|number| number.to_string());
-    let mut clients = again(&[ROLE, url, &body, &count]);
+    let mut clients = again(&[role, url, &body, &count]);
     assert_eq!(clients.told(), "connected");
     clients
 }
@@ -31,4 +36,10 @@ pub(crate) fn run<F: Future<Output = ()>>(args: &[String], serve: impl FnOnce(Ve
         println!("connected");
         serve(sockets).await;
     }));
+}
+
+/// Keeps the connections, and does nothing with them.
+pub(crate) async fn stay(sockets: Vec<TcpStream>) {
+    std::future::pending::<()>().await;
+    drop(sockets);
 }

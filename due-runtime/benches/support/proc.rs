@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread::sleep;
 use std::time::Duration;
 
 /// `/proc` counts time in hundredths of a second.
@@ -28,6 +29,19 @@ pub(crate) fn resident(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("/proc is Linux");
     let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
     kib.map_or(0, |kib: u64| kib * 1024)
+}
+
+/// Resident bytes, once they stay the same.
+pub(crate) fn at_rest(pid: u32) -> u64 {
+    let mut last = 0;
+    loop {
+        sleep(Duration::from_millis(300));
+        let now = resident(pid);
+        if now == last {
+            return now;
+        }
+        last = now;
+    }
 }
 
 /// How many files a process [started again](again) may have open.

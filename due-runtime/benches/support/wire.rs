@@ -3,37 +3,46 @@
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// The route that every benchmark serves, as an echo.
 pub(crate) const ROUTE: u16 = 1;
-const SEQ: u16 = 1;
+pub(crate) const SEQ: u16 = 1;
 /// A listener forgets whom it has no room for; he would try again after a second.
 const AT_ONCE: usize = 100;
+/// How long a first answer may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// A WebSocket client has to mask what it sends.
-const MASK: [u8; 4] = [0x35, 0xa7, 0x1c, 0xe2];
+pub(crate) const MASK: [u8; 4] = [0x35, 0xa7, 0x1c, 0xe2];
 
 /// Where to connect, and how a request and its answer look there.
 pub(crate) struct Wire {
     addr: SocketAddr,
-    ws: bool,
+    pub(crate) ws: bool,
     pub(crate) request: Vec<u8>,
     pub(crate) answer: Vec<u8>,
 }
 
 impl Wire {
-    /// `url` is `tcp://` or `ws://` with an address in numbers.
+    /// `url` is `tcp://` or `ws://` with an address in numbers; of an echo that gets so many bytes.
     pub(crate) fn new(url: &str, body: usize) -> Self {
+        Self::with(url, ROUTE, &(0..body).map(|at| at as u8).collect::<Vec<_>>())
+    }
+
+    /// The route answers with what it is sent.
+    pub(crate) fn with(url: &str, route: u16, body: &[u8]) -> Self {
         let ws = url.starts_with("ws://");
         let addr = url.split("://").nth(1).and_then(|addr| addr.parse().ok()).expect("an address in numbers");
-        let mut packet = (body as u32 + 5).to_be_bytes().to_vec();
+        let mut packet = (body.len() as u32 + 5).to_be_bytes().to_vec();
         packet.push(0);
-        packet.extend(ROUTE.to_be_bytes());
+        packet.extend(route.to_be_bytes());
         packet.extend(SEQ.to_be_bytes());
-        packet.extend((0..body).map(|at| at as u8));
+        packet.extend(body);
         let (request, answer) = match ws {
             false => (packet.clone(), packet),
             true => {
@@ -45,7 +54,7 @@ impl Wire {
         Self { addr, ws, request, answer }
     }
 
-    async fn connect(&self) -> io::Result<TcpStream> {
+    pub(crate) async fn connect(&self) -> io::Result<TcpStream> {
         let mut stream = TcpStream::connect(self.addr).await?;
         stream.set_nodelay(true)?;
         if self.ws {
@@ -55,7 +64,7 @@ impl Wire {
     }
 
     /// One request and its answer, byte by byte.
-    async fn exchange(&self, stream: &mut TcpStream) -> io::Result<()> {
+    pub(crate) async fn exchange(&self, stream: &mut TcpStream) -> io::Result<()> {
         stream.write_all(&self.request).await?;
         let mut answer = vec![0; self.answer.len()];
         stream.read_exact(&mut answer).await?;
@@ -74,7 +83,8 @@ pub(crate) async fn connect_all(wire: &Rc<Wire>, connections: usize) -> Vec<TcpS
         let wire = Rc::clone(wire);
         connecting.spawn_local(async move {
             let mut socket = wire.connect().await.expect("the server listens");
-            wire.exchange(&mut socket).await.expect("the server answers");
+            let answer = timeout(PATIENCE, wire.exchange(&mut socket)).await;
+            answer.expect("the server answers in time").expect("the server answers");
             socket
         });
     }

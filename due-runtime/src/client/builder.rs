@@ -6,8 +6,11 @@ use tokio::time::timeout;
 
 use super::Client;
 use super::connection::{Connection, Settings};
+use super::tap::{Tap, Traffic};
 use crate::codec::Codec;
+use crate::crypto::{Cipher, Encryptor};
 use crate::packet::{Dialect, Format, HeartbeatTime};
+use crate::skew::{Schema, Skew};
 use crate::transport::mem::MemConnector;
 use crate::transport::{PacketRead, PacketWrite};
 
@@ -20,6 +23,7 @@ const NO_ROOTS: &str = "say with `ClientBuilder::tls` which servers are believed
 pub struct ClientBuilder {
     format: Format,
     codec: Codec,
+    cipher: Option<Cipher>,
     dialect: Dialect,
     timeout: Duration,
     connect_timeout: Duration,
@@ -27,6 +31,10 @@ pub struct ClientBuilder {
     max_pending: usize,
     outbox: usize,
     pushes: usize,
+    tap: Option<Tap>,
+    schema: Option<Schema>,
+    skew_timeout: Duration,
+    skew_policy: SkewPolicy,
     #[cfg(feature = "kcp")]
     kcp: crate::transport::kcp::Settings,
     #[cfg(all(feature = "tls", any(feature = "tcp", feature = "ws")))]
@@ -38,6 +46,7 @@ impl ClientBuilder {
         Self {
             format: Format::new(),
             codec: Codec::default(),
+            cipher: None,
             dialect: Dialect::Sized,
             timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
@@ -45,6 +54,10 @@ impl ClientBuilder {
             max_pending: 1024,
             outbox: 256,
             pushes: 256,
+            tap: None,
+            schema: None,
+            skew_timeout: Duration::from_secs(3),
+            skew_policy: SkewPolicy::default(),
             #[cfg(feature = "kcp")]
             kcp: crate::transport::kcp::Settings::default(),
             #[cfg(all(feature = "tls", any(feature = "tcp", feature = "ws")))]
@@ -61,6 +74,17 @@ impl ClientBuilder {
     /// How bodies are written. Default: `proto`.
     pub fn codec(mut self, codec: Codec) -> Self {
         self.codec = codec;
+        self
+    }
+
+    /// Encrypts the bodies that go to servers, and decrypts those of answers and pushes; see [`crypto`](crate::crypto).
+    /// Default: nothing is encrypted.
+    pub fn encryptor(self, encryptor: impl Encryptor) -> Self {
+        self.cipher(Some(Cipher::new(encryptor)))
+    }
+
+    pub(crate) fn cipher(mut self, cipher: Option<Cipher>) -> Self {
+        self.cipher = cipher;
         self
     }
 
@@ -107,6 +131,35 @@ impl ClientBuilder {
         self
     }
 
+    /// Shows `see` everything that is written and read, in the order of the wire, before calls and listeners have it.
+    /// It runs on the connection's own task: it must not block. Default: nobody looks.
+    pub fn tap(mut self, see: impl Fn(Traffic<'_>) + Send + Sync + 'static) -> Self {
+        self.tap = Some(Tap::new(see));
+        self
+    }
+
+    /// The schema that this client was generated from, `DUE_SCHEMA` of the generated code. Every connection asks its gate
+    /// how theirs differs, beside the calls: [`Client::skew`] tells, and a difference that breaks calls is warned of in the
+    /// log. Default: none, and nothing is asked.
+    ///
+    /// Go gates drop the question, gates that were told no schema refuse it: then it is [`Skew::Unknown`].
+    pub fn schema(mut self, schema: Schema) -> Self {
+        self.schema = Some(schema);
+        self
+    }
+
+    /// How long a gate may take to say how the schemas differ. Default: 3 s.
+    pub fn skew_timeout(mut self, timeout: Duration) -> Self {
+        self.skew_timeout = timeout;
+        self
+    }
+
+    /// What becomes of a connection to a gate with another schema. Default: [`SkewPolicy::Warn`].
+    pub fn skew_policy(mut self, policy: SkewPolicy) -> Self {
+        self.skew_policy = policy;
+        self
+    }
+
     /// How `kcp://` connections are paced. Default: [`Settings::default`](crate::transport::kcp::Settings::default).
     #[cfg(feature = "kcp")]
     pub fn kcp(mut self, settings: crate::transport::kcp::Settings) -> Self {
@@ -125,7 +178,8 @@ impl ClientBuilder {
     /// `wss://host:port/path`.
     ///
     /// # Errors
-    /// When the URL cannot be used, nobody accepts there, or the handshake fails.
+    /// When the URL cannot be used, nobody accepts there, the handshake fails, or the [policy](Self::skew_policy) refuses the
+    /// gate's schema.
     pub async fn connect(self, url: &str) -> Result<Client, ConnectError> {
         let unusable = |reason| ConnectError::Url { url: url.to_owned(), reason };
         let Some((scheme, _addr)) = url.split_once("://") else {
@@ -140,20 +194,20 @@ impl ClientBuilder {
                 let addr = _addr.strip_suffix('/').unwrap_or(_addr);
                 let format = self.shared_format();
                 let (read, write) = self.within(url, crate::transport::tcp::connect(addr, format)).await?;
-                Ok(self.over(read, write))
+                self.meet(url, read, write).await
             }
             #[cfg(feature = "kcp")]
             "kcp" => {
                 let addr = _addr.strip_suffix('/').unwrap_or(_addr);
                 let (settings, format) = (self.kcp.clone(), self.shared_format());
                 let (read, write) = self.within(url, crate::transport::kcp::connect(addr, settings, format)).await?;
-                Ok(self.over(read, write))
+                self.meet(url, read, write).await
             }
             #[cfg(feature = "ws")]
             "ws" => {
                 let format = self.shared_format();
                 let (read, write) = self.within(url, crate::transport::ws::connect(url, format)).await?;
-                Ok(self.over(read, write))
+                self.meet(url, read, write).await
             }
             #[cfg(all(feature = "tls", feature = "tcp"))]
             "tls" => {
@@ -161,14 +215,14 @@ impl ClientBuilder {
                 let format = self.shared_format();
                 let tls = self.tls.as_ref().ok_or_else(|| unusable(NO_ROOTS))?;
                 let (read, write) = self.within(url, crate::transport::tcp::connect_tls(addr, tls, format)).await?;
-                Ok(self.over(read, write))
+                self.meet(url, read, write).await
             }
             #[cfg(all(feature = "tls", feature = "ws"))]
             "wss" => {
                 let format = self.shared_format();
                 let tls = self.tls.as_ref().ok_or_else(|| unusable(NO_ROOTS))?;
                 let (read, write) = self.within(url, crate::transport::ws::connect_tls(url, tls, format)).await?;
-                Ok(self.over(read, write))
+                self.meet(url, read, write).await
             }
             #[cfg(not(feature = "tcp"))]
             "tcp" => Err(unusable("this program is built without the feature `tcp` of due-runtime")),
@@ -187,14 +241,14 @@ impl ClientBuilder {
     /// Connects to a gate of this process that listens in [memory](crate::transport::mem).
     ///
     /// # Errors
-    /// When the gate is gone.
+    /// When the gate is gone, or the [policy](Self::skew_policy) refuses its schema.
     pub async fn connect_mem(self, gate: &MemConnector) -> Result<Client, ConnectError> {
         let (read, write) = self.within("mem:", gate.connect(self.shared_format())).await?;
-        Ok(self.over(read, write))
+        self.meet("mem:", read, write).await
     }
 
     /// A client over a connection that stands already, as over a stream of your own with
-    /// [`FramedRead`](crate::transport::FramedRead); made with the same [`format`](Self::format).
+    /// [`FramedRead`](crate::transport::FramedRead); made with the same [`format`](Self::format). It refuses no schema.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -202,14 +256,29 @@ impl ClientBuilder {
         let settings = Settings {
             format: self.shared_format(),
             codec: self.codec,
+            cipher: self.cipher,
             dialect: self.dialect,
             timeout: self.timeout,
             heartbeat: self.heartbeat,
             max_pending: self.max_pending,
             outbox: self.outbox,
             pushes: self.pushes,
+            tap: self.tap,
+            schema: self.schema.map(|schema| (schema, self.skew_timeout)),
         };
         Client::new(Connection::spawn(settings, read, write))
+    }
+
+    async fn meet(self, url: &str, read: impl PacketRead, write: impl PacketWrite) -> Result<Client, ConnectError> {
+        let policy = self.skew_policy;
+        let client = self.over(read, write);
+        if policy == SkewPolicy::Refuse {
+            let skew = client.skew().await;
+            if skew.is_breaking() {
+                return Err(ConnectError::Skew { url: url.to_owned(), skew: Box::new(skew) });
+            }
+        }
+        Ok(client)
     }
 
     /// Clients of the bare dialect send no time.
@@ -224,6 +293,18 @@ impl ClientBuilder {
             Err(_) => Err(ConnectError::Timeout { url: url.to_owned(), after: self.connect_timeout }),
         }
     }
+}
+
+/// What a client does about a gate whose schema breaks its calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum SkewPolicy {
+    /// It warns in the log and goes on; connecting waits for nothing.
+    #[default]
+    Warn,
+    /// It connects only to gates that are not known to break its calls: connecting waits for the answer as well, and fails
+    /// with [`ConnectError::Skew`].
+    Refuse,
 }
 
 /// A client could not connect.
@@ -245,6 +326,14 @@ pub enum ConnectError {
         url: String,
         /// What the system or the handshake says.
         source: io::Error,
+    },
+    /// The gate has a schema that breaks this client's calls, and [`SkewPolicy::Refuse`] was asked for.
+    #[error("{url} is not for this client: {skew}")]
+    Skew {
+        /// What was asked for.
+        url: String,
+        /// By which routes they differ.
+        skew: Box<Skew>,
     },
     /// The server did not answer in time.
     #[error("cannot connect to {url} within {after:?}")]

@@ -10,12 +10,17 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::CallError;
+use super::asking::Asking;
 use super::pending::Pending;
 use super::pushes::Listeners;
+use super::tap::{Tap, Traffic};
 use crate::codec::{Body, Codec};
+use crate::crypto::Cipher;
 use crate::error::Code;
 use crate::id::{RouteId, Seq};
 use crate::packet::{Dialect, Format, Frame, Packet};
+use crate::skew::wire::Answer;
+use crate::skew::{Schema, Skew};
 use crate::status::Status;
 use crate::transport::{CloseReason, Inbound, PacketRead, PacketWrite, ReadError};
 
@@ -28,11 +33,15 @@ const WRITE_BATCH: usize = 64;
 pub(super) struct Connection {
     pub(super) format: Arc<Format>,
     pub(super) codec: Codec,
+    pub(super) cipher: Option<Cipher>,
     pub(super) timeout: Duration,
     pub(super) outbox: mpsc::Sender<Bytes>,
     pub(super) pending: Pending,
     pub(super) listeners: Listeners,
+    /// Absent if the client was told no schema.
+    pub(super) asking: Option<Asking>,
     dialect: Dialect,
+    tap: Option<Tap>,
     heartbeat: Duration,
     /// The server has sent something since the last tick of the watch.
     heard: AtomicBool,
@@ -70,26 +79,34 @@ pub enum Disconnect {
 pub(super) struct Settings {
     pub(super) format: Arc<Format>,
     pub(super) codec: Codec,
+    pub(super) cipher: Option<Cipher>,
     pub(super) dialect: Dialect,
     pub(super) timeout: Duration,
     pub(super) heartbeat: Duration,
     pub(super) max_pending: usize,
     pub(super) outbox: usize,
     pub(super) pushes: usize,
+    pub(super) tap: Option<Tap>,
+    /// And how long the gate may take to compare it.
+    pub(super) schema: Option<(Schema, Duration)>,
 }
 
 impl Connection {
     /// Runs in a task of its own until [`stop`](Self::stop) or until the peer goes.
     pub(super) fn spawn(settings: Settings, read: impl PacketRead, write: impl PacketWrite) -> Arc<Self> {
         let (outbox, packets) = mpsc::channel(settings.outbox.max(1));
+        let (asking, answers) = settings.schema.map(|(schema, timeout)| Asking::new(schema, timeout)).unzip();
         let connection = Arc::new(Self {
             pending: Pending::new(&settings.format, settings.max_pending),
             listeners: Listeners::new(settings.pushes),
             format: settings.format,
             codec: settings.codec,
+            cipher: settings.cipher,
             timeout: settings.timeout,
             outbox,
+            asking,
             dialect: settings.dialect,
+            tap: settings.tap,
             heartbeat: settings.heartbeat,
             heard: AtomicBool::new(false),
             stop: CancellationToken::new(),
@@ -98,7 +115,7 @@ impl Connection {
             leaving: CancellationToken::new(),
             task: TaskTracker::new(),
         });
-        connection.task.spawn(Arc::clone(&connection).run(read, write, packets));
+        connection.task.spawn(Arc::clone(&connection).run(read, write, packets, answers));
         connection.task.close();
         connection
     }
@@ -127,7 +144,13 @@ impl Connection {
         self.cause.get().cloned().unwrap_or(Disconnect::Closed)
     }
 
-    async fn run(self: Arc<Self>, read: impl PacketRead, write: impl PacketWrite, packets: mpsc::Receiver<Bytes>) {
+    async fn run(
+        self: Arc<Self>,
+        read: impl PacketRead,
+        write: impl PacketWrite,
+        packets: mpsc::Receiver<Bytes>,
+        answers: Option<mpsc::Receiver<Answer>>,
+    ) {
         let reading = async { self.end(self.read_all(read).await) };
         let writing = async { self.end(self.write_all(write, packets).await) };
         let watching = async {
@@ -137,12 +160,18 @@ impl Connection {
                 () = self.stop.cancelled() => self.end(Disconnect::Closed),
             }
         };
+        let asking = async {
+            if let Some((asking, answers)) = self.asking.as_ref().zip(answers) {
+                self.stop.run_until_cancelled(asking.ask(&self, answers)).await;
+                asking.tell(Skew::Unknown);
+            }
+        };
         let overdue = async {
             self.stop.cancelled().await;
             sleep(LAST_WORDS).await;
         };
         tokio::select! {
-            _ = async { tokio::join!(reading, writing, watching) } => {}
+            _ = async { tokio::join!(reading, writing, watching, asking) } => {}
             () = overdue => {}
         }
     }
@@ -171,6 +200,9 @@ impl Connection {
             };
             self.heard.store(true, Ordering::Relaxed);
             tokio::task::coop::consume_budget().await;
+            if let (Some(tap), Ok(Some(inbound))) = (&self.tap, &inbound) {
+                tap.see(Traffic::Received(inbound));
+            }
             let frame = match inbound {
                 Ok(Some(Inbound::Unit(unit))) => self.format.parse(unit),
                 Ok(Some(Inbound::Message(message))) => match self.dialect {
@@ -192,6 +224,9 @@ impl Connection {
 
     fn dispatch(&self, packet: Packet) {
         let Packet { route, seq, body } = packet;
+        if route == RouteId::STATUS && self.asking.as_ref().is_some_and(|asking| asking.hear(&self.codec, &body)) {
+            return;
+        }
         if let Some(farewell) = self.farewell_in(route, seq, &body) {
             if farewell.code() == Code::GOING_AWAY {
                 self.pending.leave();
@@ -241,6 +276,9 @@ impl Connection {
             };
             if count == 0 {
                 break;
+            }
+            if let Some(tap) = &self.tap {
+                batch.iter().for_each(|packet| tap.see(Traffic::Sent(packet)));
             }
             if let Err(error) = write.write(&mut batch, self.dialect).await {
                 return Disconnect::Write(Arc::new(error));

@@ -1,10 +1,12 @@
 //! The other end of a gate's connection: for tools, bots, tests, and games written in Rust.
 
+mod asking;
 mod builder;
 mod call;
 mod connection;
 mod pending;
 mod pushes;
+mod tap;
 #[cfg(test)]
 mod tests;
 
@@ -16,11 +18,12 @@ use bytes::Bytes;
 use tokio::time::timeout as within;
 use tokio_util::sync::DropGuard;
 
-pub use builder::{ClientBuilder, ConnectError};
+pub use builder::{ClientBuilder, ConnectError, SkewPolicy};
 pub use call::{Call, CallError, Caller};
 pub use connection::Disconnect;
 pub(crate) use pushes::Listeners;
 pub use pushes::{Pushes, ReceiveError};
+pub use tap::Traffic;
 
 use crate::cluster::Push;
 use crate::codec::{Body, Codec};
@@ -28,6 +31,7 @@ use crate::future::BoxFuture;
 use crate::id::{RouteId, Seq};
 use crate::packet::Format;
 use crate::route::RouteSpec;
+use crate::skew::Skew;
 use connection::Connection;
 
 /// A connection to a gate. Clones share it.
@@ -78,31 +82,39 @@ impl Client {
     /// # Cancel safety
     /// A dropped call may have been sent; its answer is ignored.
     pub async fn request<Q: Body, R: Body>(&self, route: RouteId, request: &Q) -> Result<R, CallError> {
-        let body = call::encode(self.codec(), request)?;
+        let body = self.sealed(call::encode(self.codec(), request)?).await?;
         let answer = self.exchange(route, &body, None).await?;
+        let answer = if R::PLAIN { answer } else { self.revealed(answer).await? };
         Ok(R::decode_body(self.codec(), &answer)?)
     }
 
     /// Sends a packet and does not wait for an answer; one that comes is treated as a push. Waits while the
-    /// outbox is full.
+    /// outbox is full. The body is encrypted, if this client encrypts.
     ///
     /// # Errors
-    /// [`CallError::Packet`], [`CallError::GoingAway`] and [`CallError::Closed`].
+    /// [`CallError::Packet`], [`CallError::GoingAway`] and [`CallError::Closed`]; [`CallError::Encode`] of an encryptor.
     pub async fn send_packet(&self, route: RouteId, seq: Seq, body: &[u8]) -> Result<(), CallError> {
-        let packet = self.connection.format.encode(route, seq, body)?;
+        let packet = match &self.connection.cipher {
+            Some(cipher) => {
+                let body = cipher.encrypt(Bytes::copy_from_slice(body)).await?;
+                self.connection.format.encode(route, seq, &body)?
+            }
+            None => self.connection.format.encode(route, seq, body)?,
+        };
         let permit = self.connection.room().await?;
         permit.send(packet);
         Ok(())
     }
 
-    /// What the server pushes on `route` from now on, undecoded. A listener that falls behind loses the oldest.
+    /// What the server pushes on `route` from now on, as it is on the wire: neither decrypted nor decoded. A listener that
+    /// falls behind loses the oldest.
     pub fn listen(&self, route: RouteId) -> Pushes<Bytes> {
-        Pushes::raw(self.connection.listeners.listen(route))
+        Pushes::raw(self.connection.listeners.listen(route), self.connection.cipher.clone())
     }
 
     /// What the server pushes of this type from now on.
     pub fn pushes<P: Push>(&self) -> Pushes<P> {
-        Pushes::typed(self.connection.listeners.listen(P::ROUTE), self.codec().clone())
+        self.listen(P::ROUTE).decoded(self.codec().clone())
     }
 
     /// How bodies are written.
@@ -113,6 +125,16 @@ impl Client {
     /// How packets are written.
     pub fn format(&self) -> &Format {
         &self.connection.format
+    }
+
+    /// Waits until it is known how the gate's schema differs from that of this client: one round trip, or a few where the gate
+    /// has not met this schema before, [`skew_timeout`](ClientBuilder::skew_timeout) at most. [`Skew::Unknown`] at once
+    /// without a [`schema`](ClientBuilder::schema).
+    pub async fn skew(&self) -> Skew {
+        match &self.connection.asking {
+            Some(asking) => asking.outcome().await,
+            None => Skew::Unknown,
+        }
     }
 
     /// Waits until the gate says that it goes away, or the connection has ended. From the former on, calls fail with
@@ -135,6 +157,20 @@ impl Client {
     pub async fn close(&self) -> Disconnect {
         self.connection.stopper().cancel();
         self.connection.ended().await
+    }
+
+    async fn sealed(&self, body: Bytes) -> Result<Bytes, CallError> {
+        match &self.connection.cipher {
+            Some(cipher) => Ok(cipher.encrypt(body).await?),
+            None => Ok(body),
+        }
+    }
+
+    async fn revealed(&self, body: Bytes) -> Result<Bytes, CallError> {
+        match &self.connection.cipher {
+            Some(cipher) => Ok(cipher.decrypt(body).await?),
+            None => Ok(body),
+        }
     }
 
     async fn exchange(&self, route: RouteId, body: &[u8], timeout: Option<Duration>) -> Result<Bytes, CallError> {
@@ -163,7 +199,10 @@ impl Call for Client {
         body: Bytes,
         timeout: Option<Duration>,
     ) -> BoxFuture<'_, Result<Bytes, CallError>> {
-        Box::pin(async move { self.exchange(spec.id, &body, timeout).await })
+        Box::pin(async move {
+            let body = self.sealed(body).await?;
+            self.revealed(self.exchange(spec.id, &body, timeout).await?).await
+        })
     }
 
     fn send(&self, spec: &'static RouteSpec, body: Bytes) -> BoxFuture<'_, Result<(), CallError>> {

@@ -5,8 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinHandle;
 
 use crate::codec::{Body, Codec, DecodeError};
+use crate::crypto::Cipher;
 use crate::id::RouteId;
 
 /// What a server pushes on one route, in order. Holds a bounded number; then the oldest are lost, and the
@@ -15,23 +17,24 @@ use crate::id::RouteId;
 pub struct Pushes<T> {
     packets: broadcast::Receiver<Bytes>,
     codec: Codec,
+    cipher: Option<Cipher>,
+    /// What is handed over as it is on the wire.
+    is_plain: bool,
+    /// The push whose turn it is, while it is decrypted.
+    revealing: Option<JoinHandle<Result<Bytes, DecodeError>>>,
     decode: fn(&Codec, &Bytes) -> Result<T, DecodeError>,
 }
 
 impl Pushes<Bytes> {
-    pub(crate) fn raw(packets: broadcast::Receiver<Bytes>) -> Self {
-        Self { packets, codec: Codec::default(), decode: |_, body| Ok(body.clone()) }
+    pub(crate) fn raw(packets: broadcast::Receiver<Bytes>, cipher: Option<Cipher>) -> Self {
+        let decode = |_: &Codec, body: &Bytes| Ok(body.clone());
+        Self { packets, codec: Codec::default(), cipher, is_plain: true, revealing: None, decode }
     }
 
     /// The same pushes with their bodies read.
     pub(crate) fn decoded<T: Body>(self, codec: Codec) -> Pushes<T> {
-        Pushes::typed(self.packets, codec)
-    }
-}
-
-impl<T: Body> Pushes<T> {
-    pub(crate) fn typed(packets: broadcast::Receiver<Bytes>, codec: Codec) -> Self {
-        Self { packets, codec, decode: T::decode_body }
+        let Self { packets, cipher, .. } = self;
+        Pushes { packets, codec, cipher, is_plain: T::PLAIN, revealing: None, decode: T::decode_body }
     }
 }
 
@@ -42,11 +45,21 @@ impl<T> Pushes<T> {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn next(&mut self) -> Option<Result<T, ReceiveError>> {
-        match self.packets.recv().await {
-            Ok(body) => Some((self.decode)(&self.codec, &body).map_err(ReceiveError::Decode)),
-            Err(RecvError::Lagged(missed)) => Some(Err(ReceiveError::Lagged { missed })),
-            Err(RecvError::Closed) => None,
-        }
+        let revealing = match &mut self.revealing {
+            Some(revealing) => revealing,
+            None => match (self.packets.recv().await, &self.cipher) {
+                (Ok(body), Some(cipher)) if !self.is_plain => {
+                    let cipher = cipher.clone();
+                    self.revealing.insert(tokio::spawn(async move { cipher.decrypt(body).await }))
+                }
+                (Ok(body), _) => return Some((self.decode)(&self.codec, &body).map_err(ReceiveError::Decode)),
+                (Err(RecvError::Lagged(missed)), _) => return Some(Err(ReceiveError::Lagged { missed })),
+                (Err(RecvError::Closed), _) => return None,
+            },
+        };
+        let clear = revealing.await.unwrap_or_else(|lost| Err(DecodeError::Decrypt(lost.into())));
+        self.revealing = None;
+        Some(clear.and_then(|body| (self.decode)(&self.codec, &body)).map_err(ReceiveError::Decode))
     }
 }
 

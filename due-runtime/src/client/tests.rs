@@ -360,3 +360,111 @@ async fn urls_that_cannot_be_used_say_what_to_write() {
     let bare = Client::builder().dialect(Dialect::Bare).connect("tcp://127.0.0.1:1").await.unwrap_err();
     assert_eq!(bare.to_string(), "cannot connect to tcp://127.0.0.1:1: the bare dialect is for ws only");
 }
+
+#[tokio::test]
+async fn a_tap_sees_both_ways_in_the_order_of_the_wire() {
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let tap = {
+        let seen = Arc::clone(&seen);
+        move |traffic: Traffic<'_>| seen.lock().unwrap().push(format!("{traffic:?}"))
+    };
+    let (client, mut peer) = connected(Client::builder().heartbeat(Duration::ZERO).tap(tap), Format::new());
+    let (answer, ()) = tokio::join!(call(&client, b"hi"), async {
+        let packet = peer.packet().await;
+        peer.send(NEWS, Seq::NONE, b"news").await;
+        peer.answer(&packet, b"ho").await;
+    });
+    assert_eq!(answer.unwrap(), "ho");
+    assert_eq!(
+        *seen.lock().unwrap(),
+        [
+            r#"Sent(b"\0\0\0\x07\0\0\x01\0\x01hi")"#,
+            r#"Received(Unit(b"\0\0\x02\0\0news"))"#,
+            r#"Received(Unit(b"\0\0\x01\0\x01ho"))"#,
+        ]
+    );
+}
+
+/// Route 1 with a message that has a string.
+const SHAPE: &[u8] = b"\x01\x01\x01\x00\x00\x00\x01\x01\x02\x09name";
+
+fn asking(format: Format) -> (Client, Peer) {
+    let schema = crate::skew::Schema::generated(0xa, SHAPE, "tests.Echo.Echo\nname");
+    connected(Client::builder().heartbeat(Duration::ZERO).schema(schema), format)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_drops_the_question_is_waited_for_and_holds_up_nothing() {
+    let (client, mut peer) = asking(Format::new());
+    let question = peer.packet().await;
+    assert_eq!((question.route, question.seq), (RouteId::STATUS, Seq::NONE));
+    assert_eq!(question.body[..], *b"\xff\x0a\x10000000000000000a\x10\x0e");
+    let (answer, ()) = tokio::join!(call(&client, b"hi"), async {
+        let packet = peer.packet().await;
+        peer.answer(&packet, b"ho").await;
+    });
+    assert_eq!(answer.unwrap(), "ho");
+    let before = tokio::time::Instant::now();
+    assert_eq!(client.skew().await, Skew::Unknown);
+    assert_eq!(before.elapsed(), Duration::from_secs(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_asked_may_refuse_or_go() {
+    let before = tokio::time::Instant::now();
+    let (client, mut peer) = asking(Format::new());
+    let question = peer.packet().await;
+    let status = Status { route: -1, code: 5, ..Status::default() };
+    peer.answer(&question, &prost::Message::encode_to_vec(&status)).await;
+    assert_eq!(client.skew().await, Skew::Unknown);
+
+    let (client, mut peer) = asking(Format::new());
+    peer.packet().await;
+    drop(peer);
+    assert_eq!(client.skew().await, Skew::Unknown);
+    assert_eq!(before.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shape_is_sent_in_the_parts_that_the_server_asks_for() {
+    for (limit, parts) in [(3, 5), (4, 4), (100, 1)] {
+        let (client, mut peer) = asking(Format::new());
+        peer.packet().await;
+        let (mut shape, mut asked) = (Vec::new(), 0);
+        while shape.len() < SHAPE.len() {
+            let answer = [0xff, 0x08, 2, 0x10, shape.len() as u8, 0x18, limit];
+            peer.send(RouteId::STATUS, Seq::NONE, &answer).await;
+            let packet = peer.packet().await;
+            let at = packet.body.iter().position(|byte| *byte == 0x22).unwrap();
+            shape.extend_from_slice(&packet.body[at + 2..]);
+            asked += 1;
+        }
+        assert_eq!((&shape[..], asked), (SHAPE, parts));
+        peer.send(RouteId::STATUS, Seq::NONE, b"\xff\x08\x03").await;
+        let none = Skew::Differs { differences: Vec::new(), omitted: 0, breaking: false };
+        assert_eq!(client.skew().await, none);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_asks_for_what_is_not_there_learns_nothing() {
+    for answer in
+        [&b"\xff\x08\x02\x10\x0e\x18\x04"[..], b"\xff\x08\x02\x10\xff\xff\xff\xff\x0f", b"\xff\x99", b"\xff\x08\x63"]
+    {
+        let (client, mut peer) = asking(Format::new());
+        peer.packet().await;
+        let before = tokio::time::Instant::now();
+        peer.send(RouteId::STATUS, Seq::NONE, answer).await;
+        assert_eq!((client.skew().await, before.elapsed()), (Skew::Unknown, Duration::ZERO));
+        // Nor by going on about it.
+        for _ in 0..5 {
+            peer.send(RouteId::STATUS, Seq::NONE, answer).await;
+        }
+        let asked = client.clone();
+        let call = tokio::spawn(async move { call(&asked, b"hi").await });
+        let packet = peer.packet().await;
+        assert_eq!(packet.route, ROUTE);
+        peer.answer(&packet, b"ho").await;
+        assert_eq!(call.await.unwrap().unwrap(), "ho");
+    }
+}

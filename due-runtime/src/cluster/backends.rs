@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::link::Link;
 use super::memory::MemoryLink;
 use crate::codec::Codec;
+use crate::crypto::{Cipher, Encryptor};
 use crate::event::{EventBus, MemoryBus};
 use crate::locator::{Locator, MemoryLocator};
 use crate::packet::Format;
@@ -22,6 +23,7 @@ pub struct Backends {
     pub(crate) events: Arc<dyn EventBus>,
     pub(crate) format: Format,
     pub(crate) codec: Codec,
+    pub(crate) cipher: Option<Cipher>,
     pub(crate) statuses: bool,
     /// Where this process says what it counts.
     pub(crate) metrics: Option<Arc<str>>,
@@ -43,6 +45,7 @@ impl Backends {
             events: Arc::new(MemoryBus::default()),
             format: Format::default(),
             codec: Codec::default(),
+            cipher: None,
             statuses: true,
             metrics: None,
         }
@@ -113,6 +116,14 @@ impl Backends {
     #[must_use]
     pub fn codec(mut self, codec: Codec) -> Self {
         self.codec = codec;
+        self
+    }
+
+    /// Encrypts the bodies that servers send to clients, and decrypts those that come from them, unless a node says otherwise.
+    /// Gates do not use it: they need none. Default: nothing is [encrypted](crate::crypto).
+    #[must_use]
+    pub fn encryptor(mut self, encryptor: impl Encryptor) -> Self {
+        self.cipher = Some(Cipher::new(encryptor));
         self
     }
 

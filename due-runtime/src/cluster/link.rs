@@ -14,7 +14,7 @@ use crate::future::BoxFuture;
 use crate::id::{Cid, Gid, Nid, RouteId, Seq, Uid};
 use crate::packet::{Format, Packet};
 use crate::registry::{Kind, State};
-use crate::session::{Request, SessionTarget};
+use crate::session::{Request, SessionTarget, Wakes};
 
 /// Finds the way to an instance by its registry endpoint.
 pub(crate) trait Link: Send + Sync + fmt::Debug + 'static {
@@ -50,6 +50,8 @@ pub(crate) trait Losses: Send + Sync {
     /// A connection to `nid` has broken. `is_lost`: whether it carried this message; what waits for the next connection
     /// is not lost.
     fn lost(&self, nid: &Nid, is_lost: &dyn Fn(Cid, RouteId, Seq) -> bool);
+    /// A connection of `nid` to this server has ended: answers that it was to bring may be lost.
+    fn unanswered(&self, _nid: &Nid) {}
     /// A message that waited for a connection to `nid` is given back, for there is none, and the node has heard nothing of
     /// it. `false`: it counts as lost.
     fn unsent(&self, _nid: &Nid, _cid: Cid, _uid: Option<Uid>, _message: Packet) -> bool {
@@ -83,6 +85,11 @@ pub(crate) trait Door: Send + Sync {
 pub(crate) trait GateLink: Send + Sync {
     /// Queues a packet for a session and asks for no answer (8); never waits.
     fn push(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError>;
+    /// The same as one of many: the caller wakes the sessions when it has no more for them.
+    fn push_with(&self, cid: Cid, packet: Bytes, wakes: &mut Wakes) -> Result<(), LinkError> {
+        let _ = wakes;
+        self.push(cid, packet)
+    }
     /// Waits while so much is queued for the gate that it would soon take no more. `None`: there is room.
     fn room(&self) -> Option<BoxFuture<'_, ()>> {
         None
@@ -94,6 +101,7 @@ pub(crate) trait GateLink: Send + Sync {
 /// A node, as gates and other nodes see it.
 pub(crate) trait NodeLink: Send + Sync {
     /// Hands a client message over (15), with no answer unless `misses` is set. `Ok`: it is queued or already handled.
+    #[expect(clippy::result_large_err, reason = "a message that is not taken comes back")]
     fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered>;
     /// [`deliver`](Self::deliver) for a client of the caller, where messages leave this process. `false`: not now.
     fn forward(&self, _: Cid, _: Option<Uid>, _: &Packet) -> bool {
@@ -138,6 +146,16 @@ pub(crate) struct Delivery {
     pub(crate) request: Option<Request>,
     /// Where the message goes if the node turns out to be the wrong one.
     pub(crate) misses: Option<mpsc::Sender<Missed>>,
+    /// What the gate of another process waits for that holds the message until then.
+    pub(crate) receipt: Option<Arc<dyn Receipt>>,
+}
+
+/// The word of a node on a message that it has queued. The first one counts.
+pub(crate) trait Receipt: Send + Sync {
+    /// It is handled here.
+    fn taken(&self);
+    /// Another node is to get it. `false`: it was said to be taken, or nobody hears it any more.
+    fn give_back(&self) -> bool;
 }
 
 /// A stateful message that reached a node which its user is not bound to.

@@ -2,6 +2,7 @@
 
 mod backends;
 mod calls;
+mod deliver;
 mod dispatch;
 #[cfg(feature = "link")]
 mod drpc;
@@ -13,6 +14,7 @@ mod peers;
 mod picture;
 mod presence;
 mod push;
+mod sessions;
 mod whereabouts;
 
 pub use backends::Backends;
@@ -22,7 +24,6 @@ pub(crate) use dispatch::{Candidate, DispatchTable};
 pub use drpc::{ShortSecret, TcpLink, fuzzing};
 pub use error::{Close, ClusterError, ServerId, Tally, Target};
 pub use handle::Cluster;
-pub(crate) use handle::channel_name;
 pub use link::{Audience, Event};
 pub(crate) use link::{
     Delivery, Door, GateAnswer, GateLink, GateOp, LinkError, Losses, Member, Missed, NodeAnswer, NodeLink, NodeOp,
@@ -32,3 +33,4 @@ pub use peers::{NodeCall, NodeCallError, NodeCaller, NodeTarget};
 pub(crate) use picture::Sight;
 pub(crate) use presence::Presence;
 pub use push::{Push, PushExt};
+pub(crate) use sessions::channel_name;

@@ -12,7 +12,7 @@ use super::handle::positive;
 use super::link::{Delivery, LinkError, NodeOp};
 use super::{Cluster, ClusterError};
 use crate::codec::{Body, Codec, DecodeError};
-use crate::error::Code;
+use crate::error::{Code, Meaning};
 use crate::future::BoxFuture;
 use crate::id::{Nid, RouteId, Seq, Uid};
 use crate::packet::Packet;
@@ -90,6 +90,25 @@ pub enum NodeCallError {
     /// The answer is not what was expected; the nodes may have different schemas or codecs.
     #[error("cannot read the answer")]
     Decode(#[from] DecodeError),
+}
+
+impl NodeCallError {
+    /// What it means to the client of a handler that goes no further.
+    pub(crate) fn meaning(&self) -> Meaning {
+        use ClusterError as C;
+        let (code, message, is_fault) = match self {
+            Self::Refused { code, message, .. } => return Some((*code, message.clone().into(), false)),
+            Self::Unsent(C::NoRoute(_) | C::NoNode(_)) => (Code::NOT_FOUND, "no node serves this at the moment", true),
+            Self::Unsent(C::NotBound { .. }) => (Code::NOT_FOUND, "the user is bound to no such node", false),
+            Self::Unsent(C::Node { .. }) => (Code::UNKNOWN, "a node failed; it may have handled the request", true),
+            Self::NotTaken { .. } => (Code::NOT_FOUND, "no node takes this at the moment", true),
+            Self::Lost { .. } => (Code::UNKNOWN, "a node was lost; it may have handled the request", true),
+            Self::Timeout { .. } => (Code::DEADLINE_EXCEEDED, "a node did not answer in time", true),
+            Self::Busy { .. } => (Code::TOO_MANY_REQUESTS, "too many requests wait", true),
+            Self::Unsent(_) | Self::NoSeqs | Self::Decode(_) => return None,
+        };
+        Some((code, message.into(), is_fault))
+    }
 }
 
 /// What generated clients of nodes stand on: a [`Cluster`], or a mock of one.
@@ -256,7 +275,8 @@ impl Cluster {
         let (node, origin) = self.way_to(nid)?;
         let mut waiting = self.calls().enter(nid, packet.route)?;
         packet.seq = waiting.seq;
-        let delivery = Delivery { origin, cid: waiting.number, uid, packet, request: None, misses: None };
+        let delivery =
+            Delivery { origin, cid: waiting.number, uid, packet, request: None, misses: None, receipt: None };
         let handed = tokio::select! {
             biased;
             answer = &mut waiting.answer => return Ok(self.read(nid, answer.ok())),

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::link::LinkError;
 use crate::registry::{Instance, Registry, RegistryError, State};
 
-/// How long a server that stops waits for the registry, as due does.
+/// How long a server waits for the registry, as due does.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// One entry of the registry, kept by the server that it describes.
@@ -32,6 +32,32 @@ impl Presence {
         self.registry.register(instance.clone()).await?;
         *known = Some(instance);
         Ok(())
+    }
+
+    /// Waits until others find the server where it is: at most for [`Registry::admission`] and 3 s.
+    pub(crate) async fn listed(&self) -> Result<(), RegistryError> {
+        let Some(instance) = self.instance.lock().await.clone() else { return Ok(()) };
+        let Instance { kind, id, endpoint, .. } = instance;
+        let has = |list: &[Instance]| list.iter().any(|other| other.id == id && other.endpoint == endpoint);
+        let after = self.registry.admission() + PATIENCE;
+        let listed = async {
+            if has(&self.registry.list(kind).await?) {
+                return Ok(true);
+            }
+            tracing::info!(%kind, id, at_most = ?after, "waiting until the registry lists it");
+            let mut watch = self.registry.watch(kind).await?;
+            while let Some(list) = watch.next().await {
+                if has(&list) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        match timeout(after, listed).await {
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) | Err(_) => Err(RegistryError::Unlisted { kind, id, endpoint, after }),
+        }
     }
 
     pub(crate) async fn state(&self) -> State {

@@ -19,6 +19,9 @@ pub trait Body: Sized + Send + Sync + 'static {
     /// Full name of the message, or of the Rust type, for errors and logs.
     const NAME: &'static str;
 
+    /// Whether servers send it as it is even where bodies are [encrypted](crate::crypto). Default: no.
+    const PLAIN: bool = false;
+
     /// Appends the body to `out`. What was appended before an error is left there.
     fn encode_body(&self, codec: &Codec, out: &mut BytesMut) -> Result<(), EncodeError>;
 
@@ -72,6 +75,9 @@ pub enum EncodeError {
     /// The type has no form in this codec.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
+    /// The [`Encryptor`](crate::crypto::Encryptor) failed.
+    #[error("cannot encrypt the body")]
+    Encrypt(#[source] BoxError),
 }
 
 /// A body could not be read.
@@ -91,6 +97,9 @@ pub enum DecodeError {
     /// The type has no form in this codec.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
+    /// It was not encrypted for this [`Encryptor`](crate::crypto::Encryptor), or not at all.
+    #[error("cannot decrypt the body")]
+    Decrypt(#[source] BoxError),
 }
 
 pub(super) fn unwritable(body: &'static str, codec: &Codec, source: impl Into<BoxError>) -> EncodeError {
@@ -130,12 +139,14 @@ pub fn code_of(code: impl TryInto<i32>) -> Option<Code> {
     }
 }
 
-/// Bytes that are passed on as they are, under any codec.
+/// Bytes that are passed on as they are, under any codec. Servers send them unencrypted; see [`crypto`](crate::crypto).
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct RawBody(pub Bytes);
 
 impl Body for RawBody {
     const NAME: &'static str = "raw bytes";
+
+    const PLAIN: bool = true;
 
     fn encode_body(&self, _: &Codec, out: &mut BytesMut) -> Result<(), EncodeError> {
         out.extend_from_slice(&self.0);
@@ -174,7 +185,7 @@ pub(crate) fn encode_serde<T: Serialize>(value: &T, codec: &Codec, out: &mut Byt
     match codec {
         Codec::Proto => return Err(not_proto::<T>().into()),
         Codec::Json => json::encode(value, out).map_err(BoxError::from),
-        Codec::MsgPack => msgpack::encode(value, out).map_err(BoxError::from),
+        Codec::MsgPack | Codec::GoMsgPack => msgpack::encode(value, out).map_err(BoxError::from),
         Codec::Custom(custom) => custom.encode(value, out),
     }
     .map_err(|err| unwritable(type_name::<T>(), codec, err))
@@ -187,7 +198,9 @@ pub(crate) fn decode_serde<T: DeserializeOwned>(codec: &Codec, body: &Bytes) -> 
     match codec {
         Codec::Proto => return Err(not_proto::<T>().into()),
         Codec::Json => json::decode(if empty { b"{}" } else { body }).map_err(BoxError::from),
-        Codec::MsgPack => msgpack::decode(if empty { &[EMPTY_MAP] } else { body }).map_err(BoxError::from),
+        Codec::MsgPack | Codec::GoMsgPack => {
+            msgpack::decode(if empty { &[EMPTY_MAP] } else { body }).map_err(BoxError::from)
+        }
         Codec::Custom(custom) => {
             let mut value = None;
             custom

@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 
 use bytes::Bytes;
 
+use super::go::is_go_name;
 use super::known::{Known, KnownMut};
 
 /// A message, by the numbers of its [`Table`].
@@ -72,6 +73,11 @@ impl Table {
             Some(field) if is(field) => Some(hint),
             _ => self.fields.iter().position(is),
         }
+    }
+
+    /// The index of a field by the name that it has in Go.
+    pub(super) fn find_in_go(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|field| is_go_name(field.name, name))
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn decode_slot(name: &'static str, slot: Slot<'_>, codec: &Codec, bod
     match codec {
         Codec::Proto => Err("a slot has no protobuf form".into()),
         Codec::Json => json::decode_with(body, Fill(slot)).map_err(BoxError::from),
-        Codec::MsgPack => msgpack::decode_with(body, Fill(slot)).map_err(BoxError::from),
+        Codec::MsgPack | Codec::GoMsgPack => msgpack::decode_with(body, Fill(slot)).map_err(BoxError::from),
         Codec::Custom(custom) => {
             let mut slot = Some(slot);
             custom.decode(body, &mut |from| match slot.take() {
@@ -60,33 +60,36 @@ impl<'de> DeserializeSeed<'de> for Fill<'_> {
                 Some(known) => known.read(from),
                 None => Ok(()),
             },
-            Slot::Message(message) => from.deserialize_map(Message(message)),
+            Slot::Message(message) => from.deserialize_map(Message { message, human }),
             slot => from.deserialize_any(Scalar { slot, human }),
         }
     }
 }
 
-struct Message<'a>(&'a mut dyn Fields);
+struct Message<'a> {
+    message: &'a mut dyn Fields,
+    human: bool,
+}
 
 impl<'de> Visitor<'de> for Message<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a map with the fields of {}", self.0.table().name)
+        write!(f, "a map with the fields of {}", self.message.table().name)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let table = self.0.table();
+        let table = self.message.table();
         let mut hint = 0;
         let mut oneofs = Vec::new();
-        while let Some(found) = map.next_key_seed(FieldName { table, hint })? {
+        while let Some(found) = map.next_key_seed(FieldName { table, hint, human: self.human })? {
             let Some((index, field)) = found.and_then(|index| Some((index, table.fields.get(index)?))) else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
             hint = index + 1;
             let set = map
-                .next_value_seed(FieldValue { message: &mut *self.0, index, nullable: field.nullable })
+                .next_value_seed(FieldValue { message: &mut *self.message, index, nullable: field.nullable })
                 .map_err(|err| A::Error::custom(format_args!("{}: {err}", field.name)))?;
             if set && field.oneof != 0 {
                 if oneofs.contains(&field.oneof) {
@@ -102,6 +105,7 @@ impl<'de> Visitor<'de> for Message<'_> {
 struct FieldName {
     table: &'static Table,
     hint: usize,
+    human: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for FieldName {
@@ -120,7 +124,8 @@ impl Visitor<'_> for FieldName {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.table.find(name, self.hint))
+        let found = self.table.find(name, self.hint);
+        Ok(if self.human { found } else { found.or_else(|| self.table.find_in_go(name)) })
     }
 
     fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {

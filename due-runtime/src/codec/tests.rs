@@ -208,8 +208,8 @@ impl CustomCodec for Foreign {
     }
 }
 
-fn codecs() -> [Codec; 4] {
-    [Codec::Proto, Codec::Json, Codec::MsgPack, Codec::Custom(Arc::new(Foreign))]
+fn codecs() -> [Codec; 5] {
+    [Codec::Proto, Codec::Json, Codec::MsgPack, Codec::GoMsgPack, Codec::Custom(Arc::new(Foreign))]
 }
 
 fn full() -> Sample {
@@ -311,6 +311,38 @@ fn msgpack_has_proto_names_and_native_values() {
     .concat();
     let body = encoded(&message, &Codec::MsgPack);
     assert_eq!(body, [&[0x8d], expected.as_slice()].concat());
+}
+
+#[test]
+fn msgpack_of_go_has_the_names_of_its_structs() {
+    let leaf = Sample { name: "x".into(), ..Sample::default() };
+    let message =
+        Sample { user_id: -1, flags: [(true, leaf.clone())].into(), child: Some(leaf.into()), ..Sample::default() };
+    let leaf = [
+        b"\x8a\xa5Count\0\xa6UserId\0\xa5Speed\xca\0\0\0\0\xa5Ratio\xcb\0\0\0\0\0\0\0\0\xa5Alive\xc2".as_slice(),
+        b"\xa4Name\xa1x\xa3Raw\xc4\0\xa5Color\0\xa6Scores\x90\xa5Flags\x80\xa6Titles\x80",
+    ]
+    .concat();
+    let leaf = [&[0x8b], &leaf[1..]].concat();
+    let expected = [
+        b"\x8c\xa5Count\0\xa6UserId\xff\xa5Speed\xca\0\0\0\0\xa5Ratio\xcb\0\0\0\0\0\0\0\0\xa5Alive\xc2".as_slice(),
+        b"\xa4Name\xa0\xa3Raw\xc4\0\xa5Color\0\xa5Child",
+        &leaf,
+        b"\xa6Scores\x90\xa5Flags\x81\xc3",
+        &leaf,
+        b"\xa6Titles\x80",
+    ]
+    .concat();
+    assert_eq!(encoded(&message, &Codec::GoMsgPack), expected);
+
+    // As an encoder of Go has it: full width, and nil where there is nothing.
+    let go = b"\x85\xa6UserId\xd3\0\0\0\0\0\0\0\x07\xa3Raw\xc0\xa5Child\xc0\xa6Scores\xc0\xa5Flags\xc0";
+    for codec in [Codec::GoMsgPack, Codec::MsgPack] {
+        let found = Sample::decode_body(&codec, &Bytes::from_static(go)).unwrap();
+        assert_eq!(found, Sample { user_id: 7, ..Sample::default() });
+    }
+    let json = Bytes::from_static(br#"{"UserId": 7}"#);
+    assert_eq!(Sample::decode_body(&Codec::Json, &json).unwrap(), Sample::default(), "JSON has its own names");
 }
 
 #[test]
@@ -439,7 +471,7 @@ fn scalars_raw_bytes_and_own_types_travel() {
 fn codecs_are_known_by_name() {
     assert_eq!(Codec::named("msgpack").unwrap(), Codec::MsgPack);
     let err = Codec::named("xml").unwrap_err().to_string();
-    assert!(err.starts_with("no codec is named `xml`; known are json, msgpack, proto"), "{err}");
+    assert!(err.starts_with("no codec is named `xml`; known are json, msgpack, msgpack-go, proto"), "{err}");
     let foreign = Codec::register(Foreign);
     assert_eq!(Codec::named("foreign").unwrap(), foreign);
 }

@@ -7,6 +7,7 @@ use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use super::body::unwritable;
 use super::fields::{Fields, View};
+use super::go::InGo;
 use super::{BoxError, Codec, EncodeError, json, msgpack};
 
 /// `serde::Serialize` of generated messages.
@@ -41,6 +42,7 @@ pub(super) fn encode_view(
         Codec::Proto => Err("a view has no protobuf form".into()),
         Codec::Json => json::encode(view, out).map_err(BoxError::from),
         Codec::MsgPack => msgpack::encode(view, out).map_err(BoxError::from),
+        Codec::GoMsgPack => msgpack::encode(&InGo(view), out).map_err(BoxError::from),
         Codec::Custom(custom) => custom.encode(view, out),
     }
     .map_err(|err| unwritable(name, codec, err))

@@ -18,7 +18,8 @@ pub(super) enum Choice {
 
 impl Etc {
     /// What the servers share: the packet format; the registry of `registry.etcd` or `registry.consul`, or the directory of
-    /// `cluster.dir`, else memory; the locator of `locate.redis`, and the event bus of `eventbus.redis` or `eventbus.nats`.
+    /// `cluster.dir`, else memory; the locator of `locate.redis`, and the event bus of `eventbus.redis` or `eventbus.nats`;
+    /// the encryptor that `crypto.encryptor` names.
     /// Where the registry is not in memory, a `TcpLink` with the settings of `cluster.gate` and `cluster.node`.
     ///
     /// # Errors
@@ -35,6 +36,7 @@ impl Etc {
         let backends = self.locator(backends, &mut report);
         let backends = self.redis_bus(backends, &mut report);
         let backends = self.nats_bus(backends, &mut report);
+        let backends = self.encryptor(backends, &mut report);
         report.finish()?;
         Ok(backends.format(self.format()))
     }

@@ -22,6 +22,9 @@ impl Etc {
         let mut gate = Gate::builder()
             .with(settings.text("cluster.gate.id"), GateBuilder::id)
             .with(settings.text("cluster.gate.name"), GateBuilder::name)
+            .with(settings.pairs("cluster.gate.metadata"), |gate, pairs| {
+                pairs.iter().fold(gate, |gate, (key, value)| gate.metadata(key, value))
+            })
             .with(settings.text("cluster.gate.dispatch"), |gate, word| {
                 gate.balance(match word {
                     "random" => Balance::Random,

@@ -58,6 +58,7 @@
 #![doc = include_str!("keys.md")]
 
 mod backends;
+mod crypto;
 mod format;
 mod gate;
 #[cfg(any(

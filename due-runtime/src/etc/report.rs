@@ -49,6 +49,12 @@ pub struct EtcError {
 }
 
 impl EtcError {
+    /// One mistake.
+    #[cfg(any(feature = "rsa", feature = "ecc"))]
+    pub(super) fn one(place: &Place, text: String) -> Self {
+        Self { findings: vec![Finding { place: place.clone(), is_warning: false, text }] }
+    }
+
     /// Mistakes and warnings, in the order of files and lines.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
@@ -121,6 +127,12 @@ pub(super) struct Report {
 impl Report {
     pub(super) fn error(&mut self, place: &Place, text: impl Into<String>) {
         self.findings.push(Finding { place: place.clone(), is_warning: false, text: text.into() });
+    }
+
+    /// What was found elsewhere.
+    #[cfg(any(feature = "rsa", feature = "ecc"))]
+    pub(super) fn take(&mut self, error: EtcError) {
+        self.findings.extend(error.findings);
     }
 
     pub(super) fn warning(&mut self, place: &Place, text: impl Into<String>) {

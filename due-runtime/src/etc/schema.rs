@@ -68,10 +68,13 @@ const MECHANISMS: Kind = Word(&["resp", "tick"]);
 const QUEUE: &str = "a client that lets `writeQueueSize` packets pile up is disconnected";
 const LINK_QUEUE: &str = "up to 8 MiB wait for each connection";
 const DIALS: &str = "connecting is tried three times before what waits is given up, and then goes on";
-const METADATA: &str = "instances have no metadata of the user's";
 const LINK_TLS: &str = "mutual TLS between processes, all three or none; see `TcpLink::tls`";
 const REGISTRY_TLS: &str = "TLS, and whose certificates are believed; PEM";
 const IDENTITY: &str = "shown to a server that asks; PEM";
+const HASHES: Kind = Word(&["sha1", "sha224", "sha256", "sha384", "sha512"]);
+const PUBLIC: &str = "of the other end, as PEM or the name of a file; without it that of the private key";
+const PRIVATE: &str = "PEM, or the name of a file";
+const ECC_SIGNER: &str = "due looks for this in `crypto.rsa.signer`";
 const COUNT: Kind = Int(1, u32::MAX as i64);
 
 const fn key(path: &'static str, kind: Kind, default: &'static str, effect: Effect) -> Key {
@@ -118,7 +121,7 @@ pub(super) static KEYS: &[Key] = &[
     ),
     key("cluster.gate.addr", Addr, ":0", Note("for other servers; with `cluster.dir` 127.0.0.1:0")),
     key("cluster.gate.expose", Expose, "false", Used),
-    key("cluster.gate.metadata", Table, "{}", Without(METADATA)),
+    key("cluster.gate.metadata", Table, "{}", Note("texts that others find in the registry")),
     key("cluster.gate.connNum", Int(1, 1024), "5", Used),
     key("cluster.gate.callTimeout", Time(1), "3s", Used),
     key("cluster.gate.dialTimeout", Span(1), "3s", Used),
@@ -132,7 +135,7 @@ pub(super) static KEYS: &[Key] = &[
     key("cluster.node.weight", Int(1, i32::MAX as i64), "1", Used),
     key("cluster.node.addr", Addr, ":0", Note("for other servers; with `cluster.dir` 127.0.0.1:0")),
     key("cluster.node.expose", Expose, "false", Used),
-    key("cluster.node.metadata", Table, "{}", Without(METADATA)),
+    key("cluster.node.metadata", Table, "{}", Note("texts that others find in the registry")),
     key("cluster.node.connNum", Int(1, 1024), "5", Used),
     key("cluster.node.callTimeout", Time(1), "3s", Used),
     key("cluster.node.dialTimeout", Span(1), "3s", Used),
@@ -142,9 +145,20 @@ pub(super) static KEYS: &[Key] = &[
     key("cluster.node.faultRecoveryTime", Time(0), "5s", Without(DIALS)),
     key("cluster.mesh.id", Text, "random", Used),
     key("cluster.mesh.name", Text, "mesh", Used),
-    key("cluster.mesh.codec", Text, "proto", Without("gRPC is protobuf")),
-    key("cluster.mesh.expose", Expose, "false", Without("`transport.grpc.server.expose` is what counts")),
-    key("cluster.mesh.metadata", Table, "{}", Without(METADATA)),
+    key("cluster.mesh.codec", Text, "proto", Without("gRPC is protobuf, rpcx what its client sends")),
+    key(
+        "cluster.mesh.transporter",
+        Word(&["grpc", "rpcx"]),
+        "rpcx if only that has a section, else grpc",
+        Ours("how meshes are called; due has it in code"),
+    ),
+    key(
+        "cluster.mesh.expose",
+        Expose,
+        "false",
+        Without("`expose` of `transport.grpc.server`, or of rpcx, is what counts"),
+    ),
+    key("cluster.mesh.metadata", Table, "{}", Note("texts that others find in the registry")),
     key("cluster.mesh.connNum", Int(1, 1024), "5", Without("meshes do not call gates and nodes")),
     key("cluster.mesh.callTimeout", Time(1), "3s", Without("meshes do not call gates and nodes")),
     key("cluster.mesh.dialTimeout", Span(1), "3s", Without("meshes do not call gates and nodes")),
@@ -251,10 +265,58 @@ pub(super) static KEYS: &[Key] = &[
     key("eventbus.nats.certFile", Text, "", Ours("what is shown to a `tls://` server that asks for a certificate")),
     key("eventbus.nats.keyFile", Text, "", Ours("the key of `certFile`")),
     key("eventbus.nats.caFile", Text, "", Ours("the roots of a `tls://` server, instead of those of the system")),
+    key(
+        "crypto.encryptor",
+        Word(&["none", "rsa", "ecc"]),
+        "none",
+        Ours("what encrypts bodies between clients and servers"),
+    ),
+    key("crypto.rsa.encryptor.hash", HASHES, "sha256", Used),
+    key("crypto.rsa.encryptor.padding", Word(&["NORMAL", "OAEP"]), "NORMAL", Note("choose OAEP for a new game")),
+    key("crypto.rsa.encryptor.label", Text, "", Used),
+    key("crypto.rsa.encryptor.blockSize", Int(0, 512), "0", Note("0: as much as fits")),
+    key("crypto.rsa.encryptor.publicKey", Text, "", Note(PUBLIC)),
+    key("crypto.rsa.encryptor.privateKey", Text, "", Note(PRIVATE)),
+    key("crypto.rsa.signer.hash", HASHES, "sha256", Used),
+    key("crypto.rsa.signer.padding", Word(&["PSS", "PKCS"]), "PSS", Used),
+    key(
+        "crypto.rsa.signer.delimiter",
+        Text,
+        "\" \"",
+        Note("of signatures of ecc, where there is no `crypto.ecc.signer`"),
+    ),
+    key("crypto.rsa.signer.publicKey", Text, "", Note(PUBLIC)),
+    key("crypto.rsa.signer.privateKey", Text, "", Note(PRIVATE)),
+    key("crypto.ecc.encryptor.s1", Text, "", Used),
+    key("crypto.ecc.encryptor.s2", Text, "", Used),
+    key("crypto.ecc.encryptor.publicKey", Text, "", Note(PUBLIC)),
+    key("crypto.ecc.encryptor.privateKey", Text, "", Note(PRIVATE)),
+    key("crypto.ecc.signer.hash", HASHES, "sha256", Ours(ECC_SIGNER)),
+    key("crypto.ecc.signer.delimiter", Text, "\" \"", Ours(ECC_SIGNER)),
+    key("crypto.ecc.signer.publicKey", Text, "", Ours(ECC_SIGNER)),
+    key("crypto.ecc.signer.privateKey", Text, "", Ours(ECC_SIGNER)),
     key("transport.grpc.server.addr", Addr, "127.0.0.1:0, with etcd or consul :0", Used),
     key("transport.grpc.server.expose", Expose, "false", Used),
     key("transport.grpc.server.certFile", Text, "", Used),
     key("transport.grpc.server.keyFile", Text, "", Used),
+    key("transport.rpcx.server.addr", Addr, "127.0.0.1:0, with etcd or consul :0", Used),
+    key("transport.rpcx.server.expose", Expose, "false", Used),
+    key("transport.rpcx.server.certFile", Text, "", Used),
+    key("transport.rpcx.server.keyFile", Text, "", Used),
+    key("transport.rpcx.server.token", Text, "", Ours("what clients have to show in each call, as `__AUTH`")),
+    key(
+        "transport.rpcx.client.poolSize",
+        Int(1, 1024),
+        "10",
+        Without("calls share up to four connections to each instance"),
+    ),
+    key(
+        "transport.rpcx.client.caFile",
+        Text,
+        "",
+        Without("meshes have no TLS; one whose endpoint asks for it is not called"),
+    ),
+    key("transport.rpcx.client.serverName", Text, "", Without("meshes have no TLS")),
 ];
 
 /// Sections of due of which nothing does anything.
@@ -264,7 +326,10 @@ pub(super) static UNSUPPORTED: &[&str] = &[
     "config.consul",
     "config.etcd",
     "config.nacos",
-    "crypto",
+    "crypto.ecc.decryptor",
+    "crypto.ecc.verifier",
+    "crypto.rsa.decryptor",
+    "crypto.rsa.verifier",
     "eventbus.kafka",
     "http",
     "lock",
@@ -276,7 +341,6 @@ pub(super) static UNSUPPORTED: &[&str] = &[
     "registry.nacos",
     "task",
     "transport.grpc.client",
-    "transport.rpcx",
 ];
 
 pub(super) enum Known {

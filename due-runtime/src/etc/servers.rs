@@ -16,15 +16,18 @@ impl Etc {
         Ok(Node::builder()
             .with(settings.text("cluster.node.id"), NodeBuilder::id)
             .with(settings.text("cluster.node.name"), NodeBuilder::name)
+            .with(settings.pairs("cluster.node.metadata"), |node, pairs| {
+                pairs.iter().fold(node, |node, (key, value)| node.metadata(key, value))
+            })
             .with(codec, NodeBuilder::codec)
             .with(settings.int("cluster.node.weight"), NodeBuilder::weight)
             .with(self.drain(), NodeBuilder::drain))
     }
 
-    /// A mesh: `cluster.mesh`, `transport.grpc.server` and `shutdownMaxWaitTime`.
+    /// A mesh: `cluster.mesh`, `transport.grpc.server` or `transport.rpcx.server`, and `shutdownMaxWaitTime`.
     ///
     /// # Errors
-    /// Certificates: there is no TLS between servers yet.
+    /// Certificates: there is no TLS between servers yet. A transporter that is not compiled in.
     #[cfg(feature = "mesh")]
     pub fn mesh(&self) -> Result<crate::mesh::MeshBuilder, EtcError> {
         use super::backends::Choice;
@@ -33,30 +36,68 @@ impl Etc {
 
         let mut report = Report::default();
         let settings = &self.settings;
-        if self.cert_files("transport.grpc.server", &mut report).is_some() {
-            let text = "`etc.transport.grpc.server.certFile` asks for TLS, which meshes do not have yet";
-            report.error(&self.place("transport.grpc.server.certFile"), text);
+        let transporter = self.transporter(&mut report);
+        let section = format!("transport.{}.server", transporter.as_str());
+        let path = |key: &str| format!("{section}.{key}");
+        if self.cert_files(&section, &mut report).is_some() {
+            let text = format!("`etc.{section}.certFile` asks for TLS, which meshes do not have yet");
+            report.error(&self.place(&path("certFile")), text);
         }
         // What is wrong with it is said by `backends`.
         let choice = self.registry_choice(&mut Report::default());
         let is_far = matches!(choice, Choice::Etcd | Choice::Consul);
-        let addr = settings.text("transport.grpc.server.addr").or(is_far.then_some(":0"));
-        let advertised = settings.text("transport.grpc.server.expose").and_then(|host| {
+        let addr = settings.text(&path("addr")).or(is_far.then_some(":0"));
+        let advertised = settings.text(&path("expose")).and_then(|host| {
             let port = addr.and_then(|addr| addr.rsplit_once(':')).map_or("0", |(_, port)| port);
             if addr.is_none_or(is_ephemeral) {
-                let text = "`etc.transport.grpc.server.expose` needs a fixed port in `etc.transport.grpc.server.addr`";
-                report.error(&self.place("transport.grpc.server.expose"), text);
+                let text = format!("`etc.{section}.expose` needs a fixed port in `etc.{section}.addr`");
+                report.error(&self.place(&path("expose")), text);
                 return None;
             }
             Some(format!("{host}:{port}"))
         });
         report.finish()?;
-        Ok(Mesh::builder()
+        let mesh = Mesh::builder()
+            .transporter(transporter)
             .with(settings.text("cluster.mesh.id"), MeshBuilder::id)
             .with(settings.text("cluster.mesh.name"), MeshBuilder::name)
+            .with(settings.pairs("cluster.mesh.metadata"), |mesh, pairs| {
+                pairs.iter().fold(mesh, |mesh, (key, value)| mesh.metadata(key, value))
+            })
             .with(addr.map(bindable), MeshBuilder::addr)
             .with(advertised, MeshBuilder::advertise)
-            .with(self.drain(), MeshBuilder::drain))
+            .with(self.drain(), MeshBuilder::drain);
+        #[cfg(feature = "rpcx")]
+        let mesh = mesh.with(settings.text("transport.rpcx.server.token"), MeshBuilder::token);
+        Ok(mesh)
+    }
+
+    #[cfg(feature = "mesh")]
+    #[cfg_attr(feature = "rpcx", allow(unused_variables))]
+    fn transporter(&self, report: &mut Report) -> crate::mesh::Transporter {
+        use crate::mesh::Transporter;
+
+        const CHOICE: &str = "cluster.mesh.transporter";
+        let settings = &self.settings;
+        let has = |section: &str| settings.place_of(section).is_some();
+        let is_rpcx = match settings.text(CHOICE) {
+            Some(choice) => choice == "rpcx",
+            None => has("transport.rpcx.server") && !has("transport.grpc.server"),
+        };
+        match is_rpcx {
+            false => Transporter::Grpc,
+            #[cfg(feature = "rpcx")]
+            true => Transporter::Rpcx,
+            #[cfg(not(feature = "rpcx"))]
+            true => {
+                let place = match settings.get(CHOICE) {
+                    Some(setting) => setting.at.clone(),
+                    None => self.section_place("transport.rpcx.server"),
+                };
+                report.error(&place, super::backends::needs("a mesh of rpcx", "rpcx"));
+                Transporter::Grpc
+            }
+        }
     }
 
     /// A master: `cluster.master`, and `config.file` if there is such a section.

@@ -1,6 +1,7 @@
 //! The tree held against the schema: typed values, or findings.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use super::report::{Place, Report};
@@ -18,10 +19,16 @@ pub(super) struct Settings {
     sections: BTreeMap<String, Place>,
 }
 
-#[derive(Debug)]
 pub(super) struct Setting {
     pub(super) at: Place,
     pub(super) value: Typed,
+}
+
+/// Without the value, which may be a key or a password.
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setting").field("at", &self.at).finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -32,7 +39,7 @@ pub(super) enum Typed {
     Time(Duration),
     Text(String),
     Texts(Vec<String>),
-    Table,
+    Pairs(BTreeMap<String, String>),
 }
 
 impl Settings {
@@ -147,6 +154,13 @@ impl Settings {
         }
     }
 
+    pub(super) fn pairs(&self, path: &str) -> Option<&BTreeMap<String, String>> {
+        match &self.get(path)?.value {
+            Typed::Pairs(pairs) => Some(pairs),
+            _ => None,
+        }
+    }
+
     pub(super) fn texts(&self, path: &str) -> Option<&[String]> {
         match &self.get(path)?.value {
             Typed::Texts(texts) => Some(texts),
@@ -249,8 +263,8 @@ fn convert(kind: Kind, node: &Node) -> Result<Converted, NotThat> {
             "true" | "1" => expose_all(),
             host => Typed::Text(host.to_owned()).into(),
         },
-        (Kind::Table, Value::Table(_)) => Typed::Table.into(),
-        (Kind::Table, Value::Plain(text)) if text.is_empty() || text == "{}" => Typed::Table.into(),
+        (Kind::Table, Value::Table(table)) => Typed::Pairs(pairs(table)?).into(),
+        (Kind::Table, Value::Plain(text)) if text.is_empty() || text == "{}" => Typed::Pairs(BTreeMap::new()).into(),
         (Kind::Ints(_) | Kind::Table, _) => return Err(NotThat::Kind),
     })
 }
@@ -276,6 +290,18 @@ fn text(value: &Value) -> Result<String, NotThat> {
         Value::Int(number) => Ok(number.to_string()),
         _ => Err(NotThat::Kind),
     }
+}
+
+fn pairs(table: &Table) -> Result<BTreeMap<String, String>, NotThat> {
+    let pair = |(key, node): (&str, &Node)| {
+        let value = match &node.value {
+            Value::Bool(is_true) => Ok(is_true.to_string()),
+            value => text(value),
+        };
+        let no_text = |_| NotThat::Because(format!("has {key:?}, which is {} but must be text", node.value.kind()));
+        Ok((key.to_owned(), value.map_err(no_text)?))
+    };
+    table.iter().map(pair).collect()
 }
 
 /// One alone is a list, too.

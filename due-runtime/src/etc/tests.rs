@@ -9,7 +9,9 @@ use crate::node::Node as GameNode;
 use crate::packet::Format;
 
 /// Words for people instead of a value.
-const NO_VALUES: [&str; 11] = [
+const NO_VALUES: [&str; 15] = [
+    "crypto.ecc.signer.delimiter",
+    "crypto.rsa.signer.delimiter",
     "cluster.gate.id",
     "cluster.node.id",
     "cluster.mesh.id",
@@ -21,6 +23,8 @@ const NO_VALUES: [&str; 11] = [
     "network.kcp.server.readBuffer",
     "network.kcp.server.writeBuffer",
     "transport.grpc.server.addr",
+    "transport.rpcx.server.addr",
+    "cluster.mesh.transporter",
 ];
 
 /// `UPDATE=1` writes the table anew.

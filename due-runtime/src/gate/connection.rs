@@ -53,6 +53,9 @@ impl GateCore {
     /// Cleans up after a session whose socket is closed.
     pub(super) async fn clean_up(&self, session: &Session) {
         let mut uid = self.sessions.remove(session);
+        if let Some(greetings) = &self.greetings {
+            greetings.forget(session);
+        }
         self.metrics.closed(session.reason().unwrap_or(CloseReason::Normal));
         // A user who plays on elsewhere has not left.
         if let Some(left) = uid

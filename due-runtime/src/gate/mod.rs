@@ -3,11 +3,13 @@
 mod accept;
 mod connection;
 mod elsewhere;
+mod greetings;
 mod provider;
 mod rate;
 mod routing;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::atomic::AtomicI64;
@@ -20,6 +22,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use accept::{AcceptHook, CloseHook, Door, Listen};
+use greetings::Greetings;
 pub use rate::{Excess, RateLimits};
 
 use crate::cluster::{self, Backends, Balance, Cluster, Member, Missed, Presence, Server};
@@ -31,6 +34,8 @@ use crate::metrics::GateMetrics;
 use crate::packet::Format;
 use crate::registry::{Instance, Kind, RegistryError};
 use crate::session::{OutboxLimits, OutboxRules, Overflow, SessionTable};
+use crate::skew::compare::KnownSchema;
+use crate::skew::{BadShape, Schema};
 #[cfg(feature = "kcp")]
 use crate::transport::kcp::Kcp;
 #[cfg(feature = "tcp")]
@@ -101,6 +106,8 @@ struct Settings {
     drain: Duration,
     duplicate_login: DuplicateLogin,
     balance: Balance,
+    schema: Option<Schema>,
+    metadata: BTreeMap<String, String>,
     on_accept: Option<AcceptHook>,
     on_close: Option<CloseHook>,
 }
@@ -133,6 +140,8 @@ impl Gate {
                 drain: Duration::from_secs(5),
                 duplicate_login: DuplicateLogin::default(),
                 balance: Balance::default(),
+                schema: None,
+                metadata: BTreeMap::new(),
                 on_accept: None,
                 on_close: None,
             },
@@ -140,17 +149,22 @@ impl Gate {
         }
     }
 
-    /// Binds the listeners and registers; clients are accepted by [`RunningGate::open`].
+    /// Binds the listeners and registers; clients are accepted by [`RunningGate::open`]. A port that another process has
+    /// as well is bound there: from then on this one is given its share of the clients.
     pub(crate) async fn start(self, backends: &Backends) -> Result<RunningGate, StartGateError> {
-        let mut doors = Vec::new();
-        for listener in self.listeners {
-            doors.push(listener.bind(self.settings.reuse_port).await?);
+        let known = self.settings.schema.as_ref().map(KnownSchema::new).transpose()?;
+        let (mut doors, mut shared) = (Vec::new(), Vec::new());
+        match self.settings.reuse_port {
+            true => shared = self.listeners,
+            false => bind_all(self.listeners, false, &mut doors).await?,
         }
         let member = Member::new(Kind::Gate, self.gid.as_str(), &backends.format);
         let settings = self.settings;
         let codec = settings.codec.unwrap_or_else(|| backends.codec.clone());
-        let cluster = Cluster::join(backends, codec, member, settings.balance).await?;
+        let by_name = codec != Codec::Proto;
+        let cluster = Cluster::join(backends, codec, None, member, settings.balance).await?;
         let format = Arc::clone(&cluster.member().format);
+        let room = format.max_body_bytes().min(format.max_frame_bytes().saturating_sub(format.header_len()));
         let (limits, overflow) = (settings.outbox, settings.overflow);
         let (misses, missed) = mpsc::channel(MISSES);
         let metrics = GateMetrics::new(&self.gid);
@@ -167,6 +181,7 @@ impl Gate {
             duplicate_login: settings.duplicate_login,
             on_accept: settings.on_accept,
             on_close: settings.on_close,
+            greetings: known.map(|known| Greetings::new(known, by_name, room)),
             format,
             presence: Presence::new(&backends.registry),
             cluster,
@@ -195,14 +210,33 @@ impl Gate {
         let attached = backends.link.attach(core.cluster.member(), server).await.map_err(StartGateError::Attach)?;
         let mut instance = Instance::new(Kind::Gate, core.gid.as_str());
         instance.alias = self.name;
+        instance.metadata = settings.metadata;
         instance.endpoint = attached.endpoint;
         instance.set_metrics(backends.metrics.as_deref());
         core.presence.register(instance).await?;
-        let addresses = doors.iter().map(|door| door.address()).collect();
-        tracing::info!(gid = %core.gid, ?addresses, "gate registered");
-        let (accept, tasks) = (CancellationToken::new(), TaskTracker::new());
-        Ok(RunningGate { core, addresses, doors, link: attached.door, accept, tasks, _corrections: corrections })
+        tracing::info!(gid = %core.gid, "gate registered");
+        Ok(RunningGate {
+            core,
+            addresses: Vec::new(),
+            shared,
+            doors,
+            link: attached.door,
+            accept: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            _corrections: corrections,
+        })
     }
+}
+
+async fn bind_all(
+    listeners: Vec<Box<dyn Listen>>,
+    shared: bool,
+    doors: &mut Vec<Box<dyn Door>>,
+) -> Result<(), ListenError> {
+    for listener in listeners {
+        doors.push(listener.bind(shared).await?);
+    }
+    Ok(())
 }
 
 impl GateBuilder {
@@ -215,6 +249,14 @@ impl GateBuilder {
     /// The configured name. Default: `gate`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
+        self
+    }
+
+    /// A text that others find beside the gate in the registry ([`Instance::metadata`](crate::registry::Instance)), and the
+    /// master shows. A later one of the same key replaces it. Default: none. Consul takes keys of at most 127 letters, digits,
+    /// `_` and `-`, and values of 512 bytes; `due.oneway` and `due-metrics` are taken.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.metadata.insert(key.into(), value.into());
         self
     }
 
@@ -249,7 +291,7 @@ impl GateBuilder {
     }
 
     /// Lets another process take the ports of [`tcp`](Self::tcp) and [`ws`](Self::ws) before this one leaves them, as
-    /// `Tcp::bind_shared` describes; clients that are connected stay where they are. Default: no, so that a second process
+    /// `Tcp::bind_shared` describes, and takes them itself when the registry lists it; clients that are connected stay where they are. Default: no, so that a second process
     /// on the same port is an error.
     ///
     /// A UDP port is not shared: its datagrams of one conversation would reach either process. A gate with `kcp` moves to
@@ -371,6 +413,17 @@ impl GateBuilder {
         self
     }
 
+    /// The schema that the nodes behind this gate serve, `DUE_SCHEMA` of the generated code. A client that
+    /// [sends its own](crate::ClientBuilder::schema) is told by which routes they differ ([`Skew`](crate::Skew)); others notice
+    /// nothing. Default: none, and whoever asks is told that there is no route -1.
+    ///
+    /// Each schema of clients is compared once, which takes milliseconds in the task of a session. Where bodies carry names
+    /// (all codecs but `proto`), other JSON names of fields are differences as well.
+    pub fn schema(mut self, schema: Schema) -> Self {
+        self.settings.schema = Some(schema);
+        self
+    }
+
     /// The gate.
     pub fn build(self) -> Gate {
         let gid = self.gid.unwrap_or_else(|| Gid::from(uuid::Uuid::new_v4().to_string()));
@@ -392,6 +445,8 @@ pub(crate) enum StartGateError {
     Registry(#[from] RegistryError),
     #[error("no other server could reach the gate")]
     Attach(#[source] io::Error),
+    #[error("the schema of the gate cannot be read; generate it anew with the due-codegen of this release")]
+    Schema(#[from] BadShape),
 }
 
 /// A listener could not be opened.
@@ -402,10 +457,13 @@ pub struct ListenError {
     source: io::Error,
 }
 
-/// A gate whose listeners are bound.
+/// A gate that is registered.
 pub(crate) struct RunningGate {
     core: Arc<GateCore>,
+    /// Of an open gate.
     addresses: Vec<String>,
+    /// Where other processes listen as well, until it opens.
+    shared: Vec<Box<dyn Listen>>,
     doors: Vec<Box<dyn Door>>,
     /// Where other servers come in.
     link: Option<Box<dyn cluster::Door>>,
@@ -419,10 +477,19 @@ impl RunningGate {
         &self.addresses
     }
 
+    /// Waits until nodes find the gate: one that they do not find gives its clients no answer.
+    pub(crate) fn listed(&self) -> impl Future<Output = Result<(), RegistryError>> + Send + use<> {
+        let core = Arc::clone(&self.core);
+        async move { core.presence.listed().await }
+    }
+
     /// Learns the nodes, then accepts clients.
-    pub(crate) async fn open(&mut self) -> Result<(), RegistryError> {
+    pub(crate) async fn open(&mut self) -> Result<(), StartGateError> {
         let core = &self.core;
         core.cluster.refresh().await?;
+        bind_all(std::mem::take(&mut self.shared), true, &mut self.doors).await?;
+        self.addresses = self.doors.iter().map(|door| door.address()).collect();
+        tracing::info!(gid = %core.gid, addresses = ?self.addresses, "gate accepts clients");
         for door in self.doors.drain(..) {
             let (core, accept) = (Arc::clone(core), self.accept.clone());
             self.tasks.spawn(door.accept_all(core, accept));
@@ -507,6 +574,8 @@ pub(crate) struct GateCore {
     duplicate_login: DuplicateLogin,
     on_accept: Option<AcceptHook>,
     on_close: Option<CloseHook>,
+    /// Absent in a gate that knows no schema.
+    greetings: Option<Greetings>,
     format: Arc<Format>,
     presence: Presence,
     cluster: Cluster,
@@ -556,6 +625,8 @@ impl fmt::Debug for Settings {
             .field("drain", &self.drain)
             .field("duplicate_login", &self.duplicate_login)
             .field("balance", &self.balance)
+            .field("schema", &self.schema)
+            .field("metadata", &self.metadata)
             .finish_non_exhaustive()
     }
 }

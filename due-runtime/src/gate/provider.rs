@@ -11,16 +11,21 @@ use crate::error::{Code, Error};
 use crate::future::BoxFuture;
 use crate::id::{Cid, Gid, RouteId, Seq, Uid};
 use crate::locator::LocateError;
-use crate::session::{Refused, Session, SessionTarget};
+use crate::session::{Refused, Session, SessionTarget, Wakes};
 use crate::transport::CloseReason;
 
 impl GateLink for GateCore {
     fn push(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError> {
-        let pushed = self.sessions.with(cid, |session| match self.format.peek(&packet) {
-            Some((route, seq)) => session.push_answer(route, seq, packet),
-            None => session.push(packet),
+        self.push_with(cid, packet, &mut Wakes::default())
+    }
+
+    fn push_with(&self, cid: Cid, packet: Bytes, wakes: &mut Wakes) -> Result<(), LinkError> {
+        let queued = self.sessions.with(cid, |session| match self.format.peek(&packet) {
+            Some((route, seq)) => session.queue_answer(route, seq, packet),
+            None => session.queue(packet),
         });
-        Ok(pushed.ok_or(LinkError::NoSession)??)
+        wakes.add(queued.ok_or(LinkError::NoSession)??);
+        Ok(())
     }
 
     fn call(&self, op: GateOp) -> BoxFuture<'_, Result<GateAnswer, LinkError>> {

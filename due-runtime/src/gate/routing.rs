@@ -5,9 +5,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use super::{GateCore, MISSES};
 use crate::cluster::{
@@ -17,10 +18,15 @@ use crate::error::{Code, Error};
 use crate::id::{Cid, Nid, RouteId, Seq, Uid};
 use crate::packet::Packet;
 use crate::session::{Session, SessionTarget};
+use crate::skew;
 use crate::status::Status;
 
 /// How long answers may still arrive after the connection has broken that carried their requests: they come by another.
 const STRAGGLERS: Duration = Duration::from_millis(200);
+
+/// How long what a node works on may take after a connection has ended that answers came by: one of them may have been on it.
+/// Less than clients wait for an answer as a rule.
+const DOUBT: Duration = Duration::from_secs(5);
 
 /// A message that no node has taken at once.
 pub(super) struct Unrouted {
@@ -43,6 +49,9 @@ impl GateCore {
     /// Hands a client message to its node, or refuses it. What cannot be done at once is left to [`wait`](Self::wait).
     pub(super) fn route(self: &Arc<Self>, session: &Arc<Session>, packet: Packet) -> Option<Unrouted> {
         let route = packet.route;
+        if route == RouteId::STATUS && self.answers_greeting(session, &packet) {
+            return None;
+        }
         let nodes = self.cluster.nodes();
         let refused = match nodes.route(route) {
             None => Error::new(Code::NOT_FOUND, format!("no route {route}")),
@@ -62,6 +71,21 @@ impl GateCore {
         };
         self.refuse(session, &packet, refused);
         None
+    }
+
+    /// Whether the packet is a client's word about its schema, and of use to this gate.
+    fn answers_greeting(&self, session: &Session, packet: &Packet) -> bool {
+        let Some(greetings) = &self.greetings else { return false };
+        let Some(Ok(greeting)) = skew::wire::marked(&packet.body).map(skew::wire::Greeting::decode) else {
+            return false;
+        };
+        let Some(answer) = greetings.hear(session, greeting) else { return false };
+        match self.format.encode(RouteId::STATUS, packet.seq, &answer) {
+            // The client reads too slowly or has gone: `push` has seen to it.
+            Ok(packet) => drop(session.push(packet)),
+            Err(error) => tracing::warn!(%error, "an answer about a schema could not be written"),
+        }
+        true
     }
 
     /// Hands over without waiting.
@@ -96,7 +120,15 @@ impl GateCore {
     fn delivery(self: &Arc<Self>, session: &Arc<Session>, uid: Option<Uid>, packet: Packet) -> Delivery {
         let gate: Arc<dyn GateLink> = self.clone();
         let origin = Origin::Gate { gid: self.gid.clone(), gate };
-        Delivery { origin, cid: session.cid(), uid, packet, request: Some(session.request()), misses: None }
+        Delivery {
+            origin,
+            cid: session.cid(),
+            uid,
+            packet,
+            request: Some(session.request()),
+            misses: None,
+            receipt: None,
+        }
     }
 
     /// Hands over what [`route`](Self::route) could not, or refuses it. Waits while the node has no room for this session.
@@ -301,29 +333,54 @@ impl GateCore {
     }
 }
 
-impl Losses for GateCore {
-    fn lost(&self, nid: &Nid, is_lost: &dyn Fn(Cid, RouteId, Seq) -> bool) {
+impl GateCore {
+    /// Answers in a while what is lost, or may be, unless its node does before.
+    fn give_up_in(
+        &self,
+        while_long: Duration,
+        nid: &Nid,
+        message: &'static str,
+        is_lost: &dyn Fn(Cid, RouteId, Seq) -> bool,
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let at = Instant::now() + while_long;
         let mut doomed = self.sessions.sessions();
-        doomed.retain(|session| session.doom(nid, |route, seq| is_lost(session.cid(), route, seq)));
-        let Some(this) = self.this.upgrade().filter(|_| !doomed.is_empty()) else { return };
+        doomed.retain(|session| session.doom(nid, at, |route, seq| is_lost(session.cid(), route, seq)));
+        let this = self.this.upgrade().filter(|_| !doomed.is_empty())?;
         let nid = nid.clone();
-        self.sessions.tasks.spawn(async move {
-            sleep(STRAGGLERS).await;
-            let error = Error::new(Code::UNKNOWN, "the node was lost; it may have handled the request");
+        Some(async move {
+            sleep_until(at).await;
+            let error = Error::new(Code::UNKNOWN, message);
             for session in doomed {
-                for (route, seq, _until_told) in session.fail_doomed() {
-                    tracing::debug!(cid = %session.cid(), %route, %seq, %nid, "the node was lost before it answered");
+                for (route, seq, _until_told) in session.fail_doomed(Instant::now()) {
+                    tracing::debug!(cid = %session.cid(), %route, %seq, %nid, message, "a request has no answer");
                     this.tell(&session, route, seq, &error);
                 }
                 session.leave_if_answered();
             }
-        });
+        })
+    }
+}
+
+impl Losses for GateCore {
+    fn lost(&self, nid: &Nid, is_lost: &dyn Fn(Cid, RouteId, Seq) -> bool) {
+        let message = "the node was lost; it may have handled the request";
+        if let Some(giving_up) = self.give_up_in(STRAGGLERS, nid, message, is_lost) {
+            self.sessions.tasks.spawn(giving_up);
+        }
+    }
+
+    fn unanswered(&self, nid: &Nid) {
+        let message = "the answer of the node may be lost; it may have handled the request";
+        if let Some(giving_up) = self.give_up_in(DOUBT, nid, message, &|_, _, _| true) {
+            // No stop waits for it: what is answered before needs nothing.
+            tokio::spawn(giving_up);
+        }
     }
 
     fn unsent(&self, nid: &Nid, cid: Cid, uid: Option<Uid>, packet: Packet) -> bool {
         let Some(gate) = self.this.upgrade() else { return false };
         let origin = Origin::Gate { gid: self.gid.clone(), gate };
-        let delivery = Delivery { origin, cid, uid, packet, request: None, misses: None };
+        let delivery = Delivery { origin, cid, uid, packet, request: None, misses: None, receipt: None };
         self.misses.try_send(Missed { nid: nid.clone(), delivery }).is_ok()
     }
 }

@@ -12,6 +12,7 @@ use super::traffic::Traffic;
 use crate::cluster::{Backends, Balance, Cluster, Member};
 use crate::codec::Codec;
 use crate::config::ConfigSource;
+use crate::crypto::Cipher;
 use crate::metrics::exposition::Exposition;
 use crate::registry::{Instances, Kind, RegistryError, Watch};
 
@@ -35,16 +36,18 @@ impl Desk {
     pub(super) async fn open(
         backends: &Backends,
         codec: Option<Codec>,
+        cipher: Option<Cipher>,
         config: Option<Arc<dyn ConfigSource>>,
     ) -> Result<Arc<Self>, RegistryError> {
         // Go knows a kind for masters, of which none was ever seen: a mesh may ask everything that a master wants to know.
         let member = Member::new(Kind::Mesh, &uuid::Uuid::new_v4().to_string(), &backends.format);
         let codec = codec.unwrap_or_else(|| backends.codec.clone());
+        let cipher = cipher.or_else(|| backends.cipher.clone());
         // Why there is none was said when the servers of this process started.
         let exposition = Exposition::install().ok();
         let watch = async |kind| backends.registry.watch(kind).await.map(Mutex::new);
         Ok(Arc::new(Self {
-            cluster: Cluster::join(backends, codec, member, Balance::default()).await?,
+            cluster: Cluster::join(backends, codec, cipher, member, Balance::default()).await?,
             config,
             gates: watch(Kind::Gate).await?,
             nodes: watch(Kind::Node).await?,

@@ -82,6 +82,7 @@ use self::token::Token;
 use crate::cluster::{Backends, Cluster};
 use crate::codec::Codec;
 use crate::config::ConfigSource;
+use crate::crypto::{Cipher, Encryptor};
 use crate::http::HttpServer;
 use crate::metrics::exposition::Exposition;
 use crate::registry::RegistryError;
@@ -99,6 +100,7 @@ pub struct MasterBuilder {
     listen: String,
     token: Option<String>,
     codec: Option<Codec>,
+    cipher: Option<Cipher>,
     config: Option<Arc<dyn ConfigSource>>,
     routes: Vec<Routes>,
 }
@@ -112,6 +114,7 @@ impl Master {
             listen: "127.0.0.1:7353".to_owned(),
             token: None,
             codec: None,
+            cipher: None,
             config: None,
             routes: Vec::new(),
         }
@@ -125,7 +128,7 @@ impl Master {
     }
 
     pub(crate) async fn start(self, backends: &Backends) -> Result<RunningMaster, MasterError> {
-        let MasterBuilder { listen, token, codec, config, routes } = self.settings;
+        let MasterBuilder { listen, token, codec, cipher, config, routes } = self.settings;
         let bind = |source| MasterError::Bind { addr: listen.clone(), source };
         let (listener, addr) = HttpServer::bind(&listen).await.map_err(bind)?;
         let (token, is_made) = match token {
@@ -133,7 +136,7 @@ impl Master {
             None if addr.ip().is_loopback() => (Token::random().map_err(MasterError::Random)?, true),
             None => return Err(MasterError::NoToken(addr)),
         };
-        let desk = Desk::open(backends, codec, config).await?;
+        let desk = Desk::open(backends, codec, cipher, config).await?;
         let own = routes.into_iter().map(|routes| routes(desk.cluster.clone()));
         let own = own.fold(Router::new(), Router::merge);
         let router = endpoint::router(table::endpoints(), own, Arc::clone(&desk), token.clone());
@@ -163,6 +166,12 @@ impl MasterBuilder {
     /// needs a schema, which a master has not: such messages are given as bytes.
     pub fn codec(mut self, codec: Codec) -> Self {
         self.codec = Some(codec);
+        self
+    }
+
+    /// Encrypts the bodies of messages; see [`crypto`](crate::crypto). Default: what the [`Backends`] have.
+    pub fn encryptor(mut self, encryptor: impl Encryptor) -> Self {
+        self.cipher = Some(Cipher::new(encryptor));
         self
     }
 

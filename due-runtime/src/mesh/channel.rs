@@ -6,16 +6,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
+use tokio::time::{Instant, timeout_at};
 use tonic::client::Grpc;
 use tonic::codegen::tokio_stream::Stream;
-use tonic::{Request, Response, Status};
+use tonic::transport::Channel as GrpcConnection;
+use tonic::{Code, Request, Response, Status};
 
+use super::Transporter;
 use super::codec::BytesCodec;
-use super::pool::Pool;
+use super::pool::{Connection, Link, Pool};
+#[cfg(feature = "rpcx")]
+use super::rpcx;
 use super::service::{Handler, Service};
 use super::typed::{Outgoing, Streaming, decode, encode};
 use crate::cluster::{Backends, Cluster};
-use crate::codec::Body;
+use crate::codec::{Body, Codec};
 use crate::future::BoxFuture;
 use crate::registry::{Kind, Registry, RegistryError};
 
@@ -23,7 +28,7 @@ use crate::registry::{Kind, Registry, RegistryError};
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often a call looks for another instance when the one it chose turns out to be gone before the request left.
-const ATTEMPTS: usize = 3;
+pub(super) const ATTEMPTS: usize = 3;
 
 /// What generated clients call through. Cheap to clone; clones share connections, so make one per target and keep it.
 ///
@@ -36,24 +41,34 @@ const ATTEMPTS: usize = 3;
 /// passed over, and tried last for a second. A unary call whose instance left before it can have seen the request goes
 /// to the next; anything else is not repeated.
 ///
+/// Instances of gRPC and of rpcx (feature `rpcx`) may serve one name: unary calls go to both, streams to those of gRPC.
+///
 /// # Deadlines
 /// [`timeout`](Self::timeout) covers a whole unary call, waiting for a first instance included; of calls with a stream of
 /// responses the part until they begin; of a stream of requests with one response only finding an instance. It is sent
 /// along with single requests as `grpc-timeout`, where a shorter one that is set on the request wins.
 #[derive(Clone)]
 pub struct Channel {
-    path: Path,
-    timeout: Duration,
+    pub(super) path: Path,
+    pub(super) timeout: Duration,
+    #[cfg(feature = "rpcx")]
+    pub(super) rpcx: rpcx::Settings,
 }
 
+/// Writes a request, when it is known how.
+type Written<'a> = dyn Fn(&Codec) -> Result<Bytes, Status> + Sync + 'a;
+
 #[derive(Clone)]
-enum Path {
+pub(super) enum Path {
     Remote(Arc<Pool>),
+    /// An instance of it that was chosen for one call.
+    Chosen(Arc<Pool>, Arc<Link>, GrpcConnection),
     Local(Handler),
 }
 
 impl Channel {
-    /// A channel to `discovery://NAME`, `direct://HOST:PORT`, `direct://INSTANCE_ID` or `HOST:PORT`.
+    /// A channel to `discovery://NAME`, `direct://HOST:PORT`, `direct://INSTANCE_ID`, `HOST:PORT`, or, with the feature
+    /// `rpcx`, `rpcx://HOST:PORT`. An address alone is one of gRPC; of instances in the registry the endpoint says it.
     ///
     /// `registry` is the [`Backends`](crate::Backends), a [`Cluster`](crate::Cluster) or an `Arc<dyn Registry>`. Nothing
     /// is dialled before the first call, and the instance need not exist yet.
@@ -61,34 +76,82 @@ impl Channel {
     where
         R: AsRef<dyn Registry> + ?Sized,
     {
-        let target = target.parse()?;
-        if let Target::Address(address) = target {
-            return Ok(Self::direct(address));
+        Self::connect_to(registry, target.parse()?).await
+    }
+
+    pub(super) async fn connect_to<R>(registry: &R, target: Target) -> Result<Self, ConnectError>
+    where
+        R: AsRef<dyn Registry> + ?Sized,
+    {
+        match target {
+            Target::Address(address) => return Ok(Self::direct(address)),
+            #[cfg(feature = "rpcx")]
+            Target::Rpcx(address) => return Ok(Self::rpcx(address)),
+            Target::Service(_) | Target::Instance(_) => {}
         }
         let watch = tokio::time::timeout(TIMEOUT, registry.as_ref().watch(Kind::Mesh))
             .await
             .unwrap_or_else(|elapsed| Err(RegistryError::Unreachable(elapsed.into())))?;
-        Ok(Self::remote(Pool::watching(target, watch)))
+        Ok(Self::over(Path::Remote(Arc::new(Pool::watching(target, watch)))))
     }
 
     /// A channel to one address, `host:port`.
     pub fn direct(address: impl Into<String>) -> Self {
-        Self::remote(Pool::fixed(address.into()))
+        Self::over(Path::Remote(Arc::new(Pool::fixed(address.into(), Transporter::Grpc))))
+    }
+
+    /// A channel to one address, `host:port`, of a mesh that speaks rpcx.
+    #[cfg(feature = "rpcx")]
+    pub fn rpcx(address: impl Into<String>) -> Self {
+        Self::over(Path::Remote(Arc::new(Pool::fixed(address.into(), Transporter::Rpcx))))
     }
 
     /// A channel into a service in this process: no socket, the same bytes.
     pub fn local<S: Service>(service: S) -> Self {
-        Self { path: Path::Local(Handler::new(service)), timeout: TIMEOUT }
+        Self::over(Path::Local(Handler::new(service)))
     }
 
-    fn remote(pool: Pool) -> Self {
-        Self { path: Path::Remote(Arc::new(pool)), timeout: TIMEOUT }
+    fn over(path: Path) -> Self {
+        Self {
+            path,
+            timeout: TIMEOUT,
+            #[cfg(feature = "rpcx")]
+            rpcx: rpcx::Settings::default(),
+        }
     }
 
     /// The same channel with another deadline for each call. Default: 10 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// The service path over rpcx, of a generated client.
+    #[doc(hidden)]
+    #[must_use]
+    #[cfg_attr(not(feature = "rpcx"), allow(unused_mut, unused_variables))]
+    pub fn at(mut self, path: &'static str) -> Self {
+        #[cfg(feature = "rpcx")]
+        {
+            self.rpcx.path = Some(path);
+        }
+        self
+    }
+
+    /// The same channel with another codec over rpcx: `proto`, `json`, `msgpack-go`. Default: the last. gRPC is protobuf.
+    #[cfg(feature = "rpcx")]
+    #[must_use]
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.rpcx.codec = codec;
+        self
+    }
+
+    /// What meshes of rpcx that ask for a token are shown, as `__AUTH`, in the clear. Default: nothing.
+    #[cfg(feature = "rpcx")]
+    #[must_use]
+    pub fn token(mut self, token: impl Into<Arc<str>>) -> Self {
+        self.rpcx.token = Some(token.into());
         self
     }
 
@@ -99,25 +162,63 @@ impl Channel {
         request: Request<Q>,
     ) -> Result<Response<R>, Status> {
         let (metadata, extensions, message) = request.into_parts();
-        let response = self.unary_bytes(path, Request::from_parts(metadata, extensions, encode(&message)?)).await?;
+        let (response, codec) =
+            self.unary_bytes(path, Request::from_parts(metadata, extensions, &|codec| encode(&message, codec))).await?;
         let (metadata, body, extensions) = response.into_parts();
-        Ok(Response::from_parts(metadata, decode(&body)?, extensions))
+        Ok(Response::from_parts(metadata, decode(&codec, &body)?, extensions))
     }
 
-    async fn unary_bytes(&self, path: &'static str, request: Request<Bytes>) -> Result<Response<Bytes>, Status> {
-        let (metadata, extensions, body) = self.with_deadline(request).into_parts();
-        let call = async {
+    /// Bytes of either transporter; the request is written when it is known which.
+    async fn unary_bytes(
+        &self,
+        path: &'static str,
+        request: Request<&Written<'_>>,
+    ) -> Result<(Response<Bytes>, Codec), Status> {
+        let request = self.with_deadline(request);
+        let deadline = Instant::now() + self.timeout;
+        let calls = async {
             let mut attempt = 1;
             loop {
-                let request = Request::from_parts(metadata.clone(), extensions.clone(), body.clone());
-                let result = self.grpc().unary(request, PathAndQuery::from_static(path), BytesCodec).await;
-                match result {
+                match self.attempt(path, &request, deadline).await {
                     Err(status) if attempt < ATTEMPTS && NeverSent::caused(&status) => attempt += 1,
                     result => return result,
                 }
             }
         };
-        tokio::time::timeout(self.timeout, call).await.unwrap_or_else(|_| Err(self.late()))
+        match timeout_at(deadline, calls).await {
+            // The server counts as well, and says so when it is the first to notice.
+            Ok(Err(status)) if status.code() == Code::Cancelled && Instant::now() >= deadline => Err(self.late()),
+            Ok(result) => result,
+            Err(_) => Err(self.late()),
+        }
+    }
+
+    /// Calls the next instance in turn, as it wants to be called. `deadline` is what one of rpcx is told.
+    #[cfg_attr(not(feature = "rpcx"), allow(unused_variables))]
+    async fn attempt(
+        &self,
+        path: &'static str,
+        request: &Request<&Written<'_>>,
+        deadline: Instant,
+    ) -> Result<(Response<Bytes>, Codec), Status> {
+        let written = request.get_ref();
+        let chosen = match &self.path {
+            Path::Remote(pool) => match pool.next(None).await? {
+                (link, Connection::Grpc(connection)) => Path::Chosen(Arc::clone(pool), link, connection),
+                #[cfg(feature = "rpcx")]
+                (_, Connection::Rpcx(connection)) => {
+                    let call = (request.metadata(), &written(&self.rpcx.codec)?);
+                    let response = self.unary_over_rpcx(&connection, path, call, deadline).await?;
+                    return Ok((response, self.rpcx.codec.clone()));
+                }
+            },
+            path => path.clone(),
+        };
+        let (metadata, extensions) = (request.metadata().clone(), request.extensions().clone());
+        let request = Request::from_parts(metadata, extensions, written(&Codec::Proto)?);
+        let mut grpc = Grpc::new(Self { path: chosen, ..self.clone() });
+        let response = grpc.unary(request, PathAndQuery::from_static(path), BytesCodec).await?;
+        Ok((response, Codec::Proto))
     }
 
     /// One request, a stream of responses.
@@ -127,7 +228,7 @@ impl Channel {
         request: Request<Q>,
     ) -> Result<Response<Streaming<R>>, Status> {
         let (metadata, extensions, message) = self.with_deadline(request).into_parts();
-        let request = Request::from_parts(metadata, extensions, encode(&message)?);
+        let request = Request::from_parts(metadata, extensions, encode(&message, &Codec::Proto)?);
         let mut grpc = self.grpc();
         let call = grpc.server_streaming(request, PathAndQuery::from_static(path), BytesCodec);
         Ok(self.in_time(call).await?.map(Streaming::from))
@@ -143,7 +244,7 @@ impl Channel {
         let mut grpc = self.grpc();
         let response = grpc.client_streaming(request, PathAndQuery::from_static(path), BytesCodec).await?;
         let (metadata, body, extensions) = response.into_parts();
-        Ok(Response::from_parts(metadata, decode(&body)?, extensions))
+        Ok(Response::from_parts(metadata, decode(&Codec::Proto, &body)?, extensions))
     }
 
     /// A stream in each direction.
@@ -173,9 +274,9 @@ impl Channel {
         tokio::time::timeout(self.timeout, call).await.unwrap_or_else(|_| Err(self.late()))
     }
 
-    fn late(&self) -> Status {
+    pub(super) fn late(&self) -> Status {
         match &self.path {
-            Path::Remote(pool) => pool.late(self.timeout),
+            Path::Remote(pool) | Path::Chosen(pool, ..) => pool.late(self.timeout),
             Path::Local(_) => Status::deadline_exceeded(format!("no answer within {:?}", self.timeout)),
         }
     }
@@ -200,6 +301,10 @@ impl tower_service::Service<http::Request<tonic::body::Body>> for Channel {
                 let (pool, timeout) = (Arc::clone(pool), self.timeout);
                 Box::pin(async move { pool.send(request, timeout).await })
             }
+            Path::Chosen(pool, link, connection) => {
+                let (pool, link, connection) = (Arc::clone(pool), Arc::clone(link), connection.clone());
+                Box::pin(async move { pool.send_to(&link, connection, request).await })
+            }
         }
     }
 }
@@ -207,7 +312,7 @@ impl tower_service::Service<http::Request<tonic::body::Body>> for Channel {
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let target = match &self.path {
-            Path::Remote(pool) => pool.to_string(),
+            Path::Remote(pool) | Path::Chosen(pool, ..) => pool.to_string(),
             Path::Local(_) => "a local service".to_owned(),
         };
         f.debug_struct("Channel").field("target", &target).field("timeout", &self.timeout).finish()
@@ -226,7 +331,7 @@ impl NeverSent {
         status
     }
 
-    fn caused(status: &Status) -> bool {
+    pub(super) fn caused(status: &Status) -> bool {
         std::error::Error::source(status).is_some_and(|source| source.is::<Self>())
     }
 }
@@ -240,6 +345,20 @@ pub enum Target {
     Instance(String),
     /// An address, without any registry: `direct://HOST:PORT` or `HOST:PORT`.
     Address(String),
+    /// An address of a mesh that speaks rpcx, without any registry: `rpcx://HOST:PORT`.
+    #[cfg(feature = "rpcx")]
+    Rpcx(String),
+}
+
+#[cfg(feature = "rpcx")]
+impl Target {
+    /// The same, if an address means one of rpcx.
+    pub(super) fn over_rpcx(self) -> Self {
+        match self {
+            Self::Address(address) => Self::Rpcx(address),
+            other => other,
+        }
+    }
 }
 
 impl FromStr for Target {
@@ -252,6 +371,8 @@ impl FromStr for Target {
             Some(("discovery", name)) => Self::Service(name.to_owned()),
             Some(("direct", rest)) if is_address(rest) => Self::Address(rest.to_owned()),
             Some(("direct", rest)) => Self::Instance(rest.to_owned()),
+            #[cfg(feature = "rpcx")]
+            Some(("rpcx", rest)) if is_address(rest) => Self::Rpcx(rest.to_owned()),
             None if is_address(target) => Self::Address(target.to_owned()),
             _ => return Err(InvalidTarget(target.to_owned())),
         };
@@ -270,6 +391,8 @@ impl fmt::Display for Target {
             Self::Service(name) => write!(f, "discovery://{name}"),
             Self::Instance(id) => write!(f, "direct://{id}"),
             Self::Address(address) => write!(f, "direct://{address}"),
+            #[cfg(feature = "rpcx")]
+            Self::Rpcx(address) => write!(f, "rpcx://{address}"),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Stateless services over gRPC: [`Mesh`] serves them and announces them, [`Channel`] finds and calls them.
+//! Stateless services over gRPC or rpcx: [`Mesh`] serves them and announces them, [`Channel`] finds and calls them.
 //!
 //! due-codegen makes a trait, a `...Server` and a `...Client` of every `service` with `option (due.mesh)`. On the wire
 //! they are plain gRPC with protobuf bodies at `/package.Service/Method`, so that clients and servers in any language
-//! take part.
+//! take part. With the feature `rpcx` a mesh may speak that instead, for peers of Go that do: [`rpcx`].
 //!
 //! ```text
 //! impl Wallet for MyWallet {
@@ -21,10 +21,15 @@ mod channel;
 mod codec;
 mod dispatch;
 mod pool;
+mod rpcs;
+#[cfg(feature = "rpcx")]
+pub mod rpcx;
 mod service;
 mod stop;
+mod transporter;
 mod typed;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -42,11 +47,14 @@ pub use self::channel::{Channel, ConnectError, InvalidTarget, Target};
 pub use self::codec::BytesCodec;
 #[doc(hidden)]
 pub use self::dispatch::{Dispatch, RpcIndex, index_of, no_such_rpc};
+#[doc(hidden)]
+pub use self::rpcs::Rpcs;
 pub use self::service::Service;
 use self::service::{Handler, Router};
+pub use self::transporter::Transporter;
 pub use self::typed::{BoxStream, Streaming};
 #[doc(hidden)]
-pub use self::typed::{collect, read, read_stream, respond, respond_stream, stream_of};
+pub use self::typed::{codec_of, collect, read, read_stream, respond, respond_stream, stream_of};
 use crate::advertise::reachable;
 use crate::cluster::Backends;
 use crate::registry::{Instance, Kind, Registry, RegistryError, State};
@@ -67,9 +75,25 @@ pub struct MeshBuilder {
     name: String,
     addr: String,
     advertise: Option<String>,
+    metadata: BTreeMap<String, String>,
     drain: Duration,
     names: Vec<String>,
     services: Vec<(&'static str, Handler)>,
+    transporter: Transporter,
+    #[cfg(feature = "rpcx")]
+    rpcx: Rpcx,
+}
+
+/// What is served over rpcx.
+#[cfg(feature = "rpcx")]
+#[derive(Default)]
+struct Rpcx {
+    methods: Vec<rpcx::Methods>,
+    /// The first service that has no form in rpcx.
+    lacking: Option<&'static str>,
+    /// The first service that has no other form.
+    only: Option<&'static str>,
+    token: Option<Arc<str>>,
 }
 
 impl Mesh {
@@ -80,16 +104,39 @@ impl Mesh {
             name: Kind::Mesh.as_str().to_owned(),
             addr: "127.0.0.1:0".to_owned(),
             advertise: None,
+            metadata: BTreeMap::new(),
             drain: Duration::from_secs(10),
             names: Vec::new(),
             services: Vec::new(),
+            transporter: Transporter::Grpc,
+            #[cfg(feature = "rpcx")]
+            rpcx: Rpcx::default(),
         }
     }
 
     /// Opens the listener, then registers: whoever finds the mesh can connect to it.
     pub async fn start(self, backends: &Backends) -> Result<RunningMesh, MeshError> {
-        let MeshBuilder { id, name, addr, advertise, drain, names, services } = self.settings;
-        let router = Router::new(services)?;
+        let MeshBuilder { id, name, addr, advertise, metadata, drain, names, services, transporter, .. } =
+            self.settings;
+        let (finish, cut) = (CancellationToken::new(), CancellationToken::new());
+        let served = match transporter {
+            Transporter::Grpc => {
+                #[cfg(feature = "rpcx")]
+                if let Some(name) = self.settings.rpcx.only {
+                    return Err(MeshError::OnlyRpcx(name));
+                }
+                Served::Grpc(Router::new(services)?)
+            }
+            #[cfg(feature = "rpcx")]
+            Transporter::Rpcx => {
+                let Rpcx { methods, lacking, token, .. } = self.settings.rpcx;
+                if let Some(name) = lacking {
+                    return Err(MeshError::NotRpcx(name));
+                }
+                let (finish, cut) = (finish.clone(), cut.clone());
+                Served::Rpcx(rpcx::Server { table: rpcx::Table::new(methods)?, token, finish, cut })
+            }
+        };
         let listener =
             TcpListener::bind(&addr).await.map_err(|source| MeshError::Bind { addr: addr.clone(), source })?;
         let addr = listener.local_addr().map_err(|source| MeshError::Bind { addr, source })?;
@@ -97,15 +144,19 @@ impl Mesh {
         let mut instance = Instance::new(Kind::Mesh, id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()));
         instance.alias = name;
         instance.services = names;
+        instance.metadata = metadata;
         instance.set_metrics(backends.metrics.as_deref());
-        instance.endpoint =
-            format!("grpc://{}?is_secure=false", advertise.unwrap_or_else(|| reachable(addr).to_string()));
+        let advertised = advertise.unwrap_or_else(|| reachable(addr).to_string());
+        instance.endpoint = format!("{}://{advertised}?is_secure=false", transporter.as_str());
 
-        let (finish, cut) = (CancellationToken::new(), CancellationToken::new());
-        let serve = stop::serve(listener, router, finish.clone(), cut.clone());
+        let server = match served {
+            Served::Grpc(router) => tokio::spawn(stop::serve(listener, router, finish.clone(), cut.clone())),
+            #[cfg(feature = "rpcx")]
+            Served::Rpcx(server) => tokio::spawn(server.serve(listener)),
+        };
         let mesh = RunningMesh {
             registry: Arc::clone(&backends.registry),
-            server: tokio::spawn(serve),
+            server,
             _cut_on_drop: cut.clone().drop_guard(),
             addr,
             finish,
@@ -117,9 +168,17 @@ impl Mesh {
             mesh.cut.cancel();
             return Err(error.into());
         }
-        tracing::info!(id = mesh.id(), %addr, services = ?mesh.instance.services, "mesh registered");
+        let (transporter, services) = (transporter.as_str(), &mesh.instance.services);
+        tracing::info!(id = mesh.id(), %addr, transporter, ?services, "mesh registered");
         Ok(mesh)
     }
+}
+
+/// What answers calls, before it has a listener.
+enum Served {
+    Grpc(Router),
+    #[cfg(feature = "rpcx")]
+    Rpcx(rpcx::Server),
 }
 
 impl MeshBuilder {
@@ -148,16 +207,56 @@ impl MeshBuilder {
         self
     }
 
+    /// A text that others find beside the mesh in the registry ([`Instance::metadata`](crate::registry::Instance)), and the
+    /// master shows. A later one of the same key replaces it. Default: none. Consul takes keys of at most 127 letters, digits,
+    /// `_` and `-`, and values of 512 bytes; `due.oneway` and `due-metrics` are taken.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+
     /// How long calls at hand may take when the mesh stops, before they are cut. Default: 10 s.
     pub fn drain(mut self, deadline: Duration) -> Self {
         self.drain = deadline;
         self
     }
 
+    /// How it is called. Default: by gRPC.
+    pub fn transporter(mut self, transporter: Transporter) -> Self {
+        self.transporter = transporter;
+        self
+    }
+
+    /// What clients of rpcx have to show in each call, as `__AUTH`; one that does not is told so and disconnected. It
+    /// travels in the clear. Default: nothing. No matter to gRPC.
+    #[cfg(feature = "rpcx")]
+    pub fn token(mut self, token: impl Into<Arc<str>>) -> Self {
+        self.rpcx.token = Some(token.into());
+        self
+    }
+
+    /// Adds a service without a `.proto`, and chooses [`Transporter::Rpcx`], for it has no other form.
+    #[cfg(feature = "rpcx")]
+    pub fn serve_rpcx(mut self, service: rpcx::Service) -> Self {
+        self.announce(service.name);
+        self.rpcx.only = self.rpcx.only.or(Some(service.name));
+        self.rpcx.methods.push(service.methods);
+        self.transporter(Transporter::Rpcx)
+    }
+
+    fn announce(&mut self, name: &'static str) {
+        if !self.names.iter().any(|known| known == name) {
+            self.names.push(name.to_owned());
+        }
+    }
+
     /// Adds a generated `...Server`.
     pub fn serve<S: Service>(mut self, service: S) -> Self {
-        if !self.names.iter().any(|name| name == S::NAME) {
-            self.names.push(S::NAME.to_owned());
+        self.announce(S::NAME);
+        #[cfg(feature = "rpcx")]
+        match service.rpcs() {
+            Some(rpcs) => self.rpcx.methods.push(rpcx::Methods::of(&rpcs)),
+            None => self.rpcx.lacking = self.rpcx.lacking.or(Some(S::NAME)),
         }
         let path = <S::Grpc as tonic::server::NamedService>::NAME;
         self.services.push((path, Handler::new(service)));
@@ -251,7 +350,15 @@ pub enum MeshError {
         /// What the system says.
         source: io::Error,
     },
-    /// Two services have the same full name, so that the path of a call means both.
+    /// The service has no unary rpc, or was not made by due-codegen: serve it over gRPC.
+    #[cfg(feature = "rpcx")]
+    #[error("the service {0:?} has nothing to call over rpcx: serve it over gRPC")]
+    NotRpcx(&'static str),
+    /// The service has no form but rpcx.
+    #[cfg(feature = "rpcx")]
+    #[error("the service {0:?} can be served over rpcx alone: choose that transporter")]
+    OnlyRpcx(&'static str),
+    /// Two services have the same full name or path, or two methods the same name, so that a call means both.
     #[error("{0} is served twice")]
     ServedTwice(&'static str),
     /// The registry did not take it.
@@ -270,8 +377,10 @@ impl fmt::Debug for MeshBuilder {
         f.debug_struct("MeshBuilder")
             .field("name", &self.name)
             .field("addr", &self.addr)
+            .field("metadata", &self.metadata)
             .field("drain", &self.drain)
             .field("services", &self.names)
+            .field("transporter", &self.transporter)
             .finish_non_exhaustive()
     }
 }

@@ -9,10 +9,13 @@ use http::{Request, Response};
 use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
-use tonic::transport::{Channel as Connection, Endpoint};
+use tonic::transport::{Channel as GrpcConnection, Endpoint};
 use tower_service::Service as _;
 
+use super::Transporter;
 use super::channel::{NeverSent, Target};
+#[cfg(feature = "rpcx")]
+use super::rpcx;
 use crate::registry::{Instance, Instances, State, Watch};
 
 /// Time to connect before the next instance is tried.
@@ -20,6 +23,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// An instance that failed is tried last for this long.
 const REST: Duration = Duration::from_secs(1);
+
+/// One more connection is made where each has so many calls; of gRPC never.
+#[cfg(feature = "rpcx")]
+const BUSY: usize = rpcx::BUSY;
+#[cfg(not(feature = "rpcx"))]
+const BUSY: usize = 1;
 
 /// A silent peer is asked whether it lives this often while calls wait for it, and given as long to answer.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -47,16 +56,35 @@ impl Pool {
         Self { target, table: Mutex::new(table), turn: AtomicUsize::new(0) }
     }
 
-    pub(super) fn fixed(address: String) -> Self {
-        let link = Arc::new(Link::new(String::new(), &address, false));
+    pub(super) fn fixed(address: String, transporter: Transporter) -> Self {
+        let link = Arc::new(Link::new(String::new(), &address, transporter, false));
         let table = Table { watch: None, seen: None, all: Vec::new(), best: Arc::from([link]) };
-        Self { target: Target::Address(address), table: Mutex::new(table), turn: AtomicUsize::new(0) }
+        let target = match transporter {
+            Transporter::Grpc => Target::Address(address),
+            #[cfg(feature = "rpcx")]
+            Transporter::Rpcx => Target::Rpcx(address),
+        };
+        Self { target, table: Mutex::new(table), turn: AtomicUsize::new(0) }
     }
 
-    /// `timeout` is for finding an instance; how long the answer may take is the caller's concern.
+    /// Sends it by gRPC to the next instance in turn. `timeout` is for finding one; how long the answer may take is the
+    /// caller's concern.
     pub(super) async fn send(&self, request: Request<Body>, timeout: Duration) -> Result<Response<Body>, Status> {
-        let found = tokio::time::timeout(timeout, self.next()).await;
-        let (link, mut connection) = found.unwrap_or_else(|_| Err(self.late(timeout)))?;
+        let found = tokio::time::timeout(timeout, self.next(Some(Transporter::Grpc))).await;
+        match found.unwrap_or_else(|_| Err(self.late(timeout)))? {
+            (link, Connection::Grpc(connection)) => self.send_to(&link, connection, request).await,
+            #[cfg(feature = "rpcx")]
+            (_, Connection::Rpcx(_)) => Err(self.elsewhere(Transporter::Grpc)),
+        }
+    }
+
+    /// Sends it to the instance that was chosen for it.
+    pub(super) async fn send_to(
+        &self,
+        link: &Link,
+        mut connection: GrpcConnection,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Status> {
         let sent = async {
             std::future::poll_fn(|cx| connection.poll_ready(cx)).await?;
             connection.call(request).await
@@ -82,14 +110,25 @@ impl Pool {
         }
     }
 
-    async fn next(&self) -> Result<(Arc<Link>, Connection), Status> {
+    /// The next instance in turn, among those of one transporter or of all.
+    pub(super) async fn next(&self, by: Option<Transporter>) -> Result<(Arc<Link>, Connection), Status> {
         loop {
             let links = self.links();
             if !links.is_empty() {
-                return self.connection(&links).await;
+                let Some(transporter) = by else { return self.connection(&links).await };
+                let ours: Vec<_> = links.iter().filter(|link| link.transporter == transporter).cloned().collect();
+                if ours.is_empty() {
+                    return Err(self.elsewhere(transporter));
+                }
+                return self.connection(&ours).await;
             }
             self.first_instance().await?;
         }
+    }
+
+    fn elsewhere(&self, transporter: Transporter) -> Status {
+        let text = format!("{self} is not served over {}, which this call needs", transporter.as_str());
+        Status::unimplemented(text)
     }
 
     /// The next instance in turn that can be connected to, those that failed a moment ago last.
@@ -135,18 +174,21 @@ impl Pool {
     fn matching(&self, list: &[Instance], known: &[(State, Arc<Link>)]) -> Vec<(State, Arc<Link>)> {
         let ours = list.iter().filter(|instance| {
             instance.state != State::Shut
-                && instance.endpoint.starts_with("grpc://")
                 && match &self.target {
                     Target::Service(name) => instance.services.contains(name),
                     Target::Instance(id) => instance.id == *id,
                     Target::Address(_) => false,
+                    #[cfg(feature = "rpcx")]
+                    Target::Rpcx(_) => false,
                 }
         });
         ours.filter_map(|instance| {
-            let address = instance.address()?;
-            let link =
-                known.iter().map(|(_, link)| link).find(|link| link.id == instance.id && link.address == address);
-            let fresh = || Arc::new(Link::new(instance.id.clone(), address, instance.is_secure()));
+            let (address, transporter) = (instance.address()?, Transporter::of(&instance.endpoint)?);
+            let is_it = |link: &&Arc<Link>| {
+                link.id == instance.id && link.address == address && link.transporter == transporter
+            };
+            let link = known.iter().map(|(_, link)| link).find(is_it);
+            let fresh = || Arc::new(Link::new(instance.id.clone(), address, transporter, instance.is_secure()));
             Some((instance.state, link.map_or_else(fresh, Arc::clone)))
         })
         .collect()
@@ -163,10 +205,19 @@ impl fmt::Display for Pool {
     }
 }
 
-/// One instance, and the connection to it while there is one.
-struct Link {
+/// A way to an instance. Cheap to clone.
+#[derive(Clone)]
+pub(super) enum Connection {
+    Grpc(GrpcConnection),
+    #[cfg(feature = "rpcx")]
+    Rpcx(rpcx::Connection),
+}
+
+/// One instance, and the connections to it while there are any.
+pub(super) struct Link {
     id: String,
     address: String,
+    transporter: Transporter,
     secure: bool,
     state: Mutex<LinkState>,
     /// Held while connecting, so that many calls make one connection.
@@ -175,26 +226,55 @@ struct Link {
 
 #[derive(Default)]
 struct LinkState {
-    connection: Option<Connection>,
+    /// One of gRPC, several of rpcx.
+    connections: Vec<Connection>,
     failed: Option<Instant>,
 }
 
+impl LinkState {
+    /// One that is not busy.
+    fn ready(&mut self) -> Option<Connection> {
+        #[cfg(feature = "rpcx")]
+        self.connections
+            .retain(|connection| !matches!(connection, Connection::Rpcx(connection) if !connection.is_open()));
+        let is_full = match self.connections.first()? {
+            Connection::Grpc(_) => true,
+            #[cfg(feature = "rpcx")]
+            Connection::Rpcx(_) => self.connections.len() == rpcx::POOL,
+        };
+        let (load, connection) =
+            self.connections.iter().map(|connection| (connection.load(), connection)).min_by_key(|(load, _)| *load)?;
+        (is_full || load < BUSY).then(|| connection.clone())
+    }
+}
+
+impl Connection {
+    /// Calls that wait on it, as far as that matters.
+    fn load(&self) -> usize {
+        match self {
+            Self::Grpc(_) => 0,
+            #[cfg(feature = "rpcx")]
+            Self::Rpcx(connection) => connection.load(),
+        }
+    }
+}
+
 impl Link {
-    fn new(id: String, address: &str, secure: bool) -> Self {
+    fn new(id: String, address: &str, transporter: Transporter, secure: bool) -> Self {
         let connecting = tokio::sync::Mutex::new(());
-        Self { id, address: address.to_owned(), secure, state: Mutex::default(), connecting }
+        Self { id, address: address.to_owned(), transporter, secure, state: Mutex::default(), connecting }
     }
 
     async fn connection(&self) -> Result<Connection, Status> {
-        if let Some(connection) = &self.lock().connection {
-            return Ok(connection.clone());
+        if let Some(connection) = self.lock().ready() {
+            return Ok(connection);
         }
         let begun = Instant::now();
         let _one = self.connecting.lock().await;
         {
-            let state = self.lock();
-            if let Some(connection) = &state.connection {
-                return Ok(connection.clone());
+            let mut state = self.lock();
+            if let Some(connection) = state.ready() {
+                return Ok(connection);
             }
             if state.failed.is_some_and(|failed| failed >= begun) {
                 return Err(self.unreachable("another call has just failed to connect"));
@@ -204,7 +284,8 @@ impl Link {
         let mut state = self.lock();
         match connected {
             Ok(connection) => {
-                *state = LinkState { connection: Some(connection.clone()), failed: None };
+                state.connections.push(connection.clone());
+                state.failed = None;
                 Ok(connection)
             }
             Err(status) => {
@@ -218,6 +299,20 @@ impl Link {
         if self.secure {
             return Err(self.unreachable("it asks for TLS, which this build does not have"));
         }
+        match self.transporter {
+            Transporter::Grpc => self.connect_grpc().await.map(Connection::Grpc),
+            #[cfg(feature = "rpcx")]
+            Transporter::Rpcx => {
+                match tokio::time::timeout(CONNECT_TIMEOUT, rpcx::Connection::open(&self.address)).await {
+                    Ok(Ok(connection)) => Ok(Connection::Rpcx(connection)),
+                    Ok(Err(error)) => Err(self.unreachable(&error.to_string())),
+                    Err(_) => Err(self.unreachable(&format!("no answer within {CONNECT_TIMEOUT:?}"))),
+                }
+            }
+        }
+    }
+
+    async fn connect_grpc(&self) -> Result<GrpcConnection, Status> {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.address))
             .map_err(|error| self.unreachable(&error.to_string()))?
             .connect_timeout(CONNECT_TIMEOUT)
@@ -232,7 +327,7 @@ impl Link {
     }
 
     fn lost(&self) {
-        *self.lock() = LinkState { connection: None, failed: Some(Instant::now()) };
+        *self.lock() = LinkState { connections: Vec::new(), failed: Some(Instant::now()) };
     }
 
     fn failed_since(&self, rest: Duration) -> bool {

@@ -10,6 +10,7 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 
 use super::MeshError;
+use super::rpcs::Rpcs;
 use crate::future::{BoxFuture, catch_panic};
 
 /// A generated `...Server`: what [`MeshBuilder::serve`](super::MeshBuilder::serve) and
@@ -32,6 +33,12 @@ pub trait Service: Send + Sync + 'static {
 
     /// Hands it over to be called.
     fn into_grpc(self) -> Self::Grpc;
+
+    /// Its unary rpcs for rpcx. Default: none; services of due-codegen have theirs.
+    #[doc(hidden)]
+    fn rpcs(&self) -> Option<Rpcs> {
+        None
+    }
 }
 
 /// A service whose type nobody needs to know any more.

@@ -26,7 +26,7 @@ impl<M: Body> Streaming<M> {
     /// The next message; `None` when the other side has ended the stream.
     pub async fn message(&mut self) -> Result<Option<M>, Status> {
         match self.bytes.message().await? {
-            Some(body) => decode(&body).map(Some),
+            Some(body) => decode(&Codec::Proto, &body).map(Some),
             None => Ok(None),
         }
     }
@@ -41,7 +41,7 @@ impl<M: Body> Stream for Streaming<M> {
     type Item = Result<M, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Pin::new(&mut self.bytes).poll_next(cx).map(|next| next.map(|body| decode(&body?)))
+        Pin::new(&mut self.bytes).poll_next(cx).map(|next| next.map(|body| decode(&Codec::Proto, &body?)))
     }
 }
 
@@ -57,10 +57,21 @@ impl<M> From<tonic::Streaming<Bytes>> for Streaming<M> {
     }
 }
 
+/// What the bodies of a call are written in, among the extensions of its request. Without it: protobuf, as gRPC has it.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "rpcx"), allow(dead_code))]
+pub(super) struct Written(pub(super) Codec);
+
+/// What the bodies of a call are written in.
+pub fn codec_of<T>(request: &Request<T>) -> Codec {
+    request.extensions().get::<Written>().map_or(Codec::Proto, |Written(codec)| codec.clone())
+}
+
 /// The message of a request, for its handler.
 pub fn read<Q: Body>(request: Request<Bytes>) -> Result<Request<Q>, Status> {
+    let codec = codec_of(&request);
     let (metadata, extensions, body) = request.into_parts();
-    Ok(Request::from_parts(metadata, extensions, decode(&body)?))
+    Ok(Request::from_parts(metadata, extensions, decode(&codec, &body)?))
 }
 
 /// The messages of a streaming request, for its handler.
@@ -68,10 +79,10 @@ pub fn read_stream<Q: Body>(request: Request<tonic::Streaming<Bytes>>) -> Reques
     request.map(Streaming::from)
 }
 
-/// What a handler returned, for tonic.
-pub fn respond<R: Body>(result: Result<Response<R>, Status>) -> Result<Response<Bytes>, Status> {
+/// What a handler returned, as the [codec of its request](codec_of) has it.
+pub fn respond<R: Body>(result: Result<Response<R>, Status>, codec: &Codec) -> Result<Response<Bytes>, Status> {
     let (metadata, message, extensions) = result?.into_parts();
-    Ok(Response::from_parts(metadata, encode(&message)?, extensions))
+    Ok(Response::from_parts(metadata, encode(&message, codec)?, extensions))
 }
 
 /// The stream that a handler returned, for tonic.
@@ -106,7 +117,7 @@ impl<R: Body> Stream for Encoded<R> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Some(messages) = &mut self.messages else { return Poll::Ready(None) };
         match catch_unwind(AssertUnwindSafe(|| messages.as_mut().poll_next(cx))) {
-            Ok(next) => next.map(|next| next.map(|message| encode(&message?))),
+            Ok(next) => next.map(|next| next.map(|message| encode(&message?, &Codec::Proto))),
             Err(_) => {
                 self.messages = None;
                 tracing::error!("a stream of a mesh handler panicked; its call fails, nothing else does");
@@ -124,21 +135,21 @@ impl<Q: Body, S: Stream<Item = Q> + Unpin> Stream for Outgoing<S> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         // A message that cannot be written ends the stream; proto bodies always can.
-        Pin::new(&mut self.0).poll_next(cx).map(|next| next.and_then(|message| encode(&message).ok()))
+        Pin::new(&mut self.0).poll_next(cx).map(|next| next.and_then(|message| encode(&message, &Codec::Proto).ok()))
     }
 }
 
-pub(super) fn encode<M: Body>(message: &M) -> Result<Bytes, Status> {
+pub(super) fn encode<M: Body>(message: &M, codec: &Codec) -> Result<Bytes, Status> {
     let mut out = BytesMut::new();
-    message.encode_body(&Codec::Proto, &mut out).map_err(|err| status(tonic::Code::Internal, err))?;
+    message.encode_body(codec, &mut out).map_err(|err| status(tonic::Code::Internal, err))?;
     Ok(out.freeze())
 }
 
-pub(super) fn decode<M: Body>(body: &Bytes) -> Result<M, Status> {
-    M::decode_body(&Codec::Proto, body).map_err(|err| status(tonic::Code::Internal, err))
+pub(super) fn decode<M: Body>(codec: &Codec, body: &Bytes) -> Result<M, Status> {
+    M::decode_body(codec, body).map_err(|err| status(tonic::Code::Internal, err))
 }
 
-fn status(code: tonic::Code, error: impl std::error::Error + Send + Sync + 'static) -> Status {
+pub(super) fn status(code: tonic::Code, error: impl std::error::Error + Send + Sync + 'static) -> Status {
     let mut status = Status::new(code, error.to_string());
     status.set_source(std::sync::Arc::new(error));
     status

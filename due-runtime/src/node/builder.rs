@@ -1,5 +1,6 @@
 //! How a node is put together.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::router::Router;
 use super::{BuildError, Dispatch, Node, NodeHandle, Settings};
 use crate::cluster::Event;
 use crate::codec::Codec;
+use crate::crypto::{Cipher, Encryptor};
 use crate::error::Result;
 use crate::id::Nid;
 use crate::route::Routes;
@@ -34,9 +36,11 @@ impl NodeBuilder {
     pub(super) fn new() -> Self {
         let settings = Settings {
             codec: None,
+            cipher: None,
             dispatch: Dispatch::default(),
             lane: 64,
             weight: 1,
+            metadata: BTreeMap::new(),
             drain: Duration::from_secs(10),
         };
         Self {
@@ -64,6 +68,13 @@ impl NodeBuilder {
         self
     }
 
+    /// Encrypts bodies to clients, and decrypts those of clients; see [`crypto`](crate::crypto). Default: what the
+    /// [`Backends`](crate::Backends) have.
+    pub fn encryptor(mut self, encryptor: impl Encryptor) -> Self {
+        self.settings.cipher = Some(Cipher::new(encryptor));
+        self
+    }
+
     /// How bodies are written. Default: the codec of the [`Backends`](crate::Backends).
     pub fn codec(mut self, codec: Codec) -> Self {
         self.settings.codec = Some(codec);
@@ -83,6 +94,14 @@ impl NodeBuilder {
         self
     }
 
+    /// A text that others find beside the node in the registry ([`Instance::metadata`](crate::registry::Instance)), and the
+    /// master shows. A later one of the same key replaces it. Default: none. Consul takes keys of at most 127 letters, digits,
+    /// `_` and `-`, and values of 512 bytes; `due.oneway` and `due-metrics` are taken.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.metadata.insert(key.into(), value.into());
+        self
+    }
+
     /// The share of traffic under weighted dispatch. Default: 1.
     pub fn weight(mut self, weight: i32) -> Self {
         self.settings.weight = weight;
@@ -90,8 +109,11 @@ impl NodeBuilder {
     }
 
     /// How long a stop waits for gates of other processes to send no more, for the requests at hand and for the last turns
-    /// of [actors](crate::Actor), and then again for events and tasks. Default: 10 s. What runs longer is dropped; requests are answered like those that still wait: with
-    /// [`Code::CANCELED`](crate::Code::CANCELED).
+    /// of [actors](crate::Actor), and then again for events and tasks. Default: 10 s. What runs longer is dropped; requests
+    /// are answered like those that still wait: with [`Code::CANCELED`](crate::Code::CANCELED).
+    ///
+    /// It waits for no user who is bound to the node, and counts none: the locator knows them by user alone, and they stay
+    /// bound for as long as they like. A [stop hook](Self::on_stop) or an actor that ends hands them on.
     pub fn drain(mut self, deadline: Duration) -> Self {
         self.settings.drain = deadline;
         self

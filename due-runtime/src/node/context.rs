@@ -176,7 +176,8 @@ impl Context {
         }
     }
 
-    /// Pushes a message to the session. It arrives before the response of this request.
+    /// Pushes a message to the session. It arrives before the response of this request. An [encryptor](crate::crypto) works
+    /// here and now, in the handler's own time; where bodies are large, [`Cluster::push`] is kinder to other requests.
     ///
     /// # Errors
     /// [`ClusterError::NoSession`] for every message that a node sent: its user has to be located, which

@@ -18,6 +18,7 @@ mod router;
 mod running;
 mod serve;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::atomic::AtomicBool;
@@ -46,6 +47,7 @@ use serve::{End, NodeCore};
 
 use crate::cluster::{Backends, Balance, Cluster, Member, Presence};
 use crate::codec::{Codec, Unsupported};
+use crate::crypto::Cipher;
 use crate::error::Error;
 use crate::id::{Gid, Nid, RouteId};
 use crate::registry::{Kind, RegistryError};
@@ -79,9 +81,11 @@ pub struct Node {
 #[derive(Debug)]
 struct Settings {
     codec: Option<Codec>,
+    cipher: Option<Cipher>,
     dispatch: Dispatch,
     lane: usize,
     weight: i32,
+    metadata: BTreeMap<String, String>,
     drain: Duration,
 }
 
@@ -168,13 +172,14 @@ impl Node {
     }
 
     pub(crate) async fn start(self, backends: &Backends) -> Result<RunningNode, StartNodeError> {
-        let Settings { codec, dispatch, lane, weight, drain } = self.settings;
+        let Settings { codec, cipher, dispatch, lane, weight, metadata, drain } = self.settings;
         let codec = codec.unwrap_or_else(|| backends.codec.clone());
+        let cipher = cipher.or_else(|| backends.cipher.clone());
         let mut router = self.router;
         router.check(&backends.format, &codec)?;
         router.measure(&self.nid);
         let member = Member::new(Kind::Node, self.nid.as_str(), &backends.format);
-        let cluster = Cluster::join(backends, codec, member, Balance::default()).await?;
+        let cluster = Cluster::join(backends, codec, cipher, member, Balance::default()).await?;
         let core = Arc::new_cyclic(|this| NodeCore {
             this: this.clone(),
             nid: self.nid,
@@ -197,7 +202,7 @@ impl Node {
         let home: Weak<NodeCore> = Arc::downgrade(&core);
         core.cluster.settle(home);
         let mut node = RunningNode { core, link: None, hooks: Arc::new(self.hooks), drain };
-        match node.open(backends, weight).await {
+        match node.open(backends, weight, metadata).await {
             Ok(()) => Ok(node),
             Err(error) => {
                 node.abandon().await;

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::Context;
-use super::request::log_failure;
+use super::request::{log_failure, undecodable};
+use crate::cluster::Origin;
 use crate::codec::{Body, DecodeError};
 use crate::error::{Code, Error, Result};
 
@@ -13,17 +14,28 @@ use crate::error::{Code, Error, Result};
 pub struct Reply {
     packet: Option<Bytes>,
     code: Code,
+    /// See [`Body::PLAIN`].
+    is_plain: bool,
 }
 
 impl Reply {
     /// No answer, as of `oneway` routes. On any other route the client waits in vain.
     pub fn none() -> Self {
-        Self { packet: None, code: Code::OK }
+        Self { packet: None, code: Code::OK, is_plain: true }
     }
 
     /// [`Code::OK`], or the code of the error that the response carries in its `due.code` field.
     pub fn code(&self) -> Code {
         self.code
+    }
+
+    /// Encrypted, if a client is to read it and the node encrypts.
+    pub(super) async fn sealed(mut self, ctx: &Context) -> Result<Self> {
+        if let (Some(packet), Origin::Gate { .. }, false) = (&self.packet, &ctx.origin, self.is_plain) {
+            let packet = ctx.cluster().encrypted(ctx.route(), ctx.seq(), packet.clone()).await?;
+            self.packet = Some(packet);
+        }
+        Ok(self)
     }
 
     pub(super) fn into_packet(self) -> Option<Bytes> {
@@ -35,8 +47,8 @@ impl Context {
     /// The response of this request, for code that answers in place of its handler: middleware and default handlers.
     /// On the wire: a packet with the request's route and seq. The type must be the one that the caller expects.
     pub fn reply<B: Body>(&self, response: &B) -> Result<Reply> {
-        let packet = self.cluster().packet(self.route(), self.seq(), response)?;
-        Ok(Reply { packet: Some(packet), code: Code::OK })
+        let packet = self.cluster().plain_packet(self.route(), self.seq(), response)?;
+        Ok(Reply { packet: Some(packet), code: Code::OK, is_plain: B::PLAIN })
     }
 }
 
@@ -51,7 +63,7 @@ impl Context {
     /// Not generic, like all that generated code need not have once per message: a crate of 300 routes compiles faster.
     fn undecodable(&self, body: &str, error: &DecodeError) -> Error {
         tracing::debug!(route = %self.route(), cid = %self.cid(), body, %error, "undecodable body");
-        Error::new(Code::INTERNAL, "undecodable body")
+        undecodable()
     }
 
     /// Writes the response; an error becomes one if the type has a `due.code` field.

@@ -53,18 +53,29 @@ impl NodeCore {
                 None => Err(stopping()),
             };
         }
-        if let (Some(kind), true) = (found.as_ref().and_then(|found| found.actor), is_new && admitted.is_ok()) {
-            return Arc::clone(&self).hand_over(*kind, delivery).await;
+        let mut clear = None;
+        if is_new && admitted.is_ok() && self.cluster.cipher().is_some() {
+            match Box::pin(self.reveal(&delivery, found.as_ref())).await {
+                Ok(body) => clear = body,
+                Err(error) => admitted = Err(error),
+            }
         }
-        let Delivery { origin, cid, uid, packet, request: _until_answered, misses: _ } = delivery;
+        if let (Some(kind), true) = (found.as_ref().and_then(|found| found.actor), is_new && admitted.is_ok()) {
+            return Arc::clone(&self).hand_over(*kind, delivery, clear).await;
+        }
+        let Delivery { origin, cid, uid, packet, request: _until_answered, misses: _, receipt } = delivery;
+        receipt.inspect(|receipt| receipt.taken());
         let Packet { route, seq, body } = packet;
         let subject = Subject::Message(route, seq);
         let mut ctx = Context::new(Arc::clone(&self), origin, cid, uid, subject);
-        match seat.map(|seat| *seat) {
-            Some(Ok(actor)) => ctx.actor = Some(actor),
-            Some(Err(error)) => admitted = Err(error),
-            None => {}
+        if let Some(seat) = seat {
+            clear = seat.clear;
+            match seat.actor {
+                Ok(actor) => ctx.actor = Some(actor),
+                Err(error) => admitted = Err(error),
+            }
         }
+        let body = clear.unwrap_or(body);
         let begun = found.as_ref().and_then(|found| found.metrics?.begin());
         let outcome = match admitted.and_then(|()| admit(&ctx, found.as_ref())) {
             Ok(()) => match self.router.way(found.as_ref()) {
@@ -77,6 +88,10 @@ impl NodeCore {
             },
             Err(error) => Err(error),
         };
+        let outcome = match outcome {
+            Ok(reply) if self.cluster.cipher().is_some() => Box::pin(reply.sealed(&ctx)).await,
+            outcome => outcome,
+        };
         if let Some(Found { spec, metrics: Some(metrics), .. }) = found {
             let code = outcome.as_ref().map_or_else(Error::code, Reply::code);
             metrics.answered(spec, code, begun);
@@ -87,9 +102,23 @@ impl NodeCore {
         }
     }
 
+    /// Decrypts what a client sent, away from the threads that serve sockets, unless the message is refused anyway.
+    async fn reveal(&self, delivery: &Delivery, found: Option<&Found<'_>>) -> Result<Option<Bytes>> {
+        let from_client = matches!(delivery.origin, Origin::Gate { .. });
+        let is_read = self.router.way(found).is_some() && !lacks_user(delivery.uid, from_client, found);
+        let Some(cipher) = self.cluster.cipher().filter(|_| from_client && is_read) else { return Ok(None) };
+        let decrypt = pin!(cipher.decrypt(delivery.packet.body.clone()));
+        let clear = unless_cancelled(&self.end.overdue, decrypt).await.ok_or_else(stopping)?;
+        clear.map(Some).map_err(|error| {
+            tracing::debug!(route = %delivery.packet.route, cid = %delivery.cid, %error, "undecodable body");
+            undecodable()
+        })
+    }
+
     /// Answers a message that does not come to its turn.
     pub(super) fn turn_away(self: Arc<Self>, delivery: Delivery, error: &Error) {
-        let Delivery { origin, cid, uid, packet: Packet { route, seq, .. }, .. } = delivery;
+        let Delivery { origin, cid, uid, packet: Packet { route, seq, .. }, receipt, .. } = delivery;
+        receipt.inspect(|receipt| receipt.taken());
         let subject = Subject::Message(route, seq);
         let ctx = Context::new(Arc::clone(&self), origin, cid, uid, subject);
         self.refuse(&ctx, error);
@@ -172,20 +201,23 @@ impl NodeCore {
         })
     }
 
-    /// A message that its actor does not come to goes after its user, who may be bound to another node by now. `Some`: it
+    /// A message that this node does not come to, or its actor, goes after its user, who may be bound to another node by now. `Some`: it
     /// stays.
     pub(super) async fn follow(&self, delivery: Delivery) -> Option<Delivery> {
         let stateful = self.router.find(delivery.packet.route).is_some_and(|found| found.spec.stateful);
         let Some(uid) = delivery.uid.filter(|_| stateful) else { return Some(delivery) };
-        match unless_cancelled(&self.end.overdue, self.owner(uid)).await {
+        match unless_cancelled(self.limit(), self.owner(uid)).await {
             Some(Ok(Owner::Other)) => self.send_back(delivery),
-            // The end of the actor is what there is to say.
+            // That it does not come to it is what there is to say.
             _ => Some(delivery),
         }
     }
 
     /// The message goes back to the gate that looked its user up, which looks again. `Some`: there is no way back.
     fn send_back(&self, mut delivery: Delivery) -> Option<Delivery> {
+        if delivery.receipt.take().is_some_and(|receipt| receipt.give_back()) {
+            return None;
+        }
         let Some(misses) = delivery.misses.take() else { return Some(delivery) };
         // The gate may be waiting for room in this very lane: nothing here waits for the gate.
         match misses.try_send(Missed { nid: self.nid.clone(), delivery }) {
@@ -226,7 +258,7 @@ impl NodeCore {
         let packet = Packet { route, seq: ctx.seq(), body: packet.slice(self.cluster.format().header_len()..) };
         let origin = Origin::Node { nid: self.nid.clone(), node: self.this.upgrade()? };
         let cid = Cid(ctx.call.map_or(0, |number| -number.0));
-        Some(Delivery { origin, cid, uid: ctx.uid, packet, request: None, misses: None })
+        Some(Delivery { origin, cid, uid: ctx.uid, packet, request: None, misses: None, receipt: None })
     }
 
     /// The answer to a request that has no response: a status on route -1. Of nodes only those get one that wait for it: the
@@ -274,12 +306,20 @@ fn log_lost(ctx: &Context, nid: &Nid, lost: &str) {
 
 /// What every handler may rely on. Nodes check for themselves whether a route needs a user, unless it is stateful.
 fn admit(ctx: &Context, found: Option<&Found<'_>>) -> Result<()> {
-    let from_client = matches!(ctx.origin, Origin::Gate { .. });
-    let needs_user = found.is_some_and(|found| found.spec.stateful || (found.spec.authorized && from_client));
-    if needs_user && ctx.uid.is_none() {
+    if lacks_user(ctx.uid, matches!(ctx.origin, Origin::Gate { .. }), found) {
         return Err(Error::new(Code::UNAUTHORIZED, "log in first"));
     }
     Ok(())
+}
+
+fn lacks_user(uid: Option<Uid>, from_client: bool, found: Option<&Found<'_>>) -> bool {
+    let needs_user = found.is_some_and(|found| found.spec.stateful || (found.spec.authorized && from_client));
+    needs_user && uid.is_none()
+}
+
+/// One text for what does not decrypt and what does not decode: whoever sends texts of his own shall not learn which.
+pub(super) fn undecodable() -> Error {
+    Error::new(Code::INTERNAL, "undecodable body")
 }
 
 pub(super) fn stopping() -> Error {

@@ -1,6 +1,7 @@
 //! The life of a node: from its start hooks to the last of the steps of
 //! [`RunningApp::stop`](crate::RunningApp::stop).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use super::hooks::Hooks;
 use super::serve::NodeCore;
 use super::{NodeHandle, StartNodeError};
 use crate::cluster::{Backends, Cluster, Door, Event, Server};
-use crate::registry::{Instance, Kind};
+use crate::registry::{Instance, Kind, RegistryError};
 
 pub(crate) struct RunningNode {
     pub(super) core: Arc<NodeCore>,
@@ -25,12 +26,23 @@ impl RunningNode {
         &self.core.cluster
     }
 
+    /// See [`Presence::listed`](crate::cluster::Presence::listed).
+    pub(crate) fn listed(&self) -> impl Future<Output = Result<(), RegistryError>> + Send + use<> {
+        let core = Arc::clone(&self.core);
+        async move { core.presence.listed().await }
+    }
+
     pub(crate) fn handle(&self) -> NodeHandle {
         NodeHandle::new(&self.core)
     }
 
     /// Runs the start hooks, then lets others reach the node.
-    pub(super) async fn open(&mut self, backends: &Backends, weight: i32) -> Result<(), StartNodeError> {
+    pub(super) async fn open(
+        &mut self,
+        backends: &Backends,
+        weight: i32,
+        metadata: BTreeMap<String, String>,
+    ) -> Result<(), StartNodeError> {
         let core = &self.core;
         self.hooks.start.try_all(&NodeHandle::new(core)).await.map_err(StartNodeError::Hook)?;
         let server = Server::Node(core.clone(), core.cluster.clone());
@@ -39,6 +51,7 @@ impl RunningNode {
         let mut instance = Instance::new(Kind::Node, core.nid.as_str());
         instance.alias = core.name.clone();
         instance.weight = weight;
+        instance.metadata = metadata;
         instance.routes = core.router.specs().map(Into::into).collect();
         instance.set_oneway_routes(core.router.specs().filter(|spec| spec.oneway).map(|spec| spec.id));
         let events = [Event::Connect, Event::Reconnect, Event::Disconnect].into_iter();

@@ -15,6 +15,7 @@ use super::crowd::Crowd;
 use super::departures::Departures;
 use super::events::Events;
 use super::lanes::{LaneKey, Lanes};
+use super::request::stopping;
 use super::router::Router;
 use crate::cluster::{
     Cluster, Delivery, Event, LinkError, NodeAnswer, NodeLink, NodeOp, Origin, Presence, SessionEvent, Undelivered,
@@ -138,7 +139,7 @@ impl NodeLink for NodeCore {
 
     fn too_late(&self, delivery: Delivery) {
         if let Some(this) = self.this.upgrade() {
-            this.turn_away(delivery, &Error::new(Code::CANCELED, "the server is stopping"));
+            this.turn_away(delivery, &stopping());
         }
     }
 
@@ -224,6 +225,7 @@ impl NodeCore {
     }
 
     /// Has a job run when it is its turn. `Err`: `limit` others wait already.
+    #[expect(clippy::result_large_err, reason = "a job that is not taken comes back")]
     pub(super) fn begin(self: Arc<Self>, key: LaneKey, job: Job, limit: usize) -> Result<(), Job> {
         if let Some(first) = self.lanes.enter(&key, job, limit)? {
             let first = Arc::clone(&self).job(first);
@@ -248,7 +250,9 @@ impl NodeCore {
             tokio::task::coop::consume_budget().await;
             match next {
                 Job::Message(delivery) if self.end.overdue.is_cancelled() => {
-                    Arc::clone(&self).turn_away(delivery, &Error::new(Code::CANCELED, "the server is stopping"));
+                    if let Some(delivery) = self.follow(delivery).await {
+                        Arc::clone(&self).turn_away(delivery, &stopping());
+                    }
                 }
                 Job::Message(delivery) => Arc::clone(&self).handle(delivery, None).await,
                 other => Arc::clone(&self).job(other).await,

@@ -51,6 +51,12 @@ pub trait Registry: Send + Sync + fmt::Debug + 'static {
     /// The instances of one kind, now and after every change. Returns when the first list is known.
     fn watch(&self, kind: Kind) -> BoxFuture<'_, Result<Watch, RegistryError>>;
 
+    /// How long it takes, as a rule, until a new instance is listed: a backend may look after it first. A gate that is not
+    /// listed in this time and a little more does not start. Default: [`latency`](Self::latency).
+    fn admission(&self) -> Duration {
+        self.latency()
+    }
+
     /// How long it takes, as a rule, until watches of other processes show a change. A node that leaves goes on to serve
     /// for at least so long after it has said so. Default: zero.
     fn latency(&self) -> Duration {
@@ -151,6 +157,21 @@ pub enum RegistryError {
         id: String,
         /// What to change.
         reason: String,
+    },
+    /// It was registered, and is not on the list: others do not find it. What checks it, as consul does, does not reach its
+    /// endpoint, or another process registers the same id.
+    #[error(
+        "registry does not list {kind} {id} {after:?} after it was registered: see whether its checks reach {endpoint}"
+    )]
+    Unlisted {
+        /// The kind of the instance.
+        kind: Kind,
+        /// Its id.
+        id: String,
+        /// Where others would reach it.
+        endpoint: String,
+        /// How long it was waited for.
+        after: Duration,
     },
     /// The server of the registry said no: credentials, namespace, quota.
     #[error("registry refused the request")]

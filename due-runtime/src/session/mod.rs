@@ -4,9 +4,11 @@ mod ending;
 mod outbox;
 mod requests;
 mod table;
+mod wakes;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +20,7 @@ pub use outbox::{OutboxLimits, Overflow};
 use requests::{Received, Requests};
 pub(crate) use requests::{Request, WINDOW};
 pub(crate) use table::{SessionTable, SessionTarget};
+pub(crate) use wakes::Wakes;
 
 use crate::id::{Cid, Nid, RouteId, Seq, Uid};
 use crate::packet::Dialect;
@@ -33,6 +36,8 @@ pub(crate) struct Session {
     /// When the last user left, in microseconds after `opened`.
     userless: AtomicU64,
     dialect: AtomicU8,
+    /// It has said what schema it was generated from.
+    greeted: AtomicBool,
     outbox: Outbox,
     requests: Requests,
     ending: Ending,
@@ -54,6 +59,7 @@ impl Session {
             opened: Instant::now(),
             userless: AtomicU64::new(0),
             dialect: AtomicU8::new(UNKNOWN),
+            greeted: AtomicBool::new(false),
             outbox: Outbox::new(Arc::clone(rules)),
             requests: Requests::default(),
             ending: Ending::default(),
@@ -104,14 +110,31 @@ impl Session {
         self.dialect.store(dialect, Ordering::Release);
     }
 
+    /// The client says what schema it was generated from. `false`: it has before.
+    pub(crate) fn greets(&self) -> bool {
+        !self.greeted.swap(true, Ordering::Relaxed)
+    }
+
+    pub(crate) fn has_greeted(&self) -> bool {
+        self.greeted.load(Ordering::Relaxed)
+    }
+
     /// Queues one packet (sized form). A session whose client reads too slowly is cut, unless its gate drops pushes.
     pub(crate) fn push(&self, packet: Bytes) -> Result<(), Refused> {
-        let pushed = self.outbox.push(packet);
-        if pushed == Err(Refused::Full) {
+        if let Some(waker) = self.queue(packet)? {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// See [`Outbox::queue`].
+    pub(crate) fn queue(&self, packet: Bytes) -> Result<Option<Waker>, Refused> {
+        let queued = self.outbox.queue(packet);
+        if let Err(Refused::Full) = queued {
             tracing::debug!(cid = %self.cid, "the client reads too slowly; its session is cut");
             self.because(CloseReason::Policy).cut();
         }
-        pushed
+        queued
     }
 
     pub(crate) fn outbox(&self) -> &Outbox {
@@ -143,28 +166,28 @@ impl Session {
 
     /// Queues a packet of another process, as [`push`](Self::push) does. If it is an answer, its request ends with that;
     /// one that comes too late is dropped.
-    pub(crate) fn push_answer(&self, route: RouteId, seq: Seq, packet: Bytes) -> Result<(), Refused> {
+    pub(crate) fn queue_answer(&self, route: RouteId, seq: Seq, packet: Bytes) -> Result<Option<Waker>, Refused> {
         match self.requests.receive(route, seq) {
-            Received::Push => self.push(packet),
-            Received::Late => Ok(()),
+            Received::Push => self.queue(packet),
+            Received::Late => Ok(None),
             Received::Answer => {
-                let pushed = self.push(packet);
+                let queued = self.queue(packet);
                 if self.requests.end(1) {
                     self.leave_if_answered();
                 }
-                pushed
+                queued
             }
         }
     }
 
-    /// Marks the lost ones of the requests that are with this node now, and says whether there are any.
-    pub(crate) fn doom(&self, nid: &Nid, is_lost: impl Fn(RouteId, Seq) -> bool) -> bool {
-        self.requests.doom(nid, is_lost)
+    /// Marks the lost ones of the requests that are with this node now, to be given up then, and says whether there are any.
+    pub(crate) fn doom(&self, nid: &Nid, at: Instant, is_lost: impl Fn(RouteId, Seq) -> bool) -> bool {
+        self.requests.doom(nid, at, is_lost)
     }
 
-    /// The marked requests that no answer came for; the caller answers them, and holds each until then.
-    pub(crate) fn fail_doomed(self: &Arc<Self>) -> Vec<(RouteId, Seq, Request)> {
-        Request::fail_doomed(self)
+    /// The marked requests whose time is over, and no answer came for; the caller answers them, and holds each until then.
+    pub(crate) fn fail_doomed(self: &Arc<Self>, now: Instant) -> Vec<(RouteId, Seq, Request)> {
+        Request::fail_doomed(self, now)
     }
 
     /// What the peer is told at the end. The first reason counts.

@@ -59,7 +59,7 @@ pub(crate) enum Refused {
 /// and does not read costs this much. Pushes may use the whole outbox.
 const READ_AHEAD: usize = 256 * 1024;
 /// The writer takes no more at a time: what it has taken cannot be dropped any more.
-const WRITE_AHEAD: usize = 64 * 1024;
+const WRITE_AHEAD: usize = 128 * 1024;
 
 pub(crate) struct Outbox {
     state: Mutex<State>,
@@ -111,8 +111,8 @@ impl Outbox {
         Self { state: Mutex::new(state), rules }
     }
 
-    /// Queues one packet; never waits.
-    pub(crate) fn push(&self, packet: Bytes) -> Result<(), Refused> {
+    /// Queues one packet; never waits. The caller wakes the writer, when all that comes at once is queued.
+    pub(crate) fn queue(&self, packet: Bytes) -> Result<Option<Waker>, Refused> {
         let mut state = self.state.lock().unwrap();
         if state.phase != Phase::Open {
             return Err(Refused::Closed);
@@ -131,10 +131,7 @@ impl Outbox {
         state.all += load.0;
         state.owed += load.1;
         state.queue.push_back(packet);
-        if state.queue.len() == 1 {
-            wake(state);
-        }
-        Ok(())
+        Ok(if state.queue.len() == 1 { state.waker.take() } else { None })
     }
 
     /// What is queued, or the first part of it; what was taken before counts as written from now on. `None` says that
@@ -319,6 +316,12 @@ mod tests {
     use super::*;
     use crate::id::{RouteId, Seq};
 
+    impl Outbox {
+        fn push(&self, packet: Bytes) -> Result<(), Refused> {
+            self.queue(packet).map(|waker| waker.into_iter().for_each(Waker::wake))
+        }
+    }
+
     fn outbox(packets: usize, bytes: usize) -> Outbox {
         outbox_with(packets, bytes, Overflow::Disconnect)
     }
@@ -434,14 +437,14 @@ mod tests {
         for _ in 0..100 {
             outbox.push(Format::new().encode(RouteId(1), Seq(0), &[0; 4000]).unwrap()).unwrap();
         }
-        assert_eq!(outbox.take().await.unwrap().len(), 16);
+        assert_eq!(outbox.take().await.unwrap().len(), 32);
         for _ in 0..100 {
             outbox.push(packet(0, b"newer")).unwrap();
         }
         assert_eq!(outbox.dropped(), 100);
         let batch = outbox.take().await.unwrap();
         assert!(batch.iter().all(|packet| &packet[9..] == b"newer"));
-        assert_eq!(batch.len(), 84);
+        assert_eq!(batch.len(), 68);
     }
 
     fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {

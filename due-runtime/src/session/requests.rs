@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::Session;
 use crate::id::{Nid, RouteId, Seq};
@@ -42,8 +43,8 @@ struct Away {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Open,
-    /// Its connection has broken; an answer may still be on its way.
-    Doomed,
+    /// Its connection has broken, or that of its answer; an answer may still come until then.
+    Doomed(Instant),
     /// It was answered with a status. The answer of the node comes too late, if it comes.
     Failed,
 }
@@ -75,8 +76,8 @@ impl Request {
     }
 
     /// See [`Session::fail_doomed`].
-    pub(super) fn fail_doomed(session: &Arc<Session>) -> Vec<(RouteId, Seq, Self)> {
-        let failed = session.requests.fail_doomed().into_iter();
+    pub(super) fn fail_doomed(session: &Arc<Session>, now: Instant) -> Vec<(RouteId, Seq, Self)> {
+        let failed = session.requests.fail_doomed(now).into_iter();
         failed.map(|(route, seq)| (route, seq, Self { session: Arc::clone(session) })).collect()
     }
 }
@@ -133,24 +134,31 @@ impl Requests {
         Received::Answer
     }
 
-    /// Marks what is lost of that which is with this node now, and says whether that is anything.
-    pub(super) fn doom(&self, nid: &Nid, is_lost: impl Fn(RouteId, Seq) -> bool) -> bool {
+    /// Marks what is lost, or may be, of that which is with this node now: it is given up at this time, or when it was to be
+    /// before. Says whether that is anything.
+    pub(super) fn doom(&self, nid: &Nid, at: Instant, is_lost: impl Fn(RouteId, Seq) -> bool) -> bool {
         let mut state = self.state.lock().unwrap();
         let mut any = false;
-        let lost = |away: &&mut Away| away.nid == *nid && away.fate == Fate::Open && is_lost(away.route, away.seq);
+        let lost = |away: &&mut Away| away.nid == *nid && is_lost(away.route, away.seq);
         for away in state.away.iter_mut().filter(lost) {
-            away.fate = Fate::Doomed;
-            any = true;
+            match away.fate {
+                Fate::Doomed(before) if before <= at => {}
+                Fate::Failed => {}
+                Fate::Open | Fate::Doomed(_) => {
+                    away.fate = Fate::Doomed(at);
+                    any = true;
+                }
+            }
         }
         any
     }
 
-    /// Gives up what was marked: it is with the caller now, who answers it.
-    pub(super) fn fail_doomed(&self) -> Vec<(RouteId, Seq)> {
+    /// Gives up what was marked for this time: it is with the caller now, who answers it.
+    pub(super) fn fail_doomed(&self, now: Instant) -> Vec<(RouteId, Seq)> {
         let mut state = self.state.lock().unwrap();
         let mut failed = Vec::new();
         state.away.retain_mut(|away| {
-            if away.fate != Fate::Doomed {
+            if !matches!(away.fate, Fate::Doomed(at) if at <= now) {
                 return true;
             }
             failed.push((away.route, away.seq));
@@ -243,11 +251,12 @@ mod tests {
         requests.send(RouteId(1), Seq(1), &nid());
         requests.send(RouteId(1), Seq(2), &nid());
         requests.send(RouteId(1), Seq(0), &nid());
-        assert!(!requests.doom(&Nid::from("n2"), |_, _| true));
-        assert!(requests.doom(&nid(), |_, seq| seq != Seq(3)));
+        let now = Instant::now();
+        assert!(!requests.doom(&Nid::from("n2"), now, |_, _| true));
+        assert!(requests.doom(&nid(), now, |_, seq| seq != Seq(3)));
         requests.send(RouteId(1), Seq(3), &nid());
         assert_eq!(requests.receive(RouteId(1), Seq(1)), Received::Answer, "it was on its way");
-        assert_eq!(requests.fail_doomed(), [(RouteId(1), Seq(2)), (RouteId(1), Seq(0))]);
+        assert_eq!(requests.fail_doomed(now), [(RouteId(1), Seq(2)), (RouteId(1), Seq(0))]);
         assert_eq!(requests.unanswered.load(SeqCst), 4, "one is open, one answered, two are still to be told");
         assert_eq!(requests.receive(RouteId(1), Seq(2)), Received::Late);
         assert_eq!(requests.receive(RouteId(1), Seq(2)), Received::Push, "of the game's own");
@@ -256,11 +265,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_in_doubt_has_its_time_and_what_is_lost_less() {
+        let requests = Requests::default();
+        let (now, step) = (Instant::now(), std::time::Duration::from_secs(1));
+        requests.send(RouteId(1), Seq(1), &nid());
+        requests.send(RouteId(1), Seq(2), &nid());
+        assert!(requests.doom(&nid(), now + step * 5, |_, _| true));
+        assert!(!requests.doom(&nid(), now + step * 6, |_, _| true), "the first doubt counts");
+        assert!(requests.doom(&nid(), now + step, |_, seq| seq == Seq(2)));
+        requests.send(RouteId(1), Seq(3), &nid());
+        assert_eq!(requests.fail_doomed(now), []);
+        assert_eq!(requests.fail_doomed(now + step), [(RouteId(1), Seq(2))]);
+        assert_eq!(requests.fail_doomed(now + step * 5), [(RouteId(1), Seq(1))]);
+        assert_eq!(requests.state.lock().unwrap().open, 1);
+    }
+
+    #[test]
     fn a_seq_that_is_used_again_is_answered_again() {
         let requests = Requests::default();
         requests.send(RouteId(1), Seq(1), &nid());
-        requests.doom(&nid(), |_, _| true);
-        requests.fail_doomed();
+        let now = Instant::now();
+        requests.doom(&nid(), now, |_, _| true);
+        requests.fail_doomed(now);
         requests.send(RouteId(1), Seq(1), &nid());
         requests.send(RouteId(2), Seq(1), &nid());
         assert_eq!(requests.receive(RouteId(1), Seq(1)), Received::Answer);

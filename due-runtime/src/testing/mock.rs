@@ -138,7 +138,7 @@ impl Call for MockCaller {
     }
 
     fn listen(&self, route: RouteId) -> Pushes<Bytes> {
-        Pushes::raw(self.state.listeners.listen(route))
+        Pushes::raw(self.state.listeners.listen(route), None)
     }
 }
 

@@ -9,7 +9,7 @@ pub use answers::{Mock, MockRoute, MockRpc};
 pub use mock::MockCaller;
 
 use crate::app::{App, RunningApp, StartError};
-use crate::client::{Client, ConnectError};
+use crate::client::{Client, ClientBuilder, ConnectError};
 use crate::cluster::{Backends, Cluster};
 use crate::codec::Codec;
 use crate::gate::{Gate, GateBuilder};
@@ -74,12 +74,17 @@ impl Harness {
         }
     }
 
-    /// A client, connected in the format and codec of the harness. Each call is a session of its own.
+    /// A client, connected in the format, codec and encryptor of the harness, whose keys have to be one pair then. Each call is a session of its own.
     pub async fn client(&self) -> Result<Client, ConnectError> {
+        self.client_with(Client::builder().cipher(self.cluster.cipher().cloned())).await
+    }
+
+    /// A client with other settings, as with an encryptor or none; in the format and codec of the harness.
+    pub async fn client_with(&self, client: ClientBuilder) -> Result<Client, ConnectError> {
         let backends = self.app.backends();
         let connected = self.connector.connect(Arc::new(backends.format.clone())).await;
         let (read, write) = connected.map_err(|source| ConnectError::Io { url: "mem:".to_owned(), source })?;
-        Ok(Client::builder().format(backends.format.clone()).codec(self.cluster.codec().clone()).over(read, write))
+        Ok(client.format(backends.format.clone()).codec(self.cluster.codec().clone()).over(read, write))
     }
 
     /// The way to sessions and users from outside of requests.
@@ -107,6 +112,12 @@ impl HarnessBuilder {
     /// How bodies are written. Default: [`Codec::Proto`].
     pub fn codec(mut self, codec: Codec) -> Self {
         self.backends = self.backends.codec(codec);
+        self
+    }
+
+    /// Encrypts bodies between the node and clients. Default: nothing is encrypted.
+    pub fn encryptor(mut self, encryptor: impl crate::crypto::Encryptor) -> Self {
+        self.backends = self.backends.encryptor(encryptor);
         self
     }
 

@@ -6,6 +6,7 @@ mod binding;
 mod calls;
 mod ends;
 mod order;
+mod sealed;
 
 use std::sync::Arc;
 use std::time::Duration;

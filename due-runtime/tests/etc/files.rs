@@ -120,6 +120,18 @@ fn a_gate_may_share_its_ports_and_linger() {
 }
 
 #[test]
+fn servers_have_metadata() {
+    let toml = "[cluster.gate.metadata]\nzone = \"eu\"\nrack = 7\n[cluster.node]\nmetadata = { canary = true }\n";
+    let dir =
+        directory(&[("etc.toml", toml), ("etc.cluster.gate.xml", "<etc><metadata><zone>us</zone></metadata></etc>")]);
+    let etc = load(dir.path()).unwrap();
+    let gate = format!("{:?}", etc.gate().unwrap());
+    assert!(gate.contains(r#"metadata: {"rack": "7", "zone": "us"}"#), "{gate}");
+    let node = format!("{:?}", etc.node().unwrap());
+    assert!(node.contains(r#"metadata: {"canary": "true"}"#), "{node}");
+}
+
+#[test]
 fn longer_names_go_before_shorter_ones_key_by_key() {
     let dir = directory(&[
         ("etc.toml", "cluster.gate.id = \"a\"\ncluster.gate.name = \"a\"\ncluster.gate.dispatch = \"random\"\n"),

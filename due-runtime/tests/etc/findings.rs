@@ -40,10 +40,13 @@ fn is_compiled(case: &Path) -> bool {
         "tls" => cfg!(feature = "tls"),
         "link" => cfg!(feature = "link"),
         "mesh" => cfg!(feature = "mesh"),
+        "rpcx" => cfg!(feature = "rpcx"),
         "redis" => cfg!(feature = "redis"),
         "nats" => cfg!(feature = "nats"),
         "etcd" => cfg!(feature = "etcd"),
         "consul" => cfg!(feature = "consul"),
+        "rsa" => cfg!(feature = "rsa"),
+        "ecc" => cfg!(feature = "ecc"),
         other => panic!("no feature: {other}"),
     })
 }

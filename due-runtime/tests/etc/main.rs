@@ -1,5 +1,7 @@
 //! Servers out of a directory: what is found wrong in one, what the formats have in common, who goes before whom.
 
+#[cfg(all(feature = "rsa", feature = "ecc"))]
+mod crypto;
 mod files;
 mod findings;
 #[cfg(not(feature = "kcp"))]

@@ -47,6 +47,21 @@ fn all_missing_backends_are_said_at_once() {
     );
 }
 
+#[cfg(not(any(feature = "rsa", feature = "ecc")))]
+#[test]
+fn so_are_encryptors() {
+    for name in ["rsa", "ecc"] {
+        let dir = directory(&[("etc.toml", &format!("[crypto]\nencryptor = '{name}'\n"))]);
+        assert_eq!(
+            text(&load(dir.path()).unwrap().app().unwrap_err(), dir.path()),
+            format!(
+                "the configuration cannot be used\n\
+                 etc.toml:2: `etc.crypto.encryptor` = {name} needs the cargo feature `{name}` of due-runtime"
+            )
+        );
+    }
+}
+
 #[cfg(not(any(feature = "tcp", feature = "ws")))]
 #[test]
 fn so_are_listeners() {
@@ -69,4 +84,17 @@ fn metrics_that_cannot_be_served_are_no_secret() {
          etc.toml:2: to serve metrics on 127.0.0.1:9000, `etc.metrics.addr` needs the cargo feature `prometheus` of \
          due-runtime"
     );
+}
+
+#[cfg(all(feature = "mesh", not(feature = "rpcx")))]
+#[test]
+fn so_is_a_transporter() {
+    let dir = directory(&[("etc.toml", "[transport.rpcx.server]\naddr = \":8011\"\n")]);
+    assert_eq!(
+        text(&load(dir.path()).unwrap().mesh().unwrap_err(), dir.path()),
+        "the configuration cannot be used\n\
+         etc.toml:1: a mesh of rpcx needs the cargo feature `rpcx` of due-runtime"
+    );
+    let dir = directory(&[("etc.toml", "[transport.rpcx.server]\n[transport.grpc.server]\n")]);
+    assert!(load(dir.path()).unwrap().mesh().is_ok(), "nobody wants it");
 }

@@ -161,3 +161,41 @@ async fn events_go_through_nats_where_a_section_says_so() {
     assert!(raw.line().await.starts_with("MSG game:login 1 "));
     app.stop().await;
 }
+
+#[cfg(feature = "rpcx")]
+#[tokio::test]
+async fn a_line_decides_how_a_mesh_is_called() {
+    use due::mesh::rpcx;
+    use due::registry::{MemoryRegistry, Registry as _};
+
+    let rpcx_alone = "[transport.rpcx.server]\naddr = '127.0.0.1:0'\ntoken = 'open sesame'\n";
+    let both = format!("{rpcx_alone}[transport.grpc.server]\naddr = '127.0.0.1:0'\n");
+    let chosen = |transporter| format!("{both}[cluster.mesh]\ntransporter = '{transporter}'\n");
+    for (file, scheme) in [
+        (rpcx_alone.to_owned(), "rpcx://127.0.0.1:"),
+        (both.clone(), "grpc://127.0.0.1:"),
+        (chosen("rpcx"), "rpcx://127.0.0.1:"),
+        (chosen("grpc"), "grpc://127.0.0.1:"),
+        (String::new(), "grpc://127.0.0.1:"),
+    ] {
+        let dir = directory(&[("etc.toml", &file)]);
+        let etc = load(dir.path()).unwrap();
+        let registry = MemoryRegistry::new();
+        let backends = etc.backends().unwrap().registry(registry.clone());
+        let mesh = etc.mesh().unwrap().build().start(&backends).await.unwrap();
+        let list = registry.list(Kind::Mesh).await.unwrap();
+        assert!(list[0].endpoint.starts_with(scheme), "{}: {file}", list[0].endpoint);
+        mesh.stop().await;
+    }
+
+    let dir = directory(&[("etc.toml", rpcx_alone)]);
+    let etc = load(dir.path()).unwrap();
+    let backends = etc.backends().unwrap();
+    let echo = rpcx::Service::new("echo", "Echo")
+        .method("Say", |text: due::mesh::Request<String>| async move { Ok(text.into_inner()) });
+    let mesh = etc.mesh().unwrap().serve_rpcx(echo).build().start(&backends).await.unwrap();
+    let client = rpcx::Client::connect(&backends, "discovery://echo", "Echo").await.unwrap();
+    assert!(client.call::<String>("Say", &"hi").await.is_err(), "it does not know the token");
+    assert_eq!(client.token("open sesame").call::<String>("Say", &"hi").await.unwrap(), "hi");
+    mesh.stop().await;
+}

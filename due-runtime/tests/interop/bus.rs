@@ -8,13 +8,21 @@ use tokio::time::timeout;
 
 use crate::ears::PATIENCE;
 use crate::node::NodeOf;
-use crate::on_both;
 use crate::world::{Fleet, Place, Setup};
+use crate::{on_both, on_etcd};
 
 on_both!(events_are_heard_in_both_languages_over_redis);
+on_etcd!(events_are_heard_in_both_languages_over_nats);
 
 async fn events_are_heard_in_both_languages_over_redis(place: Place) {
-    let setup = Setup { go_node: json!({ "bus": "redis" }), ..Setup::default() };
+    heard(Setup { go_node: json!({ "bus": "redis" }), ..Setup::default() }, place).await;
+}
+
+async fn events_are_heard_in_both_languages_over_nats(place: Place) {
+    heard(Setup { nats: true, ..Setup::default() }, place).await;
+}
+
+async fn heard(setup: Setup, place: Place) {
     let fleet = Fleet::with(setup, place).await;
     let [rust, go] = &fleet.nodes;
     let NodeOf::Go(process) = &go.of else { unreachable!("the second is of Go") };

@@ -119,6 +119,11 @@ impl Go {
         self.child.wait().unwrap()
     }
 
+    #[allow(dead_code, reason = "of the benchmarks")]
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether the process lives.
     pub(crate) fn is_alive(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()

@@ -7,10 +7,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::node::{NodeOf, To};
-use crate::on_both;
+use crate::secrets::{End, Secrets};
 use crate::world::{Fleet, GO_GATE, Place, RUST_GATE, Setup};
+use crate::{on_both, on_etcd};
 
 on_both!(in_json, in_msgpack, in_proto);
+on_etcd!(
+    in_json_over_ws,
+    in_msgpack_over_ws,
+    in_proto_over_ws,
+    in_json_over_kcp,
+    in_msgpack_over_kcp,
+    in_proto_over_kcp,
+);
 
 /// What is sent in json and msgpack.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -60,53 +69,117 @@ fn letter() -> Letter {
     Letter { name: "nul \0, quote \", end".to_owned(), number: -7, packed: true, lines, score: 0.1 }
 }
 
+/// How letters travel.
+pub(crate) struct Cell {
+    pub(crate) codec: Codec,
+    pub(crate) network: &'static str,
+    pub(crate) secrets: Option<Secrets>,
+}
+
+impl Cell {
+    /// Over tcp, not encrypted.
+    pub(crate) fn new(codec: Codec) -> Self {
+        Self { codec, network: "tcp", secrets: None }
+    }
+
+    fn over(network: &'static str, codec: Codec) -> Self {
+        Self { network, ..Self::new(codec) }
+    }
+}
+
 async fn in_json(place: Place) {
-    travels(&Codec::Json, SerdeBody(letter()), SerdeBody(Letter { number: -6, ..letter() }), place).await;
+    in_codec(Cell::new(Codec::Json), place).await;
 }
 
 async fn in_msgpack(place: Place) {
-    travels(&Codec::MsgPack, SerdeBody(letter()), SerdeBody(Letter { number: -6, ..letter() }), place).await;
+    in_codec(Cell::new(Codec::MsgPack), place).await;
 }
 
 async fn in_proto(place: Place) {
-    let field = Field { name: letter().name, number: -7, packed: true, ..Field::default() };
-    travels(&Codec::Proto, ProstBody(field.clone()), ProstBody(Field { number: -6, ..field }), place).await;
+    in_codec(Cell::new(Codec::Proto), place).await;
 }
 
-/// Every client's letter is answered by every node through every gate, and nodes push letters.
-async fn travels<L>(codec: &Codec, sent: L, answered: L, place: Place)
+async fn in_json_over_ws(place: Place) {
+    in_codec(Cell::over("ws", Codec::Json), place).await;
+}
+
+async fn in_msgpack_over_ws(place: Place) {
+    in_codec(Cell::over("ws", Codec::MsgPack), place).await;
+}
+
+async fn in_proto_over_ws(place: Place) {
+    in_codec(Cell::over("ws", Codec::Proto), place).await;
+}
+
+async fn in_json_over_kcp(place: Place) {
+    in_codec(Cell::over("kcp", Codec::Json), place).await;
+}
+
+async fn in_msgpack_over_kcp(place: Place) {
+    in_codec(Cell::over("kcp", Codec::MsgPack), place).await;
+}
+
+async fn in_proto_over_kcp(place: Place) {
+    in_codec(Cell::over("kcp", Codec::Proto), place).await;
+}
+
+pub(crate) async fn in_codec(cell: Cell, place: Place) {
+    if cell.codec == Codec::Proto {
+        let field = Field { name: letter().name, number: -7, packed: true, ..Field::default() };
+        travels(cell, ProstBody(field.clone()), ProstBody(Field { number: -6, ..field }), place).await;
+    } else {
+        travels(cell, SerdeBody(letter()), SerdeBody(Letter { number: -6, ..letter() }), place).await;
+    }
+}
+
+/// The letter as Go writes it down.
+pub(crate) fn letter_of(codec: &Codec) -> Value {
+    match codec {
+        Codec::Proto => json!({ "name": letter().name, "number": -7, "packed": true, "lines": null }),
+        _ => serde_json::to_value(letter()).unwrap(),
+    }
+}
+
+/// Every client's letter is answered by every node through every gate, and every node pushes letters to every client.
+async fn travels<L>(Cell { codec, network, secrets }: Cell, sent: L, answered: L, place: Place)
 where
     L: Body + PartialEq + std::fmt::Debug + Clone,
 {
-    let setup = Setup { codec: codec.clone(), go_node: json!({ "codec": codec.name() }), ..Setup::default() };
+    let go_node = json!({ "codec": codec.name() });
+    let setup = Setup { network, codec: codec.clone(), go_node, secrets: secrets.clone(), ..Setup::default() };
     let fleet = Fleet::with(setup, place).await;
-    let in_go = match codec {
-        Codec::Proto => json!({ "name": letter().name, "number": -7, "packed": true, "lines": null }),
-        _ => serde_json::to_value(letter()).unwrap(),
-    };
-    let route = if matches!(codec, Codec::Proto) { 33 } else { 31 };
+    let in_go = letter_of(&codec);
+    let route = if codec == Codec::Proto { 33 } else { 31 };
     let next = |letter: &Value| {
         let mut next = letter.clone();
         next["number"] = json!(-6);
         next
     };
-    let clients = json!({ "role": "client", "id": "letters", "network": "tcp", "codec": codec.name() });
+    let mut clients =
+        json!({ "role": "client", "id": "letters", "network": network, "codec": codec.name(), "heartbeatMs": 1000 });
+    if let Some(secrets) = &secrets {
+        clients["encryptor"] = secrets.of_go(End::Client);
+    }
     let clients = std::sync::Arc::new(crate::go::Go::start(&clients, "").await);
-    for (gid, uid) in [(RUST_GATE, 1001), (GO_GATE, 1002)] {
+    for (gid, uids) in [(RUST_GATE, [1001, 1002]), (GO_GATE, [1003, 1004])] {
         let url = fleet.url(gid);
-        let ours = Client::builder().codec(codec.clone()).connect(url).await.unwrap();
+        let ours = Client::builder().codec(codec.clone()).heartbeat(std::time::Duration::from_secs(1));
+        let ours = match &secrets {
+            Some(secrets) => ours.encryptor(secrets.encryptor(End::Client)),
+            None => ours,
+        };
+        let ours = ours.connect(url).await.unwrap();
         let [rust, go] = &fleet.nodes;
-        let cid = rust.ears.hear_a("connect").await["cid"].as_i64().unwrap();
+        let cid = async || rust.ears.hear_a("connect").await["cid"].as_i64().unwrap();
+        rust.bind(gid, cid().await, uids[0]).await.unwrap();
         for _ in 0..2 {
             assert_eq!(ours.request::<L, L>(RouteId(route), &sent).await.unwrap(), answered, "{gid}");
         }
         let theirs = crate::player::Player::go(&clients, url).await;
+        rust.bind(gid, cid().await, uids[1]).await.unwrap();
         for _ in 0..2 {
-            assert_eq!(
-                without_defaults(theirs.ask_letter(route, &in_go).await),
-                without_defaults(next(&in_go)),
-                "{gid}"
-            );
+            let answer = theirs.ask_letter(route, &in_go).await;
+            assert_eq!(without_defaults(answer), without_defaults(next(&in_go)), "{gid}");
         }
         // Two of four went to the node of Go, from clients of both languages.
         for _ in 0..2 {
@@ -116,14 +189,19 @@ where
         assert_eq!(go.ears.take_all("failed"), [] as [Value; 0]);
 
         let mut pushes = ours.pushes::<Pushed<L>>();
-        rust.bind(gid, cid, uid).await.unwrap();
-        rust.cluster().unwrap().push(due::Uid(uid), &Pushed(sent.clone())).await.unwrap();
-        assert_eq!(pushes.next().await.unwrap().unwrap().0, sent);
         let NodeOf::Go(process) = &go.of else { unreachable!("the second is of Go") };
-        let push = json!({ "do": "push", "route": 32, "letter": in_go, "ack": true });
-        process.ask(To::User(uid).gos(push)).await.unwrap();
-        assert_eq!(pushes.next().await.unwrap().unwrap().0, sent);
-        rust.ears.hear_a("connect").await;
+        for is_of_go in [false, true] {
+            for uid in uids {
+                if is_of_go {
+                    let push = json!({ "do": "push", "route": 32, "letter": in_go, "ack": true });
+                    process.ask(To::User(uid).gos(push)).await.unwrap();
+                } else {
+                    rust.cluster().unwrap().push(due::Uid(uid), &Pushed(sent.clone())).await.unwrap();
+                }
+            }
+            assert_eq!(pushes.next().await.unwrap().unwrap().0, sent, "{gid}");
+            assert_eq!(without_defaults(theirs.pushed_letter(32).await), without_defaults(in_go.clone()), "{gid}");
+        }
     }
 }
 

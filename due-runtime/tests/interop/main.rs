@@ -10,6 +10,7 @@ mod drains;
 mod ears;
 mod events;
 mod go;
+mod greetings;
 mod letters;
 mod links;
 mod logins;
@@ -19,6 +20,9 @@ mod player;
 mod reach;
 mod records;
 mod requests;
+mod rpcx;
+mod secrets;
+mod signatures;
 mod stateful;
 #[path = "../support/mod.rs"]
 mod support;
@@ -42,3 +46,16 @@ macro_rules! on_both {
     };
 }
 use on_both;
+
+/// A test of what the registry has no part in.
+macro_rules! on_etcd {
+    ($($name:ident),* $(,)?) => {
+        mod on_etcd_alone {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::world::Place::etcd()).await;
+            })*
+        }
+    };
+}
+use on_etcd;

@@ -64,11 +64,12 @@ impl UnaryService<Bytes> for Send {
     type Future = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Status>> + std::marker::Send>>;
 
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        let codec = mesh::codec_of(&request);
         let answer: Ready<_> = ready(mesh::read::<String>(request).map(|text| {
             let text = text.into_inner();
             Response::new(format!("m-rust has {text}"))
         }));
-        Box::pin(async move { mesh::respond(answer.await) })
+        Box::pin(async move { mesh::respond(answer.await, &codec) })
     }
 }
 

@@ -116,13 +116,26 @@ impl Player {
 
     /// A client of Go sends a letter, and reads the answer; with the number of the connection.
     pub(crate) async fn ask_letter(&self, route: i32, letter: &Value) -> Value {
-        let Of::Go(go, conn, last) = &self.of else { unreachable!("ours has types for that") };
+        let Of::Go(_, conn, last) = &self.of else { unreachable!("ours has types for that") };
         let seq = last.fetch_add(1, Ordering::Relaxed) + 1;
-        let command = json!({ "do": "push", "conn": conn, "route": route, "seq": seq, "letter": letter });
-        go.ask(command).await.unwrap();
+        self.send_letter(route, seq, letter).await;
         let answer = self.ears.hear(|line| is_of(line, *conn) && line["seq"] == seq).await;
         assert_eq!(answer["error"], Value::Null);
         answer["letter"].clone()
+    }
+
+    /// A client of Go sends a letter.
+    pub(crate) async fn send_letter(&self, route: i32, seq: i64, letter: &Value) {
+        let Of::Go(go, conn, _) = &self.of else { unreachable!("ours has types for that") };
+        let command = json!({ "do": "push", "conn": conn, "route": route, "seq": seq, "letter": letter });
+        go.ask(command).await.unwrap();
+    }
+
+    /// The letter that a client of Go is pushed next.
+    pub(crate) async fn pushed_letter(&self, route: i32) -> Value {
+        let push = self.message(RouteId(route)).await;
+        assert_eq!((&push["seq"], &push["error"]), (&json!(0), &Value::Null));
+        push["letter"].clone()
     }
 
     pub(crate) async fn close(self) {

@@ -13,8 +13,9 @@ use crate::ears::Ears;
 use crate::go::Go;
 use crate::node::{NodeOf, NodePeer, go_routes, rust_node};
 use crate::player::Player;
+use crate::secrets::{End, Secrets};
 use crate::support::redis::{self, until};
-use crate::support::{Consul, Etcd};
+use crate::support::{Consul, Etcd, Nats};
 
 /// The program of the gates and nodes that are ours, and of those that are not.
 pub(crate) const RUST_GATE: &str = "g-rust";
@@ -48,11 +49,23 @@ pub(crate) struct Setup {
     pub(crate) packet: &'static str,
     /// More of the configuration of Go's node.
     pub(crate) go_node: Value,
+    /// Events go through nats rather than redis.
+    pub(crate) nats: bool,
+    /// How both nodes encrypt what clients read.
+    pub(crate) secrets: Option<Secrets>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { network: "tcp", codec: Codec::Json, format: Format::new(), packet: "", go_node: json!({}) }
+        Self {
+            network: "tcp",
+            codec: Codec::Json,
+            format: Format::new(),
+            packet: "",
+            go_node: json!({}),
+            nats: false,
+            secrets: None,
+        }
     }
 }
 
@@ -60,6 +73,8 @@ impl Default for Setup {
 pub(crate) struct World {
     pub(crate) redis: redis::Server,
     pub(crate) place: Place,
+    nats: Option<Nats>,
+    secrets: Option<Secrets>,
     format: Format,
     packet: &'static str,
 }
@@ -68,7 +83,8 @@ impl World {
     pub(crate) fn new(place: Place) -> Self {
         // Before anything has a deadline.
         crate::go::program();
-        Self { redis: redis::Server::start(), place, format: Format::new(), packet: "" }
+        let redis = redis::Server::start();
+        Self { redis, place, nats: None, secrets: None, format: Format::new(), packet: "" }
     }
 
     /// What a process of ours has, each of its own.
@@ -80,6 +96,10 @@ impl World {
             .codec(Codec::Json)
             .format(self.format.clone())
             .link(TcpLink::new().addr("127.0.0.1:0"));
+        let backends = match &self.nats {
+            Some(nats) => backends.event_bus(nats.bus()),
+            None => backends,
+        };
         match &self.place {
             Place::Consul(consul) => backends
                 .registry(ConsulRegistry::new().addr(consul.addr()).health_check_interval(Duration::from_secs(1))),
@@ -108,7 +128,12 @@ impl World {
 
     pub(crate) async fn rust_node(&self, nid: &'static str, codec: &Codec) -> NodePeer {
         let ears = Arc::new(Ears::default());
-        let node = rust_node(nid, &ears, codec).build().unwrap();
+        let node = rust_node(nid, &ears, codec);
+        let node = match &self.secrets {
+            Some(secrets) => node.encryptor(secrets.encryptor(End::Server)),
+            None => node,
+        };
+        let node = node.build().unwrap();
         let app = App::new().backends(self.backends()).node(node).start().await.unwrap();
         NodePeer { nid, ears, of: NodeOf::Rust(Box::new(app)) }
     }
@@ -119,6 +144,12 @@ impl World {
             "events": ["connect", "reconnect", "disconnect"],
         });
         merge(&mut config, more);
+        if let Some(nats) = &self.nats {
+            merge(&mut config, json!({ "bus": "nats", "nats": format!("nats://{}", nats.addr()) }));
+        }
+        if let Some(secrets) = &self.secrets {
+            config["encryptor"] = secrets.of_go(End::Server);
+        }
         let go = self.go(config).await;
         NodePeer { nid, ears: Arc::clone(&go.ears), of: NodeOf::Go(go) }
     }
@@ -154,8 +185,9 @@ impl Fleet {
     }
 
     pub(crate) async fn with(setup: Setup, place: Place) -> Self {
-        let Setup { network, codec, format, packet, go_node } = setup;
-        let world = World { format, packet, ..World::new(place) };
+        let Setup { network, codec, format, packet, go_node, nats, secrets } = setup;
+        let nats = nats.then(Nats::start);
+        let world = World { format, packet, nats, secrets, ..World::new(place) };
         let gate = Gate::builder().id(RUST_GATE).duplicate_login(DuplicateLogin::Close);
         let gate = match network {
             "tcp" => gate.transport(Tcp::bind("127.0.0.1:0").await.unwrap()),

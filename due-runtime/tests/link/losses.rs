@@ -404,3 +404,47 @@ async fn what_waits_for_a_node_that_is_never_reached_goes_to_another() {
     drop((second, back, other));
     gate.stop().await;
 }
+
+/// It answers by a connection of its own, which ends while the one that brought the requests goes on.
+#[tokio::test]
+async fn an_answer_that_is_lost_on_its_way_back_is_a_status() {
+    const HELLO: &str = "0000000d 00 01 0000000000000001 02 4e31";
+    const WELCOME: &str = "0000000c 00 01 0000000000000001 0000";
+    let world = World::tcp();
+    let fake = Fake::node(&world, "N1").await;
+    let gate = gate(&world).await;
+    let client = client_with(&gate, |client| client.timeout(Duration::from_secs(60))).await;
+    let request = || {
+        let client = client.clone();
+        tokio::spawn(async move { client.request::<_, RawBody>(RouteId(1), &raw("hi")).await })
+    };
+    let (lost, slow) = (request(), request());
+    let mut node = fake.greet(1, "g1").await;
+    let of_these = [message(&mut node).await, message(&mut node).await];
+    let mut back = Peer::dial(&world, Kind::Gate, "g1").await;
+    back.asks(HELLO, WELCOME).await;
+    let begun = Instant::now();
+    drop(back);
+    let mut back = Peer::dial(&world, Kind::Gate, "g1").await;
+    back.asks(HELLO, WELCOME).await;
+    back.is_alive().await;
+    let later = request();
+    let third = message(&mut node).await;
+    back.0.write_all(&answer(&of_these[1])).await.unwrap();
+    // The tasks of the two may have begun in either order.
+    let (first, second) = tokio::join!(lost, slow);
+    let mut answers = [first.unwrap(), second.unwrap()];
+    answers.sort_by_key(Result::is_ok);
+    assert!((4..10).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    let [Err(CallError::Status(status)), Ok(_)] = &answers else { panic!("{answers:?}") };
+    assert_eq!(status.code(), Code::UNKNOWN);
+    assert_eq!(status.message, "the answer of the node may be lost; it may have handled the request");
+    // The node has lost nothing of what it was asked since.
+    assert!(!later.is_finished());
+    for message in [&of_these[0], &third] {
+        back.0.write_all(&answer(message)).await.unwrap();
+    }
+    later.await.unwrap().unwrap();
+    drop((node, back));
+    gate.stop().await;
+}

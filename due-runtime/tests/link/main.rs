@@ -9,6 +9,7 @@ mod certificates;
 #[path = "../redis/log.rs"]
 mod log;
 mod losses;
+mod moves;
 mod raw;
 mod secret;
 mod suite;

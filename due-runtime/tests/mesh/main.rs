@@ -1,5 +1,8 @@
 //! Meshes on real sockets: served, found through the registry, balanced, stopped, and called by a foreign gRPC client.
 
+mod contract;
+#[cfg(feature = "rpcx")]
+mod rpcx;
 mod wallet;
 
 use std::collections::BTreeSet;
@@ -8,8 +11,10 @@ use std::time::Duration;
 
 use due::Backends;
 use due::codegen::tonic;
-use due::mesh::{BoxStream, Channel, Code, Mesh, MeshError, Request, Response, RunningMesh, Status, Streaming};
-use due::registry::{Kind, MemoryRegistry, Registry, State};
+use due::mesh::{
+    BoxStream, Channel, Code, Mesh, MeshError, Request, Response, RunningMesh, Status, Streaming, Transporter,
+};
+use due::registry::{Kind, MemoryRegistry, Registry};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -75,13 +80,13 @@ fn gold(gold: i64) -> IncrGoldRequest {
     IncrGoldRequest { uid: 1000, gold }
 }
 
-async fn start(backends: &Backends, name: &'static str) -> RunningMesh {
-    serve(backends, Named::new(name)).await
+async fn start(by: Transporter, backends: &Backends, name: &'static str) -> RunningMesh {
+    serve(by, backends, Named::new(name)).await
 }
 
-async fn serve(backends: &Backends, service: Named) -> RunningMesh {
+async fn serve(by: Transporter, backends: &Backends, service: Named) -> RunningMesh {
     let id = service.name;
-    Mesh::builder().id(id).serve(WalletServer::new(service)).build().start(backends).await.unwrap()
+    Mesh::builder().id(id).transporter(by).serve(WalletServer::new(service)).build().start(backends).await.unwrap()
 }
 
 async fn client(backends: &Backends, target: &str) -> WalletClient {
@@ -141,107 +146,6 @@ async fn an_address_for_others_is_announced() {
     everywhere.stop().await;
 }
 
-#[tokio::test]
-async fn calls_go_to_all_instances_in_turn() {
-    let backends = Backends::memory();
-    let one = start(&backends, "m1").await;
-    let two = start(&backends, "m2").await;
-    let client = client(&backends, "discovery://wallet").await;
-    let mut answers = Vec::new();
-    for _ in 0..6 {
-        answers.push(who(&client).await);
-    }
-    assert_eq!(answers[..2], answers[2..4]);
-    assert_eq!(answers[..2], answers[4..]);
-    assert_ne!(answers[0], answers[1]);
-    one.stop().await;
-    two.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_call_fails_while_instances_come_and_go() {
-    let backends = Backends::memory();
-    let one = start(&backends, "m1").await;
-    let two = start(&backends, "m2").await;
-    let client = client(&backends, "discovery://wallet").await;
-    let (stop, mut stopped) = tokio::sync::watch::channel(false);
-    let callers = (0..4).map(|_| {
-        let (client, stopped) = (client.clone(), stopped.clone());
-        tokio::spawn(async move {
-            let mut calls = 0;
-            while !*stopped.borrow() {
-                client.incr_gold(gold(1)).await?;
-                calls += 1;
-            }
-            Ok::<_, Status>(calls)
-        })
-    });
-    let callers = callers.collect::<Vec<_>>();
-
-    assert_eq!(met(&client, 200).await, names(["m1", "m2"]));
-    one.stop().await;
-    assert_eq!(met(&client, 200).await, names(["m2"]));
-    let three = start(&backends, "m3").await;
-    assert_eq!(met(&client, 200).await, names(["m2", "m3"]));
-    two.stop().await;
-    assert_eq!(met(&client, 200).await, names(["m3"]));
-
-    stop.send_replace(true);
-    stopped.changed().await.unwrap();
-    for caller in callers {
-        assert!(caller.await.unwrap().unwrap() > 0);
-    }
-    three.stop().await;
-}
-
-#[tokio::test]
-async fn an_instance_that_died_is_passed_over() {
-    let registry = MemoryRegistry::new();
-    let backends = Backends::memory().registry(registry.clone());
-    let one = start(&backends, "m1").await;
-    let mut dead = registry.list(Kind::Mesh).await.unwrap()[0].clone();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    dead.id = "dead".into();
-    dead.endpoint = format!("grpc://{}?is_secure=false", listener.local_addr().unwrap());
-    drop(listener);
-    registry.register(dead).await.unwrap();
-
-    let client = client(&backends, "discovery://wallet").await;
-    assert_eq!(met(&client, 6).await, names(["m1"]));
-    one.stop().await;
-
-    let error = client.incr_gold(gold(1)).await.unwrap_err();
-    assert_eq!(error.code(), Code::Unavailable);
-    assert!(error.message().starts_with("cannot connect to 127.0.0.1:"), "{}", error.message());
-}
-
-#[tokio::test]
-async fn states_decide_who_is_called() {
-    let backends = Backends::memory();
-    let mut one = start(&backends, "m1").await;
-    let mut two = start(&backends, "m2").await;
-    let client = client(&backends, "discovery://wallet").await;
-    one.set_state(State::Busy).await.unwrap();
-    assert_eq!(met(&client, 4).await, names(["m2"]));
-    two.set_state(State::Hang).await.unwrap();
-    assert_eq!(met(&client, 4).await, names(["m1"]));
-    one.set_state(State::Shut).await.unwrap();
-    assert_eq!(met(&client, 4).await, names(["m2"]));
-    assert_eq!(two.state(), State::Hang);
-    one.stop().await;
-    two.stop().await;
-}
-
-#[tokio::test]
-async fn a_call_waits_for_a_first_instance() {
-    let backends = Backends::memory();
-    let client = client(&backends, "discovery://wallet").await;
-    let call = tokio::spawn(async move { who(&client).await });
-    let mesh = start(&backends, "late").await;
-    assert_eq!(call.await.unwrap(), "late");
-    mesh.stop().await;
-}
-
 #[tokio::test(start_paused = true)]
 async fn waiting_for_an_instance_is_bounded() {
     let backends = Backends::memory();
@@ -258,21 +162,9 @@ async fn waiting_for_an_instance_is_bounded() {
     assert_eq!(began.elapsed().as_secs(), 6);
 }
 
-#[tokio::test]
-async fn an_answer_that_is_late_is_an_error() {
-    let backends = Backends::memory();
-    let mesh = start(&backends, "m1").await;
-    let channel = Channel::connect(&backends, "discovery://wallet").await.unwrap();
-    let client = WalletClient::new(channel.timeout(Duration::from_millis(50)));
-    let error = client.incr_gold(gold(0)).await.unwrap_err();
-    assert_eq!(error.code(), Code::DeadlineExceeded);
-    client.incr_gold(gold(-3)).await.unwrap();
-    mesh.stop().await;
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_never_spoke_holds_up_no_stop() {
-    let mesh = start(&Backends::memory(), "m1").await;
+    let mesh = start(Transporter::Grpc, &Backends::memory(), "m1").await;
     let silent = TcpStream::connect(mesh.addr()).await.unwrap();
     let mut begun = TcpStream::connect(mesh.addr()).await.unwrap();
     begun.write_all(b"PRI * HTTP/2").await.unwrap();
@@ -280,23 +172,6 @@ async fn a_connection_that_never_spoke_holds_up_no_stop() {
     mesh.stop().await;
     assert_eq!(began.elapsed().as_secs(), 1);
     drop(silent);
-}
-
-#[tokio::test]
-async fn direct_targets_need_no_service_name() {
-    let backends = Backends::memory();
-    let one = start(&backends, "m1").await;
-    let two = start(&backends, "m2").await;
-    let addr = two.addr();
-    for target in ["direct://m2".to_owned(), format!("direct://{addr}"), addr.to_string()] {
-        assert_eq!(met(&client(&backends, &target).await, 3).await, names(["m2"]), "{target}");
-    }
-    for target in ["wallet", "discovery://", "redis://x", "direct://", "", "discovery://a/b"] {
-        let error = Channel::connect(&backends, target).await.unwrap_err();
-        assert!(error.to_string().starts_with(&format!("{target:?} is no mesh target: write discovery://")), "{error}");
-    }
-    one.stop().await;
-    two.stop().await;
 }
 
 #[tokio::test]
@@ -310,9 +185,20 @@ async fn a_local_channel_needs_no_socket() {
 }
 
 #[tokio::test]
+async fn a_panic_in_a_stream_fails_one_call_only() {
+    let backends = Backends::memory();
+    let mesh = start(Transporter::Grpc, &backends, "m1").await;
+    let client = client(&backends, "discovery://wallet").await;
+    let error = client.watch(gold(-1)).await.unwrap().into_inner().message().await.unwrap_err();
+    assert_eq!((error.code(), error.message()), (Code::Internal, "internal error"));
+    assert_eq!(who(&client).await, "m1");
+    mesh.stop().await;
+}
+
+#[tokio::test]
 async fn streams_flow_both_ways() {
     let backends = Backends::memory();
-    let mesh = start(&backends, "m1").await;
+    let mesh = start(Transporter::Grpc, &backends, "m1").await;
     let client = client(&backends, "discovery://wallet").await;
     let answers = client.watch(gold(3)).await.unwrap().into_inner();
     let totals = answers.map(|answer| answer.unwrap().total).collect::<Vec<_>>().await;
@@ -323,58 +209,11 @@ async fn streams_flow_both_ways() {
 }
 
 #[tokio::test]
-async fn a_panic_fails_one_call_only() {
-    let backends = Backends::memory();
-    let mesh = start(&backends, "m1").await;
-    let client = client(&backends, "discovery://wallet").await;
-    let error = client.incr_gold(gold(-1)).await.unwrap_err();
-    assert_eq!((error.code(), error.message()), (Code::Internal, "internal error"));
-    assert_eq!(who(&client).await, "m1");
-    let error = client.incr_gold(gold(-2)).await.unwrap_err();
-    assert_eq!((error.code(), error.message()), (Code::Unauthenticated, "no such user"));
-
-    let error = client.watch(gold(-1)).await.unwrap().into_inner().message().await.unwrap_err();
-    assert_eq!((error.code(), error.message()), (Code::Internal, "internal error"));
-    assert_eq!(who(&client).await, "m1");
-    mesh.stop().await;
-}
-
-#[tokio::test]
 async fn a_service_is_served_once() {
     let one = WalletServer::new(Named::new("m1"));
     let two = WalletServer::new(Named::new("m2"));
     let error = Mesh::builder().serve(one).serve(two).build().start(&Backends::memory()).await.unwrap_err();
     assert!(matches!(error, MeshError::ServedTwice("wallet.v1.Wallet")), "{error}");
-}
-
-#[tokio::test]
-async fn a_taken_address_is_an_error() {
-    let backends = Backends::memory();
-    let mesh = start(&backends, "m1").await;
-    let taken = Mesh::builder().addr(mesh.addr().to_string()).build().start(&backends).await.unwrap_err();
-    assert_eq!(taken.to_string(), format!("cannot listen on {}", mesh.addr()));
-    mesh.stop().await;
-}
-
-#[tokio::test]
-async fn stopping_answers_what_was_accepted() {
-    let backends = Backends::memory();
-    let service = Named::new("m1");
-    let (gate, arrived) = (Arc::clone(&service.gate), Arc::clone(&service.arrived));
-    let mesh = serve(&backends, service).await;
-    let addr = mesh.addr();
-    let slow = client(&backends, "discovery://wallet").await;
-    let call = tokio::spawn(async move { slow.incr_gold(gold(0)).await });
-    arrived.acquire().await.unwrap().forget();
-
-    let mut stopped = tokio::spawn(mesh.stop());
-    while std::net::TcpStream::connect(addr).is_ok() {
-        tokio::task::yield_now().await;
-    }
-    assert!(futures_pending(&mut stopped).await, "the call is not answered yet");
-    gate.add_permits(1);
-    assert_eq!(call.await.unwrap().unwrap().into_inner().by, "m1");
-    stopped.await.unwrap();
 }
 
 #[tokio::test]
@@ -397,7 +236,7 @@ async fn the_drain_time_cuts_calls_and_streams() {
 #[tokio::test]
 async fn a_foreign_client_speaks_to_us() {
     let backends = Backends::memory();
-    let mesh = start(&backends, "m1").await;
+    let mesh = start(Transporter::Grpc, &backends, "m1").await;
     let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", mesh.addr())).unwrap();
     let mut foreign = tonic::client::Grpc::new(endpoint.connect().await.unwrap());
     let mut call = async |path: &'static str| {
@@ -418,8 +257,8 @@ async fn a_foreign_client_speaks_to_us() {
 #[tokio::test]
 async fn a_foreign_client_balances_over_our_channel() {
     let backends = Backends::memory();
-    let one = start(&backends, "m1").await;
-    let two = start(&backends, "m2").await;
+    let one = start(Transporter::Grpc, &backends, "m1").await;
+    let two = start(Transporter::Grpc, &backends, "m2").await;
     let channel = Channel::connect(&backends, "discovery://wallet").await.unwrap();
     let mut foreign = tonic::client::Grpc::new(channel);
     let mut met = BTreeSet::new();

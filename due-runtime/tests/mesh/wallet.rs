@@ -12,12 +12,14 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use due::codec::{Body, Codec, DecodeError, EncodeError, ProstBody};
+use due::codec::{Body, Codec, DecodeError, EncodeError, ProstBody, SerdeBody};
 use due::codegen::tonic::codegen::tokio_stream::Stream;
+use due::codegen::tonic::server::UnaryService as _;
 use due::codegen::{Bytes, BytesMut, tonic};
 use due::mesh::{self, Channel, Request, Response, Status};
 
-#[derive(Clone, PartialEq, prost::Message)]
+#[derive(Clone, PartialEq, prost::Message, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub(crate) struct IncrGoldRequest {
     #[prost(int64, tag = "1")]
     pub(crate) uid: i64,
@@ -25,7 +27,8 @@ pub(crate) struct IncrGoldRequest {
     pub(crate) gold: i64,
 }
 
-#[derive(Clone, PartialEq, prost::Message)]
+#[derive(Clone, PartialEq, prost::Message, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub(crate) struct IncrGoldResponse {
     #[prost(int64, tag = "1")]
     pub(crate) total: i64,
@@ -39,11 +42,17 @@ macro_rules! bodies {
             const NAME: &'static str = concat!("wallet.v1.", stringify!($type));
 
             fn encode_body(&self, codec: &Codec, out: &mut BytesMut) -> Result<(), EncodeError> {
-                ProstBody(self.clone()).encode_body(codec, out)
+                match codec {
+                    Codec::Proto => ProstBody(self.clone()).encode_body(codec, out),
+                    _ => SerdeBody(self.clone()).encode_body(codec, out),
+                }
             }
 
             fn decode_body(codec: &Codec, body: &Bytes) -> Result<Self, DecodeError> {
-                ProstBody::decode_body(codec, body).map(|ProstBody(message)| message)
+                match codec {
+                    Codec::Proto => ProstBody::decode_body(codec, body).map(|ProstBody(message)| message),
+                    _ => SerdeBody::decode_body(codec, body).map(|SerdeBody(message)| message),
+                }
             }
         }
     )*};
@@ -75,12 +84,29 @@ impl<T: Wallet> WalletServer<T> {
     }
 }
 
+const RPCS: &[(&str, &str)] = &[
+    ("/wallet.v1.Wallet/IncrGold", "/wallet.v1.Wallet/unary"),
+    ("/wallet.v1.Wallet/Watch", "/wallet.v1.Wallet/server_streaming"),
+    ("/wallet.v1.Wallet/Sum", "/wallet.v1.Wallet/client_streaming"),
+];
+
 impl<T: Wallet> mesh::Service for WalletServer<T> {
     const NAME: &'static str = "wallet";
     type Grpc = grpc::WalletServer<T>;
 
     fn into_grpc(self) -> Self::Grpc {
         grpc::WalletServer(self.0)
+    }
+
+    fn rpcs(&self) -> Option<mesh::Rpcs> {
+        let service = Arc::clone(&self.0);
+        Some(mesh::Rpcs::new("Wallet", RPCS, move |request| {
+            let service = Arc::clone(&service);
+            Box::pin(async move {
+                assert_eq!(mesh::index_of(&request), 0, "the one that does not stream");
+                grpc::IncrGold(service).call(request).await
+            })
+        }))
     }
 }
 
@@ -89,7 +115,7 @@ pub(crate) struct WalletClient(Channel);
 
 impl WalletClient {
     pub(crate) fn new(channel: Channel) -> Self {
-        Self(channel)
+        Self(channel.at("Wallet"))
     }
 
     pub(crate) async fn incr_gold(
@@ -162,7 +188,7 @@ mod grpc {
         }
     }
 
-    struct IncrGold<T>(Arc<T>);
+    pub(crate) struct IncrGold<T>(pub(crate) Arc<T>);
 
     impl<T: Wallet> UnaryService<Bytes> for IncrGold<T> {
         type Response = Bytes;
@@ -170,7 +196,10 @@ mod grpc {
 
         fn call(&mut self, request: Request<Bytes>) -> Self::Future {
             let inner = Arc::clone(&self.0);
-            Box::pin(async move { mesh::respond(inner.incr_gold(mesh::read(request)?).await) })
+            Box::pin(async move {
+                let codec = mesh::codec_of(&request);
+                mesh::respond(inner.incr_gold(mesh::read(request)?).await, &codec)
+            })
         }
     }
 
@@ -195,7 +224,7 @@ mod grpc {
 
         fn call(&mut self, request: Request<tonic::Streaming<Bytes>>) -> Self::Future {
             let inner = Arc::clone(&self.0);
-            Box::pin(async move { mesh::respond(inner.sum(mesh::read_stream(request)).await) })
+            Box::pin(async move { mesh::respond(inner.sum(mesh::read_stream(request)).await, &Codec::Proto) })
         }
     }
 }

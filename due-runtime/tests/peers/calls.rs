@@ -9,7 +9,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::world::World;
-use crate::{ECHO, GATE, NOBODYS, PANIC, PATIENCE, PING, REFUSE, WAIT, WHERE, call, lobby, meet, nodes, raw, text};
+use crate::{
+    ECHO, GATE, NOBODYS, PANIC, PATIENCE, PING, REFUSE, RELAY, WAIT, WHERE, call, lobby, meet, nodes, raw, text,
+};
 
 /// Runs each story over every link.
 macro_rules! over_every_link {
@@ -74,6 +76,14 @@ async fn a_refusal_comes_with_code_and_message(world: World) {
                 }
                 error => panic!("{error:?}"),
             }
+        }
+    }
+    for (to, expected) in
+        [("b", (Code(42), "not today")), ("c", (Code::NOT_FOUND, "no node serves this at the moment"))]
+    {
+        match call(&a, &RELAY, node("a"), to).await.unwrap_err() {
+            NodeCallError::Refused { code, message, .. } => assert_eq!((code, message.as_str()), expected),
+            error => panic!("{error:?}"),
         }
     }
     let error = call(&a, &NOBODYS, NodeTarget::Any, "").await.unwrap_err();

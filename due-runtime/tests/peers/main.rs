@@ -35,6 +35,7 @@ static REFUSE: RouteSpec = RouteSpec::new(RouteId(3), "tests.Peers", "Refuse");
 static PANIC: RouteSpec = RouteSpec::new(RouteId(4), "tests.Peers", "Panic");
 static WAIT: RouteSpec = RouteSpec::new(RouteId(5), "tests.Peers", "Wait");
 static PING: RouteSpec = RouteSpec::new(RouteId(6), "tests.Peers", "Ping");
+static RELAY: RouteSpec = RouteSpec::new(RouteId(7), "tests.Peers", "Relay");
 static NOBODYS: RouteSpec = RouteSpec::new(RouteId(77), "tests.Peers", "Nobodys");
 
 fn raw(text: impl Into<String>) -> RawBody {
@@ -107,8 +108,14 @@ async fn ping(ctx: &mut Context, number: RawBody) -> due::Result<RawBody> {
     Ok(raw(format!("{}{}", ctx.nid(), text(&answer))))
 }
 
+/// What the other node says, it says.
+#[due::route(7)]
+async fn relay(ctx: &mut Context, to: RawBody) -> due::Result<RawBody> {
+    Ok(NodeCaller::from(ctx.cluster()).call(&REFUSE, due::Nid::from(text(&to)), &raw(""), None).await?)
+}
+
 fn lobby() -> NodeBuilder {
-    Node::builder().name("lobby").serve(due::routes![echo, whereabouts, refuse, panic, wait, ping])
+    Node::builder().name("lobby").serve(due::routes![echo, whereabouts, refuse, panic, wait, ping, relay])
 }
 
 async fn call(

@@ -2,6 +2,7 @@
 //! data, entries that nobody should have written, gates and nodes over all that.
 
 mod consul;
+mod doors;
 mod etcd;
 mod keepers;
 mod logs;

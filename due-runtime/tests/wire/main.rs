@@ -6,6 +6,7 @@ mod frames;
 mod hostile;
 mod limits;
 mod raw;
+mod skew;
 mod slow;
 #[cfg(feature = "tls")]
 mod tls;

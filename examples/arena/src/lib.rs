@@ -16,7 +16,8 @@ pub use world::{News, World};
 /// Keeps the browsers. Port 0 takes any free one.
 pub fn gate(ws: &str) -> Gate {
     let limits = RateLimits::new().messages(40, 80).bytes(8 << 10, 32 << 10).excess(Excess::Refuse);
-    Gate::builder().id("gate").ws(ws).max_sessions(256).rate_limits(limits).build()
+    let gate = Gate::builder().id("gate").ws(ws).max_sessions(256).rate_limits(limits);
+    gate.schema(generated::DUE_SCHEMA).build()
 }
 
 /// Makes a node play in this world: routes, a clock, and an eye on who leaves.

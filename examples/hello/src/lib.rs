@@ -37,7 +37,7 @@ impl Manners for MannersService {
 
 /// Keeps the clients.
 pub fn gate(id: &str, ws: &str, tcp: &str) -> Gate {
-    Gate::builder().id(id).ws(ws).tcp(tcp).build()
+    Gate::builder().id(id).ws(ws).tcp(tcp).schema(generated::DUE_SCHEMA).build()
 }
 
 /// Greets them.

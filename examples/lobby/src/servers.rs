@@ -8,6 +8,7 @@ use due::{App, Etc, Gate, Master, Mesh, Node};
 
 use crate::admin;
 use crate::game::{self, GameService};
+use crate::generated;
 use crate::login::{self, LoginService};
 use crate::passwords::Passwords;
 use crate::settings::Settings;
@@ -66,7 +67,7 @@ impl Directory {
     /// # Errors
     /// No listener, or one that cannot be.
     pub fn gate(&self, id: &str) -> anyhow::Result<Gate> {
-        Ok(self.etc.gate()?.id(id).build())
+        Ok(self.etc.gate()?.id(id).schema(generated::DUE_SCHEMA).build())
     }
 
     /// Knows who is who.

@@ -1,4 +1,4 @@
-//! The mesh: coins. This one only writes down what it is asked for, as the sample of 2023 does.
+//! The mesh: coins, by gRPC or by rpcx, as etc.toml has it. This one only writes down what it is asked for, as the sample of 2023 does.
 
 use due::mesh::{Request, Response, Status};
 

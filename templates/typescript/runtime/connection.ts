@@ -17,6 +17,8 @@ export interface Connection {
    * connection does that by itself. Without it the gate ends the connection when it has waited long enough.
    */
   renew?(): void;
+  /** One handler only: the last one. Needed where schemas are compared. */
+  onConnect?(handler: () => unknown): unknown;
   /** One handler only: the last one. */
   onReceive(handler: (connection: unknown, message: Message) => unknown): unknown;
   /** One handler only: the last one. */

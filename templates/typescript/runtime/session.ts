@@ -6,6 +6,7 @@ import type { Connection } from "./connection";
 import { defaults } from "./defaults";
 import type { Message, Packer } from "./packer";
 import { attempt, heed, type Pending, pendingCalls, type Signal } from "./pending";
+import type { Question, SkewCheck } from "./skew-check";
 import { Status } from "./status";
 import { StatusSchema } from "./status-schema";
 
@@ -19,6 +20,8 @@ export interface SessionOptions {
   timeout?: number | undefined;
   /** Bytes of the seq. Default: what the connection's packer says if it is ours, else what the generator was told. */
   seqBytes?: number | undefined;
+  /** Asks each gate how its schema differs: `checkSkew(schema)`. Takes the connection's `onConnect` too. Default: no. */
+  skew?: SkewCheck | undefined;
   /** Told of pushes that cannot be read and of what listeners throw. Default: the console. */
   onError?: ((error: unknown) => void) | undefined;
 }
@@ -31,7 +34,8 @@ export interface CallOptions {
   signal?: Signal | undefined;
 }
 
-type Handler = (connection: unknown, ...args: never[]) => unknown;
+type Slot = "onConnect" | "onReceive" | "onDisconnect";
+type Handler = (...args: never[]) => unknown;
 
 const sessions: WeakMap<Connection, Session> = /*@__PURE__*/ new WeakMap();
 
@@ -53,6 +57,8 @@ export class Session {
   private readonly timeout: number;
   private readonly report: (error: unknown) => void;
   private readonly pending: Pending;
+  /** What the gate was asked about its schema. */
+  private question: Question | undefined;
   /** The gate goes away: what waits is waited for, and nothing more is sent. */
   private leaving = false;
   private readonly listeners: Map<number, Set<(body: Uint8Array) => void>> = new Map();
@@ -69,6 +75,7 @@ export class Session {
     const pending = (this.pending = pendingCalls(options.seqBytes ?? packer?.seqBytes ?? defaults.packet.seqBytes));
 
     const over = (): void => {
+      this.question?.stop();
       this.leaving = false;
       pending.close();
     };
@@ -80,6 +87,11 @@ export class Session {
         over();
         return original.call(connection) as boolean;
       };
+    }
+    const { skew } = options;
+    if (skew) {
+      if (connection.onConnect) this.share("onConnect", () => this.ask(skew));
+      if (connection.isConnected()) this.ask(skew);
     }
     connection.request = (route, buffer, timeout) =>
       pending.call(route, (seq) => this.transmit({ seq, route, buffer } as Message), timeout);
@@ -148,10 +160,10 @@ export class Session {
   }
 
   /** Takes a slot of the connection and offers it again for what `handle` does not take for itself. */
-  private share(slot: "onReceive" | "onDisconnect", handle: (...args: never[]) => unknown): void {
-    const { connection } = this;
+  private share(slot: Slot, handle: (...args: never[]) => unknown): void {
+    const connection = this.connection as Required<Connection>;
     // Our own client returns the handler that was there before.
-    let user = connection[slot]((client: unknown, ...args: unknown[]) => {
+    let user = connection[slot]((client?: unknown, ...args: unknown[]) => {
       if (!handle(...(args as never[])) && typeof user === "function") user(client, ...args);
     });
     connection[slot] = (handler: Handler) => {
@@ -159,6 +171,12 @@ export class Session {
       user = handler;
       return before;
     };
+  }
+
+  private ask(skew: SkewCheck): void {
+    this.question?.stop();
+    const send = (buffer: Uint8Array): boolean => this.transmit({ seq: 0, route: -1, buffer });
+    this.question = skew(send, () => this.connection.disconnect(), this.report);
   }
 
   private transmit(message: Message): boolean {
@@ -179,9 +197,17 @@ export class Session {
     const { route, seq = 0, buffer } = message;
     if (route !== -1) {
       if (pending.settle(route, seq, 0, message)) return true;
+    } else if (this.question && buffer?.[0] === 0xff) {
+      this.question.hear(buffer);
+      return true;
     } else {
       try {
         const status = this.decode(StatusSchema, buffer);
+        if (this.question && status.route === -1) {
+          // There is no such route, a gate says that knows no schema.
+          this.question.hear();
+          return true;
+        }
         if (pending.settle(status.route, seq, new Status(status))) return true;
         if (!seq && !status.route && status.code === Code.GOING_AWAY && this.leave()) return true;
       } catch (error) {

@@ -8,13 +8,23 @@ use crate::Outcome;
 use crate::failure::Failure;
 use crate::output::tell;
 
-/// Print a shell's completions of `cargo-due`.
+/// Print what makes a shell complete `cargo due`.
 ///
-/// For bash: `cargo due completions bash > ~/.local/share/bash-completion/completions/cargo-due`.
+/// bash, in ~/.bashrc: `source <(cargo due completions bash)`
+///
+/// zsh, in ~/.zshrc behind `compinit`: `source <(cargo due completions zsh)`; or as a file `_cargo-due` in $fpath, if cargo's
+/// own completions are there
+///
+/// fish: `cargo due completions fish > ~/.config/fish/conf.d/cargo-due.fish`
+///
+/// powershell, in $PROFILE: `cargo due completions powershell | Out-String | Invoke-Expression`; completes `cargo-due` alone
 #[derive(Args)]
 pub(crate) struct Completions {
     shell: Shell,
 }
+
+/// What cargo runs for `cargo due`.
+const PROGRAM: &str = "cargo-due";
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Shell {
@@ -32,9 +42,23 @@ impl Completions {
             Shell::Fish => clap_complete::Shell::Fish,
             Shell::Powershell => clap_complete::Shell::PowerShell,
         };
+        let of_cargo = match self.shell {
+            Shell::Bash => include_str!("completions/cargo.bash"),
+            Shell::Zsh => include_str!("completions/cargo.zsh"),
+            Shell::Fish => include_str!("completions/cargo.fish"),
+            Shell::Powershell => "",
+        };
         let mut script = Vec::new();
-        clap_complete::generate(shell, &mut command.name("cargo-due").bin_name("cargo-due"), "cargo-due", &mut script);
-        tell(|out| out.write_all(&script))?;
+        // clap_complete writes bash names of two kinds for a program with a hyphen, which then do not meet.
+        let name = if shell == clap_complete::Shell::Bash { "cargo_due" } else { PROGRAM };
+        // What people read says `cargo due`, and the verbs have that in their names, too.
+        let mut command = command.name(name).bin_name(name).mut_subcommands(|verb| {
+            let name = format!("{name} {}", verb.get_name());
+            verb.bin_name(name)
+        });
+        clap_complete::generate(shell, &mut command, name, &mut script);
+        let script = String::from_utf8_lossy(&script).replace(" default cargo_due\n", " default cargo-due\n");
+        tell(|out| out.write_all(script.as_bytes()).and_then(|()| out.write_all(of_cargo.as_bytes())))?;
         Ok(Outcome::Fine)
     }
 }

@@ -11,11 +11,15 @@ use crate::output;
 pub(crate) const FINDINGS: u8 = 1;
 /// As clap has it for wrong usage.
 const UNREADABLE: u8 = 2;
+/// No connection, or no answer.
+const UNANSWERED: u8 = 3;
 
 /// Why a verb could not do what it was asked.
 pub(crate) enum Failure {
     /// The schema or the configuration is wrong.
     Findings(Diagnostics),
+    /// A server that cannot be reached, or does not answer.
+    Unanswered(Box<dyn Error>),
     /// Anything else, in one line.
     Other(Box<dyn Error>),
 }
@@ -33,6 +37,7 @@ impl Failure {
         match self {
             Self::Findings(diagnostics) if diagnostics.iter().any(|found| found.is_unreadable()) => UNREADABLE,
             Self::Findings(_) => FINDINGS,
+            Self::Unanswered(_) => UNANSWERED,
             Self::Other(error) => {
                 let not_ours = matches!(error.downcast_ref(), Some(WriteError::NotOurs(_)));
                 let full = matches!(error.downcast_ref(), Some(IdsError::Full(_)));
@@ -44,7 +49,7 @@ impl Failure {
     pub(crate) fn show(&self) {
         match self {
             Self::Findings(diagnostics) => output::show(diagnostics),
-            Self::Other(error) => {
+            Self::Unanswered(error) | Self::Other(error) => {
                 let mut text = format!("error: {error}");
                 let mut cause = error.source();
                 while let Some(source) = cause {

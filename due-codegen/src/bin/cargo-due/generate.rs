@@ -4,13 +4,14 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use clap::Args;
-use due_codegen::{Builder, Change, Changes, Tree};
+use due_codegen::{Builder, Change, Changes, Memo, Tree};
 use similar::TextDiff;
 
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::output::{count, show, tell};
 use crate::project::{ConfigArg, Project};
+use crate::remembered::Remembered;
 use crate::watch::watch;
 
 /// Generate the code that `due.toml` describes.
@@ -22,7 +23,7 @@ pub(crate) struct Generate {
     /// Write nothing; show what is new, changed or stale, and exit with 1 if anything is.
     #[arg(long)]
     check: bool,
-    /// Generate again after every change of a .proto or of due.toml, also after mistakes, until Ctrl-C.
+    /// Generate again after every change of a .proto, of a template or of due.toml, also after mistakes, until Ctrl-C.
     #[arg(long, conflicts_with = "check")]
     watch: bool,
     #[command(flatten)]
@@ -39,11 +40,18 @@ impl Generate {
 
     fn once(&self) -> Result<Outcome, Failure> {
         let Project { path, config } = self.config.load()?;
-        let nothing = config.rust.is_none() && config.typescript.is_none();
+        let nothing = config.rust.is_none() && config.typescript.is_none() && config.templates.is_empty();
+        let memo = Memo::begin(&path, &config);
         let builder = Builder::from(config);
         if nothing {
             show(&builder.check()?);
-            eprintln!("nothing is generated: `{}` has neither a section [rust] nor [typescript]", path.display());
+            eprintln!("nothing is generated: `{}` has no section [rust], [typescript] or [[template]]", path.display());
+            return Ok(Outcome::Fine);
+        }
+        // A check asks nobody but the files.
+        let remembered = (!self.check).then(|| Remembered::of(&path)).flatten();
+        if let Some(files) = remembered.as_ref().and_then(|remembered| memo.up_to_date(&remembered.load())) {
+            tell(|out| up_to_date(out, files))?;
             return Ok(Outcome::Fine);
         }
         let output = builder.render()?;
@@ -53,6 +61,9 @@ impl Generate {
         if !self.check {
             for changes in &changes {
                 changes.write()?;
+            }
+            if let Some((remembered, memo)) = remembered.zip(memo.finish(&output)) {
+                remembered.save(&memo);
             }
         }
         tell(|out| list(out, &changes, self.check))?;
@@ -76,11 +87,15 @@ fn list(out: &mut impl Write, changes: &[Changes], check: bool) -> io::Result<()
         }
     }
     if changes.iter().all(Changes::is_empty) {
-        writeln!(out, "up to date: {}", count(changes.iter().map(Changes::unchanged).sum(), "file"))?;
+        up_to_date(out, changes.iter().map(Changes::unchanged).sum())?;
     }
     Ok(())
 }
 
+fn up_to_date(out: &mut impl Write, files: usize) -> io::Result<()> {
+    writeln!(out, "up to date: {}", count(files, "file"))
+}
+
 fn shown(path: &Path) -> String {
-    path.display().to_string()
+    path.strip_prefix(".").unwrap_or(path).display().to_string()
 }

@@ -1,17 +1,26 @@
 //! The `cargo due` command: one file per verb, findings to standard error, answers to standard output.
 
 mod against;
+mod bench;
 mod breaking;
+mod call;
 mod completions;
+mod decode;
+mod docs;
 mod failure;
 mod findings;
+mod frames;
 mod generate;
 mod git;
 mod id;
 mod lint;
+mod live;
 mod lock;
+mod model;
+mod new;
 mod output;
 mod project;
+mod remembered;
 mod routes;
 mod table;
 mod watch;
@@ -44,6 +53,7 @@ Colours are for terminals alone; NO_COLOR=1 switches them off there, too.";
 
 #[derive(Subcommand)]
 enum Verb {
+    New(new::New),
     #[command(after_help = EXIT_CODES)]
     Generate(generate::Generate),
     #[command(after_help = EXIT_CODES)]
@@ -56,6 +66,14 @@ enum Verb {
     Routes(routes::Routes),
     #[command(after_help = EXIT_CODES)]
     Id(id::Id),
+    #[command(after_help = EXIT_CODES)]
+    Model(model::Model),
+    #[command(after_help = EXIT_CODES)]
+    Docs(docs::Docs),
+    #[command(after_help = EXIT_CODES)]
+    Decode(decode::Decode),
+    Call(Box<call::Call>),
+    Bench(Box<bench::Bench>),
     Completions(completions::Completions),
 }
 
@@ -79,12 +97,18 @@ fn main() -> ExitCode {
 impl Verb {
     fn run(&self) -> Result<Outcome, Failure> {
         match self {
+            Self::New(verb) => verb.run(),
             Self::Generate(verb) => verb.run(),
             Self::Lint(verb) => verb.run(),
             Self::Lock(verb) => verb.run(),
             Self::Breaking(verb) => verb.run(),
             Self::Routes(verb) => verb.run(),
             Self::Id(verb) => verb.run(),
+            Self::Model(verb) => verb.run(),
+            Self::Docs(verb) => verb.run(),
+            Self::Decode(verb) => verb.run(),
+            Self::Call(verb) => verb.run(),
+            Self::Bench(verb) => verb.run(),
             Self::Completions(verb) => verb.run(Command::command()),
         }
     }

@@ -3,26 +3,38 @@
 use std::env;
 use std::io::{self, IsTerminal, StdoutLock, Write};
 
-use due_codegen::Diagnostics;
+use due_codegen::{Diagnostics, Severity};
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use serde::Serialize;
 
 use crate::failure::Failure;
 
-/// Draws findings to standard error.
+/// Nobody reads more of them; a schema that is not for due has one for each of its services.
+const MOST_WARNINGS: usize = 50;
+
+/// Draws findings to standard error: every mistake, and the first warnings.
 pub(crate) fn show(diagnostics: &Diagnostics) {
     let colours = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let theme = if colours { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme).with_links(false);
-    for (i, diagnostic) in diagnostics.iter().enumerate() {
-        if i > 0 {
-            eprintln!();
+    let mut warnings = 0;
+    let mut gap = "";
+    for diagnostic in diagnostics {
+        if diagnostic.severity() == Severity::Warning {
+            warnings += 1;
+            if warnings > MOST_WARNINGS {
+                continue;
+            }
         }
         let mut text = String::new();
         match handler.render_report(&mut text, diagnostic) {
-            Ok(()) => eprintln!("{}", text.trim_end()),
-            Err(_) => eprintln!("{}", diagnostic.compact()),
+            Ok(()) => eprintln!("{gap}{}", text.trim_end()),
+            Err(_) => eprintln!("{gap}{}", diagnostic.compact()),
         }
+        gap = "\n";
+    }
+    if warnings > MOST_WARNINGS {
+        eprintln!("{gap}and {} like these", count(warnings - MOST_WARNINGS, "warning"));
     }
 }
 

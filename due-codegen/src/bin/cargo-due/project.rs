@@ -39,6 +39,15 @@ impl ConfigArg {
         Config::find(here).ok_or_else(|| Failure::text(format!("no {FILE_NAME} in this folder or above it")))
     }
 
+    /// The configuration, unless none was named and there is none.
+    pub(crate) fn load_if_any(&self) -> Result<Option<Project>, Failure> {
+        let here = env::current_dir().map_err(|err| Failure::new("the current folder cannot be read", err))?;
+        if self.config.is_none() && Config::find(here).is_none() {
+            return Ok(None);
+        }
+        self.load().map(Some)
+    }
+
     /// The configuration, with what there is to warn of shown.
     pub(crate) fn load(&self) -> Result<Project, Failure> {
         let path = self.path()?;

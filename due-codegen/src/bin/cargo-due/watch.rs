@@ -1,11 +1,12 @@
 //! `cargo due generate --watch`: again after every change, until somebody ends it.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{self, Component, Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use due_codegen::Config;
+use due_codegen::{Config, TemplateFile};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use crate::failure::Failure;
@@ -15,17 +16,19 @@ const QUIET: Duration = Duration::from_millis(15);
 /// But a checkout that changes without end is not waited for.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// Runs `once` now and after every change of `due.toml` or of a `.proto` below the roots. What fails is shown, and the next
-/// change is waited for.
+/// Runs `once` now and after every change of `due.toml`, of a `.proto` below the roots, or of what has the extension of a
+/// template beside or below it. What fails is shown, and the next change is waited for.
 pub(crate) fn watch(config: &Path, once: impl Fn() -> Result<(), Failure>) -> Result<(), Failure> {
     let mut roots = Config::default().roots;
+    let mut templates = Vec::new();
     loop {
         // With mistakes in it, the roots of before will do.
         if let Ok((config, _)) = Config::load(config) {
             roots = config.roots;
+            templates = config.templates.into_iter().filter_map(|options| path_of(options.template)).collect();
         }
         // Begins before anything is read, so that no change falls between the two.
-        let watch = Watch::new(config, &roots)?;
+        let watch = Watch::new(config, &roots, &templates)?;
         if let Err(failure) = once() {
             failure.show();
         }
@@ -42,14 +45,21 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(config: &Path, roots: &[PathBuf]) -> Result<Self, Failure> {
+    fn new(config: &Path, roots: &[PathBuf], templates: &[PathBuf]) -> Result<Self, Failure> {
         // One slot is enough: a change that is not yet seen to stands for all that follow it.
         let (sender, changes) = sync_channel(1);
         let config_name = config.file_name().map(|name| name.to_owned());
         let known: Vec<PathBuf> = roots.iter().filter_map(|root| path::absolute(root).ok()).collect();
+        let extensions: BTreeSet<OsString> =
+            templates.iter().filter_map(|path| path.extension()).map(ToOwned::to_owned).collect();
+        let template_names: BTreeSet<OsString> =
+            templates.iter().filter_map(|path| path.file_name()).map(ToOwned::to_owned).collect();
         let matters = move |path: &Path| {
             let is_config = path.file_name().is_some_and(|name| Some(name) == config_name.as_deref());
-            is_config || path.extension().is_some_and(|ext| ext == "proto") || is_folder(path, &known)
+            // What a template includes has its extension, as a rule.
+            let is_template = path.file_name().is_some_and(|name| template_names.contains(name))
+                || path.extension().is_some_and(|ext| extensions.contains(ext));
+            is_config || is_template || path.extension().is_some_and(|ext| ext == "proto") || is_folder(path, &known)
         };
         let mut watcher = notify::recommended_watcher(move |event| tell(&sender, &matters, event)).map_err(failure)?;
         let folder = config.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -61,14 +71,21 @@ impl Watch {
                 false => places.insert((root.ancestors().skip(1).find(|up| up.is_dir()).unwrap_or(folder), false)),
             };
         }
-        if !places.contains(&(folder, true)) {
-            places.insert((folder, false));
+        for beside in templates.iter().filter_map(|path| path.parent()).filter(|beside| beside.is_dir()) {
+            // Not all that a project has below it.
+            places.insert((beside, !folder.starts_with(beside) && beside != Path::new(".")));
         }
+        places.insert((folder, false));
+        // One place has one mode.
+        let whole: BTreeSet<&Path> =
+            places.iter().filter(|(_, recursive)| *recursive).map(|(place, _)| *place).collect();
+        places.retain(|(place, recursive)| *recursive || !whole.contains(place));
         for (place, recursive) in places {
             let mode = if recursive { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
             watcher.watch(place, mode).map_err(failure)?;
         }
-        let names = roots.iter().map(PathBuf::as_path).chain([config]).map(|path| format!("`{}`", path.display()));
+        let watched = roots.iter().chain(templates).map(PathBuf::as_path).chain([config]);
+        let names = watched.map(|path| format!("`{}`", path.display()));
         Ok(Self { changes, names: names.collect(), _watcher: watcher })
     }
 
@@ -99,6 +116,14 @@ fn tell(changes: &SyncSender<()>, matters: &dyn Fn(&Path) -> bool, event: notify
     if changed {
         // Full or gone: it is told already, or nobody listens.
         let _ = changes.try_send(());
+    }
+}
+
+fn path_of(template: TemplateFile) -> Option<PathBuf> {
+    match template {
+        TemplateFile::Path(path) => Some(path),
+        // This program carries the others.
+        _ => None,
     }
 }
 

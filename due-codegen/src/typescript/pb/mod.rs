@@ -15,7 +15,7 @@ mod gaps;
 mod items;
 mod layout;
 mod modules;
-pub(super) mod names;
+pub(crate) mod names;
 mod page;
 mod print;
 mod statements;
@@ -36,6 +36,7 @@ pub(super) use self::page::relative;
 use crate::config::View;
 use crate::options::Options;
 use crate::output::{GeneratedFile, HEADER};
+use crate::parallel;
 use crate::source::{OPTIONS_PROTO, Sources};
 
 /// The messages of all files of a run, imported ones too. What `@bufbuild/protobuf/wkt` has is not among them.
@@ -49,23 +50,19 @@ pub(super) struct Messages {
 impl Messages {
     pub(super) fn new(sources: &Sources, view: View) -> Self {
         let cutter = (view == View::Client).then(|| Cutter::new(sources));
-        let mut modules = Modules::default();
-        let mut files = Vec::new();
-        for file in sources.pool.files() {
-            if is_well_known(file.name()) {
-                modules.add(file.file_descriptor_proto());
-                continue;
-            }
-            if cutter.as_ref().is_some_and(|cutter| cutter.drops(&file)) {
-                continue;
-            }
-            let mut description = Description::new(&file, sources);
+        let dropped = |file: &FileDescriptor| cutter.as_ref().is_some_and(|cutter| cutter.drops(file));
+        let (known, own): (Vec<FileDescriptor>, _) =
+            sources.pool.files().filter(|file| !dropped(file)).partition(|file| is_well_known(file.name()));
+        let files = parallel::map(&own, |file| {
+            let mut description = Description::new(file, sources);
             if let Some(cutter) = &cutter {
-                cutter.cut(&file).apply(&mut description);
+                cutter.cut(file).apply(&mut description);
             }
-            modules.add(&description.proto);
-            files.push(description);
-        }
+            description
+        });
+        let mut modules = Modules::default();
+        let known = known.iter().map(FileDescriptor::file_descriptor_proto);
+        known.chain(files.iter().map(|file| &file.proto)).for_each(|file| modules.add(file));
         Self { files, modules }
     }
 
@@ -75,7 +72,7 @@ impl Messages {
             let text = print::print(file, &self.modules, import_extension);
             GeneratedFile::new(format!("{}_pb.ts", stem(file.proto.name())), format!("{HEADER}\n{text}"))
         };
-        self.files.iter().map(print).collect()
+        parallel::map(&self.files, print)
     }
 
     /// How others import a message.

@@ -5,5 +5,15 @@
 
 due::include_proto!();
 
+/// The stage as old clients know it.
+pub mod older {
+    include!(concat!(env!("OUT_DIR"), "/older/mod.rs"));
+}
+
+/// The stage as it is.
+pub mod newer {
+    include!(concat!(env!("OUT_DIR"), "/newer/mod.rs"));
+}
+
 /// The descriptors of everything above.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

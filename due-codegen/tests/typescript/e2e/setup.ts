@@ -27,7 +27,7 @@ declare module "vitest" {
 
 export default async function setup(project: TestProject): Promise<void> {
   const cargoDue = build("due-codegen", "cargo-due");
-  execFileSync(cargoDue, ["generate"], { cwd: here(".."), stdio: "inherit" });
+  for (const schema of ["..", "../older"]) execFileSync(cargoDue, ["generate"], { cwd: here(schema), stdio: "inherit" });
   project.provide("cargoDue", cargoDue);
   project.provide("play", build("due-codegen-play", "due-codegen-play"));
   project.provide("fleet", build("due-codegen-play", "due-codegen-fleet"));

@@ -10,6 +10,7 @@ mod handed;
 mod incoming;
 mod outgoing;
 mod pool;
+mod receipts;
 mod remote;
 mod request;
 mod secret;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::task::coop;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::answer;
@@ -19,6 +20,7 @@ use super::guard::PROOF_WAIT;
 use super::incoming::{Incoming, Unit};
 use super::outgoing::Outgoing;
 use super::pool::Target;
+use super::receipts::{Receipts, Unsaid};
 use super::request::{self, Bad, Handshake};
 use super::secret::Identity;
 use super::server::Shared;
@@ -32,11 +34,13 @@ use crate::future::BoxFuture;
 use crate::id::{Gid, Nid};
 use crate::packet::{Frame as ClientFrame, Packet};
 use crate::registry::Kind;
-use crate::session::SessionTarget;
+use crate::session::{SessionTarget, Wakes};
 use crate::transport::{Stream, StreamRead};
 
 /// Who has sent nothing in two of these is gone.
 const SILENCE: Duration = Duration::from_secs(10);
+/// Requests out of the buffer that take as much of the thread's time as a tokio task is to take for one step of its budget.
+const A_TURN: usize = 2;
 /// Bytes of answers that may wait for a server that does not read them.
 const ANSWERS: usize = 1024 * 1024;
 /// How long they may keep this side from reading.
@@ -61,6 +65,7 @@ pub(super) struct Connection {
     shared: Arc<Shared>,
     answers: Arc<Outgoing>,
     late: Arc<Semaphore>,
+    receipts: Receipts,
     /// The peer has sent a frame since the last look.
     heard: AtomicBool,
     /// Its requests are at work, so nothing can be heard.
@@ -96,6 +101,7 @@ impl Connection {
             shared,
             answers: Arc::new(Outgoing::open(ANSWERS)),
             late: Arc::new(Semaphore::new(LATE as usize)),
+            receipts: Receipts::default(),
             heard: AtomicBool::new(false),
             held_up: AtomicBool::new(false),
             misread: AtomicBool::new(false),
@@ -178,6 +184,7 @@ impl Connection {
                 tracing::debug!("another server was silent for too long");
                 return true;
             }
+            never = self.receipts.say_in_time() => match never {},
             written = talk => written,
         };
         match ended {
@@ -245,13 +252,20 @@ impl Connection {
         incoming: &mut Incoming<StreamRead>,
         caller: &mut Caller,
     ) -> Result<(), super::incoming::ReadError> {
+        let (mut wakes, mut count) = (Wakes::default(), 0_usize);
         while let Some(unit) = incoming.buffered()? {
             // Requests out of the buffer cost no socket call: give others of this thread their turn.
-            tokio::task::coop::consume_budget().await;
+            count += 1;
+            if count % A_TURN == 0 {
+                if !coop::has_budget_remaining() {
+                    wakes.wake_all();
+                }
+                coop::consume_budget().await;
+            }
             let Unit::Frame(frame) = unit else { continue };
             let handled = match &self.shared.server {
                 _ if frame.op == op::HANDSHAKE => self.greet(&frame, caller).await,
-                Server::Gate(gate) => self.at_gate(gate, &frame).await,
+                Server::Gate(gate) => self.at_gate(gate, &frame, &mut wakes).await,
                 Server::Node(node, cluster) => self.at_node(node, cluster, &frame, caller).await,
             };
             match handled {
@@ -305,16 +319,18 @@ impl Connection {
         Ok(())
     }
 
-    async fn at_gate(&self, gate: &Arc<dyn GateLink>, frame: &Frame<'_>) -> Result<(), Bad> {
+    async fn at_gate(&self, gate: &Arc<dyn GateLink>, frame: &Frame<'_>, wakes: &mut Wakes) -> Result<(), Bad> {
         let op = request::gate_op(frame)?;
         let op = match op {
             GateOp::Push { target: SessionTarget::Session(cid), packet, then: Then::Stay } => {
-                let pushed = gate.push(cid, packet).map(|()| GateAnswer::Done);
+                let pushed = gate.push_with(cid, packet, wakes).map(|()| GateAnswer::Done);
                 self.answer(frame, &pushed);
                 return Ok(());
             }
             op => op,
         };
+        // What comes next may wait.
+        wakes.wake_all();
         let skips_absent = matches!(op, GateOp::Subscribe { .. } | GateOp::Unsubscribe { .. });
         let gate = Arc::clone(gate);
         let call = Box::pin(async move {
@@ -368,9 +384,18 @@ impl Connection {
                     let is_gate = matches!(caller, Caller::Gate(..));
                     return if is_gate { Err(Bad::NoWayBack) } else { Ok(()) };
                 };
-                let delivery = Delivery { origin, cid, uid, packet, request: None, misses: None };
+                let mut delivery = Delivery { origin, cid, uid, packet, request: None, misses: None, receipt: None };
                 if frame.seq == 0 {
                     deliver(&**node, delivery).await;
+                    return Ok(());
+                }
+                if matches!(delivery.origin, Origin::Gate { .. }) {
+                    let unsaid = Unsaid::new(&self.answers, frame.seq);
+                    delivery.receipt = Some(unsaid.clone());
+                    match node.call(NodeOp::Deliver(delivery)).await {
+                        Ok(_) => self.receipts.hold(unsaid),
+                        Err(error) => drop(unsaid.say(&Err(error))),
+                    }
                     return Ok(());
                 }
                 NodeOp::Deliver(delivery)

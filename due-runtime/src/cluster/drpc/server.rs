@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -17,7 +17,7 @@ use super::guard::Guard;
 use super::pool::Target;
 use super::secret::Identity;
 use super::serve::Connection;
-use crate::cluster::link::{Door, Member, Server};
+use crate::cluster::link::{Door, Losses, Member, Server};
 use crate::future::BoxFuture;
 use crate::packet::Format;
 
@@ -47,6 +47,8 @@ pub(super) struct Shared {
     /// Who was refused, and named in the log.
     refused: Mutex<HashSet<IpAddr>>,
     silent: OnSilence,
+    /// Told of nodes that bring answers here no more.
+    losses: Arc<OnceLock<Weak<dyn Losses>>>,
 }
 
 /// Hears of a server that has a way here no more because it was silent on all of them: it hangs, or its machine is gone.
@@ -73,6 +75,7 @@ impl Port {
             callers: Mutex::default(),
             refused: Mutex::default(),
             silent,
+            losses: Arc::clone(&member.losses),
         });
         shared.tasks.spawn(accept_all(listener, Arc::clone(&shared)));
         Self(shared)
@@ -95,6 +98,9 @@ impl Shared {
     }
 
     pub(super) fn leave(&self, caller: Target, silently: bool) {
+        if let (Target::Node(nid), Some(losses)) = (&caller, self.losses.get().and_then(Weak::upgrade)) {
+            losses.unanswered(nid);
+        }
         let mut callers = self.callers.lock().unwrap();
         let Some(others) = callers.get_mut(&caller) else { return };
         *others -= 1;

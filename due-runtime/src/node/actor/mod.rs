@@ -17,7 +17,7 @@ pub(super) use serve::Seat;
 
 use super::Context;
 use crate::cluster::Event;
-use crate::error::Result;
+use crate::error::{Code, Meaning, Result};
 
 /// The life of an actor: what a room, a match or a guild does besides handling messages. Its methods have defaults.
 ///
@@ -80,8 +80,8 @@ use crate::error::Result;
 /// finishes what waits, then every actor has [`stopped`](Self::stopped), all within
 /// [`drain`](crate::NodeBuilder::drain). Users are still connected then. A stateful message that came too late follows its
 /// user: if `stopped` has bound him to another node by [`Cluster::bind_node`](crate::Cluster::bind_node), that one gets it.
-/// So a room can move while it is played in. What a gate of another process had already been told to be taken, and still
-/// waited behind an earlier message of its session, cannot go back; it is answered with [`Code::CANCELED`].
+/// So a room can move while it is played in. What has waited for more than a second behind earlier messages of its session
+/// cannot go back to the gate of another process; it is answered with [`Code::CANCELED`].
 ///
 /// [`Code::CANCELED`]: crate::Code::CANCELED
 /// [`Code::INTERNAL`]: crate::Code::INTERNAL
@@ -168,6 +168,19 @@ pub enum ActorError {
     /// The function panicked, or was given up when the node stopped.
     #[error("the function of the actor did not end")]
     Failed,
+}
+
+impl ActorError {
+    /// What it means to the client of a handler that goes no further.
+    pub(crate) fn meaning(&self) -> Meaning {
+        let (code, message, is_fault) = match self {
+            Self::Gone => (Code::NOT_FOUND, "what was asked has ended", false),
+            Self::Full => (Code::TOO_MANY_REQUESTS, "too many requests wait", false),
+            Self::DeadlineExceeded => (Code::DEADLINE_EXCEEDED, "the request took too long", true),
+            Self::Failed => return None,
+        };
+        Some((code, message.into(), is_fault))
+    }
 }
 
 /// A function for [`ActorRef::invoke`] and its neighbours: an `async fn`, a method or an `async` closure of `&mut A`.

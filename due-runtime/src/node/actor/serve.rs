@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::cell::{AnyActor, Cell, Entered};
 use super::mailbox::{Full, Ticket};
 use super::{Actor, ActorKind, ActorRef, SpawnError};
@@ -13,8 +15,12 @@ use crate::node::request::stopping;
 use crate::node::serve::{EVENTS, NodeCore};
 use crate::node::{Context, Dispatch, NodeHandle};
 
-/// Who has the turn for a message, or why nobody has.
-pub(in crate::node) type Seat = Result<Arc<dyn AnyActor>>;
+/// A message that has come to its turn.
+pub(in crate::node) struct Seat {
+    /// Who has the turn, or why nobody has.
+    pub(in crate::node) actor: Result<Arc<dyn AnyActor>>,
+    pub(in crate::node) clear: Option<Bytes>,
+}
 
 impl NodeHandle {
     /// Makes an actor: its [`started`](Actor::started) has the first turn, and what is sent to it from now on the next.
@@ -95,16 +101,22 @@ impl Context {
 
 impl NodeCore {
     /// Has a message handled by the actor that its user is bound to, in its turn.
-    pub(in crate::node) fn hand_over(self: Arc<Self>, kind: ActorKind, delivery: Delivery) -> BoxFuture<'static, ()> {
+    /// `clear`: its body, if that was encrypted. The packet stays as it is, for it may go on to another node.
+    pub(in crate::node) fn hand_over(
+        self: Arc<Self>,
+        kind: ActorKind,
+        delivery: Delivery,
+        clear: Option<Bytes>,
+    ) -> BoxFuture<'static, ()> {
         Box::pin(async move {
             let waits = self.dispatch == Dispatch::PerSession && matches!(delivery.origin, Origin::Gate { .. });
             match self.ticket(kind, delivery.uid) {
-                Ok((actor, ticket)) if waits => self.handle_in_turn(actor, ticket, delivery).await,
+                Ok((actor, ticket)) if waits => self.handle_in_turn(actor, ticket, delivery, clear).await,
                 Ok((actor, ticket)) => {
                     let tasks = self.tasks.clone();
-                    tasks.spawn(self.handle_in_turn(actor, ticket, delivery));
+                    tasks.spawn(self.handle_in_turn(actor, ticket, delivery, clear));
                 }
-                Err(error) => self.handle(delivery, Some(Box::new(Err(error)))).await,
+                Err(error) => self.handle(delivery, Some(Box::new(Seat { actor: Err(error), clear }))).await,
             }
         })
     }
@@ -119,23 +131,32 @@ impl NodeCore {
         Ok((actor, ticket))
     }
 
-    async fn handle_in_turn(self: Arc<Self>, actor: Arc<dyn AnyActor>, ticket: Ticket, delivery: Delivery) {
+    async fn handle_in_turn(
+        self: Arc<Self>,
+        actor: Arc<dyn AnyActor>,
+        ticket: Ticket,
+        delivery: Delivery,
+        clear: Option<Bytes>,
+    ) {
         let turn = unless_cancelled(&self.end.overdue, actor.shell().turn(ticket)).await;
         let (delivery, seat, _until_answered) = match turn {
             Some(Some(turn)) if !self.end.overdue.is_cancelled() => (delivery, Ok(actor), Some(turn)),
             Some(None) => {
                 let kind = actor.shell().kind;
                 if delivery.uid.and_then(|uid| self.actors.of_user(kind.of, uid)).is_some() {
-                    return self.hand_over(kind, delivery).await;
+                    return self.hand_over(kind, delivery, clear).await;
                 }
                 match self.follow(delivery).await {
                     Some(delivery) => (delivery, Err(actor.shell().refusal()), None),
                     None => return,
                 }
             }
-            _ => (delivery, Err(stopping()), None),
+            _ => match self.follow(delivery).await {
+                Some(delivery) => (delivery, Err(stopping()), None),
+                None => return,
+            },
         };
-        self.handle(delivery, Some(Box::new(seat))).await;
+        self.handle(delivery, Some(Box::new(Seat { actor: seat, clear }))).await;
     }
 
     /// Waits while the actor that would handle the message has its last turn, in which it may move to another node: what

@@ -32,7 +32,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// The agent checks that the port is open ([`health_check`](Self::health_check)), and that the process says within the
 /// [heartbeat interval](Self::heartbeat_check_interval) that it lives, which it does twice as often
 /// ([`heartbeat_check`](Self::heartbeat_check)). A new service is listed when both have passed, and the first look at the
-/// port may take its interval. When the agent has forgotten a service, it is registered again, for ever.
+/// port may take its interval: until then a node has no traffic, and a gate accepts nobody. When the agent has forgotten a service, it is registered again, for ever.
 ///
 /// # While consul is away
 /// Watches keep the last list. All is tried again with pauses that grow to 2 s; that consul is lost is said once in the log,
@@ -75,6 +75,13 @@ struct Checks {
     heartbeat: bool,
     heartbeat_interval: Duration,
     deregister_after: Duration,
+}
+
+impl Checks {
+    /// At most, from a registration to the end of the first look.
+    fn until_probed(&self) -> Duration {
+        if self.health { self.health_interval + self.health_timeout } else { Duration::ZERO }
+    }
 }
 
 impl Default for ConsulRegistry {
@@ -207,6 +214,12 @@ impl Registry for ConsulRegistry {
         Box::pin(self.remote().watch(kind))
     }
 
+    /// 2 s, and an interval and a [timeout](Self::health_check_timeout) of the [health check](Self::health_check_interval)
+    /// (17 s by default): nobody is listed before the first look at his port.
+    fn admission(&self) -> Duration {
+        self.latency() + self.options.checks.until_probed()
+    }
+
     /// 2 s: processes in Go look at most once a second, ours four times, and the agent tells the servers at once.
     fn latency(&self) -> Duration {
         Duration::from_secs(2)
@@ -241,10 +254,8 @@ impl Backend for Consul {
     }
 
     fn grace(&self) -> Duration {
-        let Checks { health, health_interval, health_timeout, .. } = self.options.checks;
-        let probed = if health { health_interval + health_timeout } else { Duration::ZERO };
         // It is noticed, done, and looked at.
-        self.refresh_interval() + self.options.timeout + probed
+        self.refresh_interval() + self.options.timeout + self.options.checks.until_probed()
     }
 
     fn check(&self, instance: &Instance) -> Result<(), String> {

@@ -6,7 +6,8 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::transport::framed::READ_CHUNK;
+/// What one read takes at most.
+const READ_CHUNK: usize = 64 * 1024;
 
 /// Reads much at a time for someone who asks for little, and holds no buffer while nothing is on its way: tungstenite's own
 /// buffer, which every connection has all the time, can then be small.

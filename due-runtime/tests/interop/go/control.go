@@ -17,6 +17,7 @@ import (
 type output struct {
 	mutex sync.Mutex
 	file  *os.File
+	quiet bool
 }
 
 // Makes the standard output ours alone: due prints there too, and goes to the standard error from now on.
@@ -41,6 +42,13 @@ func (o *output) say(line map[string]any) {
 	defer o.mutex.Unlock()
 	if _, err := o.file.Write(append(data, '\n')); err != nil {
 		fail(err)
+	}
+}
+
+// Says what somebody does again and again, unless nobody wants to hear it.
+func (o *output) tell(line func() map[string]any) {
+	if !o.quiet {
+		o.say(line())
 	}
 }
 
@@ -79,6 +87,8 @@ type command struct {
 	Target     string          `json:"target"`
 	Topic      string          `json:"topic"`
 	Payload    json.RawMessage `json:"payload"`
+	Signer     *secrets        `json:"signer"`
+	Signature  []byte          `json:"signature"`
 }
 
 // Each command in a task of its own, so that one that waits delays no other.

@@ -138,7 +138,7 @@ type locatorWatch struct {
 
 func (w *locatorWatch) Next() ([]*locate.Event, error) {
 	if w.before != nil {
-		w.out.say(map[string]any{"say": "located", "change": w.before})
+		w.out.tell(func() map[string]any { return map[string]any{"say": "located", "change": w.before} })
 		w.before = nil
 	}
 	for {

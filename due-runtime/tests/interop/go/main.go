@@ -3,8 +3,10 @@
 // Of due this is the published core module: cluster/{gate,node,mesh,client}, packet, session, encoding, and the drpc inside.
 // Its submodules (network/{tcp,ws,kcp}, locate/redis, registry/{consul,etcd}, transport/grpc, eventbus/{redis,nats}) cannot be
 // had from the module proxy in any version that fits this core. What stands for them in the files beside this one is ours,
-// written from the protocol's description: packets, drpc, sessions, routing, events and codecs here are really due's, while
-// keys in redis, layouts in the registries and envelopes of the event bus are checked against their description only.
+// written from the protocol's description, and so is what stands for its crypto/{rsa,ecc}: packets, drpc, sessions, routing,
+// events and codecs here are really due's, while keys in redis, layouts in the registries and envelopes of the event bus are
+// checked against their description only. Of rpcx the library below due's transport can be had, and is here: both of its ends
+// are real, due's wrapper is not.
 //
 // The only argument is a [config] in JSON. Commands come as lines of JSON on the standard input, answers and events leave on
 // the standard output, one per line; whatever else is printed goes to the standard error. The process ends with its
@@ -36,10 +38,16 @@ type config struct {
 	Dispatch    string   `json:"dispatch"`
 	Routes      []route  `json:"routes"`
 	Events      []string `json:"events"`
-	// Discovery names that the test's gRPC service is served under.
+	// Discovery names that the test's service is served under.
 	Services []string `json:"services"`
-	Bus      string   `json:"bus"` // redis or nats
-	Nats     string   `json:"nats"`
+	// How that is called, and what `call` calls: grpc, the default, or rpcx.
+	Transporter string `json:"transporter"`
+	Bus         string `json:"bus"` // redis or nats
+	Nats        string `json:"nats"`
+	// Of a node, mesh and client.
+	Encryptor *secrets `json:"encryptor"`
+	// Says nothing of requests and of users' places: for benchmarks.
+	Quiet bool `json:"quiet"`
 }
 
 func main() {

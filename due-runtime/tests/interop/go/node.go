@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/dobyte/due/v2/cluster"
 	"github.com/dobyte/due/v2/cluster/node"
@@ -25,11 +26,19 @@ func (p *peer) newNode() (*node.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := node.NewNode(
+	options := []node.Option{
 		node.WithID(p.cfg.ID), node.WithName(p.cfg.Name), node.WithCodec(encoding.Invoke(p.cfg.Codec)),
 		node.WithAddr(loopback), node.WithLocator(newLocator(p.cfg.Redis, p.out)), node.WithRegistry(registry),
-		node.WithTransporter(&transporter{}),
-	)
+		node.WithTransporter(p.transporter()),
+	}
+	if p.cfg.Encryptor != nil {
+		encryptor, err := newEncryptor(p.cfg.Encryptor)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, node.WithEncryptor(encryptor))
+	}
+	n := node.NewNode(options...)
 	proxy := n.Proxy()
 	for _, r := range p.cfg.Routes {
 		options := node.RouteOptions{Internal: r.Internal, Stateful: r.Stateful, Authorized: r.Authorized}
@@ -47,7 +56,7 @@ func (p *peer) newNode() (*node.Node, error) {
 		})
 	}
 	for _, service := range p.cfg.Services {
-		proxy.AddServiceProvider(service, &postOffice, &office{by: p.cfg.ID})
+		p.serve(proxy.AddServiceProvider, service)
 	}
 	p.do = p.reach(proxy, proxy.NewMeshClient)
 	p.do["bind-node"] = func(c command) (any, error) {
@@ -78,9 +87,11 @@ func (p *peer) handle(do string, ctx node.Context) {
 		p.out.say(map[string]any{"say": "failed", "error": err.Error()})
 		return
 	}
-	p.out.say(map[string]any{
-		"say": "request", "route": ctx.Route(), "seq": ctx.Seq(), "gid": ctx.GID(), "nid": ctx.NID(), "cid": ctx.CID(),
-		"uid": ctx.UID(), "body": body,
+	p.out.tell(func() map[string]any {
+		return map[string]any{
+			"say": "request", "route": ctx.Route(), "seq": ctx.Seq(), "gid": ctx.GID(), "nid": ctx.NID(), "cid": ctx.CID(),
+			"uid": ctx.UID(), "body": body,
+		}
 	})
 	answer, err := p.answer(do, ctx, body)
 	if err == nil && answer != nil {
@@ -98,6 +109,21 @@ func (p *peer) answer(do string, ctx node.Context, body []byte) ([]byte, error) 
 		return nil, nil
 	case "echo":
 		return append([]byte{}, body...), nil
+	case "json": // as due's own benchmark has it: a message is parsed, and written anew
+		message := struct {
+			Message string `json:"message"`
+		}{}
+		codec := encoding.Invoke("json")
+		if err := codec.Unmarshal(body, &message); err != nil {
+			return nil, err
+		}
+		return codec.Marshal(message)
+	case "bind": // the body is a uid, and so is the answer
+		uid, err := strconv.ParseInt(strings.TrimSpace(string(body)), 10, 64)
+		if err != nil {
+			return nil, err
+		}
+		return append([]byte{}, body...), ctx.BindGate(uid)
 	case "who":
 		return []byte(p.cfg.ID), nil
 	case "login": // the body is the uid

@@ -12,6 +12,7 @@ import (
 	"github.com/dobyte/due/v2/cluster/mesh"
 	"github.com/dobyte/due/v2/component"
 	"github.com/dobyte/due/v2/encoding"
+	"github.com/dobyte/due/v2/transport"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
@@ -23,6 +24,10 @@ func newPeer(cfg *config, out *output) (*peer, error) {
 	if cfg.HeartbeatMS == 0 {
 		cfg.HeartbeatMS = 10_000
 	}
+	if cfg.Transporter != "" && cfg.Transporter != "grpc" && cfg.Transporter != "rpcx" {
+		return nil, fmt.Errorf("no transporter is named %q", cfg.Transporter)
+	}
+	out.quiet = cfg.Quiet
 	p := &peer{cfg: cfg, out: out, do: map[string]func(command) (any, error){}}
 	part, err := p.part()
 	p.parts = []component.Component{part}
@@ -38,7 +43,7 @@ func (p *peer) part() (component.Component, error) {
 	case "mesh":
 		return p.newMesh()
 	case "client":
-		return p.newClient(), nil
+		return p.newClient()
 	}
 	return nil, fmt.Errorf("no role is named %q", p.cfg.Role)
 }
@@ -70,24 +75,56 @@ func (p *peer) newMesh() (component.Component, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := mesh.NewMesh(
+	options := []mesh.Option{
 		mesh.WithID(p.cfg.ID), mesh.WithName(p.cfg.Name), mesh.WithCodec(encoding.Invoke(p.cfg.Codec)),
-		mesh.WithLocator(newLocator(p.cfg.Redis, p.out)), mesh.WithRegistry(registry), mesh.WithTransporter(&transporter{}),
-	)
+		mesh.WithLocator(newLocator(p.cfg.Redis, p.out)), mesh.WithRegistry(registry), mesh.WithTransporter(p.transporter()),
+	}
+	if p.cfg.Encryptor != nil {
+		encryptor, err := newEncryptor(p.cfg.Encryptor)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, mesh.WithEncryptor(encryptor))
+	}
+	m := mesh.NewMesh(options...)
 	proxy := m.Proxy()
 	for _, service := range p.cfg.Services {
-		proxy.AddServiceProvider(service, &postOffice, &office{by: p.cfg.ID})
+		p.serve(proxy.AddServiceProvider, service)
 	}
 	p.do = p.reach(proxy, proxy.NewMeshClient)
 	return m, nil
 }
 
+func (p *peer) transporter() transport.Transporter {
+	if p.cfg.Transporter == "rpcx" {
+		return &rpcxTransporter{}
+	}
+	return &transporter{}
+}
+
+// The service of the transporter under a discovery name.
+func (p *peer) serve(add func(name string, desc, provider any), name string) {
+	if p.cfg.Transporter == "rpcx" {
+		add(name, "Wallet", &wallet{by: p.cfg.ID})
+	} else {
+		add(name, &postOffice, &office{by: p.cfg.ID})
+	}
+}
+
 // Clients that the test has dial, under the numbers it is told.
-func (p *peer) newClient() component.Component {
-	c := client.NewClient(
+func (p *peer) newClient() (component.Component, error) {
+	options := []client.Option{
 		client.WithID(p.cfg.ID), client.WithCodec(encoding.Invoke(p.cfg.Codec)),
 		client.WithClient(&dialer{kind: p.cfg.Network, heartbeat: p.heartbeat()}),
-	)
+	}
+	if p.cfg.Encryptor != nil {
+		encryptor, err := newEncryptor(p.cfg.Encryptor)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, client.WithEncryptor(encryptor))
+	}
+	c := client.NewClient(options...)
 	var conns sync.Map
 	proxy := c.Proxy()
 	proxy.SetDefaultRouteHandler(func(ctx *client.Context) {
@@ -137,7 +174,9 @@ func (p *peer) newClient() component.Component {
 		}
 		return nil, conn.Close()
 	}
-	return c
+	p.do["sign"] = func(c command) (any, error) { return sign(c.Signer, c.Body) }
+	p.do["verify"] = func(c command) (any, error) { return nil, verify(c.Signer, c.Body, c.Signature) }
+	return c, nil
 }
 
 // The gRPC service of the tests: answers with who answers, and what it was sent.

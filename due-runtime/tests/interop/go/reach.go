@@ -116,6 +116,9 @@ func (p *peer) reach(proxy proxy, newMeshClient transport.NewMeshClient) map[str
 			if err != nil {
 				return nil, err
 			}
+			if p.cfg.Transporter == "rpcx" {
+				return callWallet(client, c.UID, string(c.Body))
+			}
 			reply := &wrapperspb.StringValue{}
 			err = client.Call(ctx, postOffice.ServiceName, "Send", wrapperspb.String(string(c.Body)), reply)
 			return reply.Value, err

@@ -1,6 +1,6 @@
 import { ArenaClient, onCaught, onJoined, onLeft, onMoved, onSaid, onScene } from "./gen/arena/v1/arena_due";
 import { type Player, Refusal } from "./gen/arena/v1/arena_pb";
-import { CallError, Client, Status } from "./gen/due/index";
+import { CallError, checkSkew, Client, schema, Session, Status } from "./gen/due/index";
 import { Board } from "./board";
 import { Chat } from "./chat";
 import { Online } from "./online";
@@ -22,7 +22,8 @@ let me: { name: string; id?: number } | undefined;
 const key = crypto.getRandomValues(new Uint8Array(16));
 
 const client = new Client({ url: await gate(), heartbeat: 10_000, reconnect: { max: 5_000 } });
-const arena = new ArenaClient(client);
+const skew = checkSkew(schema, { onSkew: ({ breaking }) => breaking && chat.notice("The game has changed: reload the page.") });
+const arena = new ArenaClient(new Session(client, { skew }));
 const chat = new Chat(async (text) => void (await arena.say({ text })));
 
 client.onConnect(() => {

@@ -423,6 +423,21 @@ impl<__T: Manners> ::due::codegen::mesh::Service for MannersServer<__T> {
         let rpcs = manners_due::rpc_server::RpcServer::new(manners_due::Typed(self.0));
         ::due::codegen::mesh::Dispatch::new(rpcs, manners_due::RPCS)
     }
+    fn rpcs(&self) -> ::core::option::Option<::due::codegen::mesh::Rpcs> {
+        let handlers = ::due::codegen::Arc::clone(&self.0);
+        ::core::option::Option::Some(
+            ::due::codegen::mesh::Rpcs::new(
+                "Manners",
+                manners_due::RPCS,
+                move |request| {
+                    let rpcs = manners_due::Typed(::due::codegen::Arc::clone(&handlers));
+                    ::std::boxed::Box::pin(async move {
+                        manners_due::rpc_server::Rpc::unary(&rpcs, request).await
+                    })
+                },
+            ),
+        )
+    }
 }
 /// Calls `hello.v1.Manners`.
 #[derive(Clone, Debug)]
@@ -432,7 +447,9 @@ pub struct MannersClient {
 impl MannersClient {
     /// A client over a channel.
     pub fn new(channel: ::due::codegen::mesh::Channel) -> Self {
-        Self { channel }
+        Self {
+            channel: channel.at("Manners"),
+        }
     }
     /// A client of `discovery://manners`, of `direct://HOST:PORT`, or of what else the channel takes.
     pub async fn connect<__R>(
@@ -498,12 +515,13 @@ pub mod manners_due {
             match ::due::codegen::mesh::index_of(&request) {
                 0 => {
                     ::std::boxed::Box::pin(async move {
+                        let codec = ::due::codegen::mesh::codec_of(&request);
                         let request = ::due::codegen::mesh::read::<
                             super::PhraseRequest,
                         >(request)?;
                         let result = <__T as super::Manners>::phrase(&self.0, request)
                             .await;
-                        ::due::codegen::mesh::respond(result)
+                        ::due::codegen::mesh::respond(result, &codec)
                     })
                 }
                 _ => {

@@ -28,7 +28,7 @@ fn a_wrong_codec_is_refused_with_the_known_ones() {
     let output = Command::new(HELLO).args(["serve", "--codec", "xml"]).output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{text}");
-    assert!(text.contains("no codec is named `xml`; known are json, msgpack, proto"), "{text}");
+    assert!(text.contains("no codec is named `xml`; known are json, msgpack, msgpack-go, proto"), "{text}");
 }
 
 #[test]

@@ -2172,6 +2172,21 @@ impl<__T: Wallet> ::due::codegen::mesh::Service for WalletServer<__T> {
         let rpcs = wallet_due::rpc_server::RpcServer::new(wallet_due::Typed(self.0));
         ::due::codegen::mesh::Dispatch::new(rpcs, wallet_due::RPCS)
     }
+    fn rpcs(&self) -> ::core::option::Option<::due::codegen::mesh::Rpcs> {
+        let handlers = ::due::codegen::Arc::clone(&self.0);
+        ::core::option::Option::Some(
+            ::due::codegen::mesh::Rpcs::new(
+                "Wallet",
+                wallet_due::RPCS,
+                move |request| {
+                    let rpcs = wallet_due::Typed(::due::codegen::Arc::clone(&handlers));
+                    ::std::boxed::Box::pin(async move {
+                        wallet_due::rpc_server::Rpc::unary(&rpcs, request).await
+                    })
+                },
+            ),
+        )
+    }
 }
 /// Calls `lobby.v1.Wallet`.
 #[derive(Clone, Debug)]
@@ -2181,7 +2196,9 @@ pub struct WalletClient {
 impl WalletClient {
     /// A client over a channel.
     pub fn new(channel: ::due::codegen::mesh::Channel) -> Self {
-        Self { channel }
+        Self {
+            channel: channel.at("Wallet"),
+        }
     }
     /// A client of `discovery://wallet`, of `direct://HOST:PORT`, or of what else the channel takes.
     pub async fn connect<__R>(
@@ -2259,22 +2276,24 @@ pub mod wallet_due {
             match ::due::codegen::mesh::index_of(&request) {
                 0 => {
                     ::std::boxed::Box::pin(async move {
+                        let codec = ::due::codegen::mesh::codec_of(&request);
                         let request = ::due::codegen::mesh::read::<
                             super::IncrCoinRequest,
                         >(request)?;
                         let result = <__T as super::Wallet>::incr_coin(&self.0, request)
                             .await;
-                        ::due::codegen::mesh::respond(result)
+                        ::due::codegen::mesh::respond(result, &codec)
                     })
                 }
                 1 => {
                     ::std::boxed::Box::pin(async move {
+                        let codec = ::due::codegen::mesh::codec_of(&request);
                         let request = ::due::codegen::mesh::read::<
                             super::DecrCoinRequest,
                         >(request)?;
                         let result = <__T as super::Wallet>::decr_coin(&self.0, request)
                             .await;
-                        ::due::codegen::mesh::respond(result)
+                        ::due::codegen::mesh::respond(result, &codec)
                     })
                 }
                 _ => {

@@ -9,6 +9,7 @@ mod player;
 mod process;
 mod stories;
 mod support;
+mod wallet;
 mod world;
 
 use support::Etcd;

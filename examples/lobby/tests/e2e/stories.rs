@@ -62,7 +62,7 @@ async fn logins_are_checked(world: &World) {
     assert_eq!(login(&client, &account, PASSWORD).await, (LoginCode::Ok, id));
 }
 
-async fn a_login_is_told_once(world: &World) {
+pub(crate) async fn a_login_is_told_once(world: &World) {
     let first = Player::new(world, 0).await.uid;
     let last = Player::new(world, 1).await.uid;
     let heard = |uid| format!("somebody has logged in id={uid}");

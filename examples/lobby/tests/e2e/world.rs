@@ -22,6 +22,8 @@ pub(crate) struct World {
 pub(crate) struct Fleet {
     pub(crate) redis: Redis,
     registry: Registry,
+    /// What differs besides.
+    more: Variables,
 }
 
 /// Where its processes find each other.
@@ -41,7 +43,11 @@ const ROLES: [(&str, &str); 6] = [
 
 impl World {
     pub(crate) fn in_one_process() -> Self {
-        let variables = listeners();
+        Self::in_one_process_with(Variables::new())
+    }
+
+    pub(crate) fn in_one_process_with(more: Variables) -> Self {
+        let variables = [listeners(), more].concat();
         let etc = etc("memory");
         let process = Process::start(&["--etc", &etc, "--gates", "2", "--games", "2"], &variables);
         Self { processes: BTreeMap::from([("lobby", process)]), fleet: None }
@@ -53,7 +59,11 @@ impl World {
     }
 
     pub(crate) async fn on(registry: Registry) -> Self {
-        let fleet = Fleet { redis: Redis::start(), registry };
+        Self::on_with(registry, Variables::new()).await
+    }
+
+    pub(crate) async fn on_with(registry: Registry, more: Variables) -> Self {
+        let fleet = Fleet { redis: Redis::start(), registry, more };
         let mut world = Self { processes: BTreeMap::new(), fleet: Some(fleet) };
         for (role, id) in ROLES {
             world.start(role, id);
@@ -174,7 +184,9 @@ impl Fleet {
             ("DUE_ETC_CLUSTER_GATE_ADDR", "127.0.0.1:0".to_owned()),
             ("DUE_ETC_CLUSTER_NODE_ADDR", "127.0.0.1:0".to_owned()),
             ("DUE_ETC_TRANSPORT_GRPC_SERVER_ADDR", "127.0.0.1:0".to_owned()),
+            ("DUE_ETC_TRANSPORT_RPCX_SERVER_ADDR", "127.0.0.1:0".to_owned()),
         ]);
+        variables.extend(self.more.iter().cloned());
         variables
     }
 }

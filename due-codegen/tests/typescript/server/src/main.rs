@@ -70,7 +70,7 @@ async fn main() -> anyhow::Result<()> {
     let routes = PlayRoutes::new(Player).with_route_options(PLAY_WAIT, RouteOptions::new().cancel_when_gone(true));
     let app = App::new()
         .backends(Backends::memory().codec(codec))
-        .gate(Gate::builder().ws(address).build())
+        .gate(Gate::builder().ws(address).schema(DUE_SCHEMA))
         .node(Node::builder().serve(routes).build()?)
         .start()
         .await?;

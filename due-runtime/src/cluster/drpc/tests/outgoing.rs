@@ -84,7 +84,7 @@ async fn what_is_lost_with_a_connection_makes_room() {
 async fn an_idle_queue_holds_no_buffer() {
     let out = Outgoing::open(10 << 20);
     let mut batch = Vec::new();
-    for len in [500_000, 2_000_000, 10, 10] {
+    for len in [500_000, 2_000_000, 10, 10, 10] {
         append(&out, &vec![1; len]).unwrap();
         assert!(out.take(&mut batch).await);
         assert_eq!(batch.len(), len);

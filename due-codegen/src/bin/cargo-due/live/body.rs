@@ -1,0 +1,55 @@
+//! JSON to the body of a packet, and back.
+
+use due::{Bytes, Codec};
+use prost::Message as _;
+use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions};
+use serde_json::Value;
+
+use super::{fields, msgpack};
+
+/// Reads canonical proto3 JSON. A key that the schema does not have is named with its neighbour.
+pub(crate) fn from_text(message: &MessageDescriptor, text: &str) -> Result<DynamicMessage, String> {
+    let value: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
+    fields::check(message, &value)?;
+    parse(message, text)
+}
+
+/// As [`from_text`], of what was found right before or nearly so.
+pub(crate) fn parse(message: &MessageDescriptor, text: &str) -> Result<DynamicMessage, String> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    DynamicMessage::deserialize(message.clone(), &mut reader)
+        .and_then(|read| reader.end().map(|()| read))
+        .map_err(|error| format!("not a `{}`: {error}", message.full_name()))
+}
+
+/// Canonical proto3 JSON: fields that have their default value are left out, unless `defaults` says otherwise.
+pub(crate) fn to_value(message: &DynamicMessage, defaults: bool) -> Result<Value, serde_json::Error> {
+    let options = SerializeOptions::new().skip_default_fields(!defaults);
+    message.serialize_with_options(serde_json::value::Serializer, &options)
+}
+
+/// What goes into a packet.
+pub(crate) fn encode(codec: &Codec, message: &DynamicMessage) -> Result<Bytes, String> {
+    match codec {
+        Codec::Json => serde_json::to_vec(message).map(Bytes::from).map_err(|error| error.to_string()),
+        Codec::MsgPack => msgpack::encode(message).map(Bytes::from),
+        _ => Ok(Bytes::from(message.encode_to_vec())),
+    }
+}
+
+/// What came in a packet. Fields that the schema does not have are skipped: the server may be newer.
+pub(crate) fn decode(codec: &Codec, message: &MessageDescriptor, body: &[u8]) -> Result<DynamicMessage, String> {
+    let lenient = DeserializeOptions::new().deny_unknown_fields(false);
+    let read = match codec {
+        _ if body.is_empty() => Ok(DynamicMessage::new(message.clone())),
+        Codec::Json => {
+            let mut reader = serde_json::Deserializer::from_slice(body);
+            DynamicMessage::deserialize_with_options(message.clone(), &mut reader, &lenient)
+                .and_then(|read| reader.end().map(|()| read))
+                .map_err(|error| error.to_string())
+        }
+        Codec::MsgPack => msgpack::decode(message, body),
+        _ => DynamicMessage::decode(message.clone(), body).map_err(|error| error.to_string()),
+    };
+    read.map_err(|error| format!("not a `{}` in {}: {error}", message.full_name(), codec.name()))
+}
