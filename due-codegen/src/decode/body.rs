@@ -1,12 +1,11 @@
 //! What a packet carries, by its route.
 
-use prost_reflect::prost_types::field_descriptor_proto::{Label, Type};
-use prost_reflect::prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
-use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor};
+use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor};
 
 use super::protobuf::Walk;
 use super::read::{count, part, text};
-use super::{Body, BodyCodec, Context, Cursor, Direction, Fault, Frame, Part, STATUS, msgpack};
+use super::reserved::{RESERVED, Reserved, is_about_schemas};
+use super::{Body, BodyCodec, Context, Cursor, Direction, Fault, Frame, Part, msgpack};
 use crate::codes::CODES;
 use crate::routes::{RouteInfo, RouteKind};
 
@@ -26,16 +25,23 @@ impl Attempt {
 impl Context<'_> {
     /// The rest of a packet. Faults of the frame go first, so this reports its own only where there is none.
     pub(super) fn body(&self, cursor: &mut Cursor<'_>, frame: &mut Frame, route: i32) -> Result<(), Fault> {
+        let about_schemas = is_about_schemas(route, cursor.peek());
+        if about_schemas {
+            let at = cursor.at();
+            frame.parts.push(part(at, cursor.take(1, "the mark")?, "mark", "about schemas"));
+        }
         let bytes = cursor.peek();
         let inside = cursor.clone();
         cursor.rest();
-        let codec = self.options.codec.unwrap_or_else(|| match serde_json::from_slice(bytes) {
+        // They are protobuf, whatever the others are.
+        let told = if about_schemas { Some(BodyCodec::Proto) } else { self.options.codec };
+        let codec = told.unwrap_or_else(|| match serde_json::from_slice(bytes) {
             Ok(serde_json::Value::Object(_)) => BodyCodec::Json,
             _ => BodyCodec::Proto,
         });
         let body = Body { message: None, direction: None, codec, parts: Vec::new(), json: None };
         let body = frame.body.insert(body);
-        let mut attempts = self.attempts(&inside, route);
+        let mut attempts = self.attempts(&inside, route, about_schemas);
         if attempts.is_empty() || codec == BodyCodec::Raw {
             body.parts = vec![part(inside.at(), bytes, "body", said_of(bytes))];
             if codec == BodyCodec::Json {
@@ -48,6 +54,9 @@ impl Context<'_> {
             (None, Some(other)) => choose(first, other, codec, &mut frame.notes),
             _ => first,
         };
+        if about_schemas {
+            frame.what = chosen.message.full_name().to_owned();
+        }
         body.message = Some(chosen.message.full_name().to_owned());
         body.direction = Some(chosen.direction);
         match codec {
@@ -58,7 +67,7 @@ impl Context<'_> {
                     1 => frame.notes.push("1 field is not in the schema".to_owned()),
                     many => frame.notes.push(format!("{many} fields are not in the schema")),
                 }
-                if route == STATUS {
+                if route == RESERVED && !about_schemas {
                     body.parts.iter_mut().for_each(|part| self.explain(part));
                 }
                 if let Some(fault) = chosen.walk.fault {
@@ -103,12 +112,19 @@ impl Context<'_> {
     }
 
     /// The messages that the body may be, the likelier one first.
-    fn attempts(&self, body: &Cursor<'_>, route: i32) -> Vec<Attempt> {
+    fn attempts(&self, body: &Cursor<'_>, route: i32, about_schemas: bool) -> Vec<Attempt> {
         let info = self.routes.get(&route);
         let find = |name: &str| self.pool.and_then(|pool| pool.get_message_by_name(name));
         let told = self.options.direction.or(self.downstream);
+        let reserved =
+            |get: fn(&Reserved) -> &MessageDescriptor| self.reserved.as_ref().map(|known| get(known).clone());
         let wanted: Vec<(Direction, Option<MessageDescriptor>)> = match (info, told) {
-            (None, _) if route == STATUS => vec![(Direction::Response, self.status.clone())],
+            (None, told) if about_schemas => {
+                let (greeting, answer) = (reserved(|known| &known.greeting), reserved(|known| &known.answer));
+                let both = [(Direction::Request, greeting), (Direction::Response, answer)];
+                both.into_iter().filter(|(direction, _)| told.is_none_or(|told| told == *direction)).collect()
+            }
+            (None, _) if route == RESERVED => vec![(Direction::Response, reserved(|known| &known.status))],
             (None, _) => Vec::new(),
             (Some(info), _) if info.kind == RouteKind::Push => vec![(Direction::Push, find(&info.response))],
             (Some(info), Some(Direction::Request)) => vec![(Direction::Request, find(&info.request))],
@@ -172,35 +188,4 @@ fn place(bytes: &[u8], err: &serde_json::Error) -> usize {
     let lines = bytes.split_inclusive(|byte| *byte == b'\n');
     let before: usize = lines.take(err.line().saturating_sub(1)).map(<[u8]>::len).sum();
     (before + err.column().saturating_sub(1)).min(bytes.len())
-}
-
-/// `message Status { int32 route = 1; int32 seq = 2; int32 code = 3; string message = 4; }` of package `due`.
-pub(super) fn status() -> Option<MessageDescriptor> {
-    let field = |name: &str, number: i32, kind: Type| FieldDescriptorProto {
-        name: Some(name.to_owned()),
-        number: Some(number),
-        label: Some(Label::Optional.into()),
-        r#type: Some(kind.into()),
-        ..FieldDescriptorProto::default()
-    };
-    let message = DescriptorProto {
-        name: Some("Status".to_owned()),
-        field: vec![
-            field("route", 1, Type::Int32),
-            field("seq", 2, Type::Int32),
-            field("code", 3, Type::Int32),
-            field("message", 4, Type::String),
-        ],
-        ..DescriptorProto::default()
-    };
-    let file = FileDescriptorProto {
-        name: Some("due/status.proto".to_owned()),
-        package: Some("due".to_owned()),
-        syntax: Some("proto3".to_owned()),
-        message_type: vec![message],
-        ..FileDescriptorProto::default()
-    };
-    let mut pool = DescriptorPool::new();
-    pool.add_file_descriptor_proto(file).ok()?;
-    pool.get_message_by_name("due.Status")
 }

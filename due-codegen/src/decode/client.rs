@@ -1,8 +1,9 @@
 //! Packets between clients and gates.
 
 use super::read::{count, part, signed, unsigned};
+use super::reserved::RESERVED;
 use super::time::utc;
-use super::{Context, Cursor, Dialect, Fault, Frame, STATUS};
+use super::{Context, Cursor, Dialect, Fault, Frame};
 
 const HEARTBEAT: u8 = 0x80;
 const SIZE: usize = 4;
@@ -86,12 +87,12 @@ impl Context<'_> {
         let info = self.routes.get(&route);
         frame.what = match (info, route) {
             (Some(info), _) => info.name.clone(),
-            (None, STATUS) => "due.Status".to_owned(),
+            (None, RESERVED) => "due.Status".to_owned(),
             (None, _) => format!("route {route}"),
         };
         let named = match (info, route) {
             (Some(info), _) => format!("{route}, {} {}", info.kind.word(), info.name),
-            (None, STATUS) => format!("{route}, due's own: a request has failed, or the session is told something"),
+            (None, RESERVED) => format!("{route}, due's own: a request has failed, or the session is told something"),
             (None, _) if self.pool.is_some() => format!("{route}, which the schema does not have"),
             (None, _) => route.to_string(),
         };

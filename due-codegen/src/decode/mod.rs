@@ -9,12 +9,13 @@ mod options;
 mod payload;
 mod protobuf;
 mod read;
+mod reserved;
 mod time;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use prost_reflect::{DescriptorPool, MessageDescriptor};
+use prost_reflect::DescriptorPool;
 use serde::Serialize;
 
 use crate::routes::{RouteInfo, RouteKind};
@@ -23,11 +24,10 @@ pub use hex::{HexError, Input};
 pub use options::{BodyCodec, DecodeOptions, Dialect, Direction, Wire};
 use read::Cursor;
 pub use read::{Fault, Part};
+use reserved::{RESERVED, Reserved};
 
 /// Frames of one input. What is longer is not shown.
 const MOST_FRAMES: usize = 10_000;
-/// The route of `due.Status`.
-const STATUS: i32 = -1;
 
 /// What an input consists of. As JSON its fields are as here; later versions may add some.
 #[derive(Clone, Debug, Serialize)]
@@ -126,7 +126,7 @@ struct Context<'a> {
     options: &'a DecodeOptions,
     routes: Rc<BTreeMap<i32, RouteInfo>>,
     pool: Option<&'a DescriptorPool>,
-    status: Option<MessageDescriptor>,
+    reserved: Option<Reserved>,
     /// Who speaks in a packet that a frame of the link carries.
     downstream: Option<Direction>,
 }
@@ -139,7 +139,7 @@ pub fn decode(input: &Input, schema: Option<&Schema>, options: &DecodeOptions) -
         options,
         routes: Rc::new(routes.filter_map(|info| Some((info.id?, info))).collect()),
         pool: schema.map(|schema| &schema.sources.pool),
-        status: body::status(),
+        reserved: Reserved::new(),
         downstream: None,
     };
     let all = [(Wire::Client, Dialect::Sized), (Wire::Link, Dialect::Sized), (Wire::Client, Dialect::Bare)];
@@ -205,7 +205,7 @@ impl Context<'_> {
             };
             doubts += frame.notes.len();
             doubts += match frame.route {
-                Some(STATUS) | None => 0,
+                Some(RESERVED) | None => 0,
                 Some(route) if self.routes.contains_key(&route) => 0,
                 Some(route) if route <= 0 => 20,
                 Some(_) if !self.routes.is_empty() => 10,

@@ -228,6 +228,26 @@ fn packets_of_every_width_order_and_dialect_are_read() {
 }
 
 #[test]
+fn what_clients_and_gates_say_about_their_schemas_is_named() {
+    for (hex, what, expected) in [
+        (
+            "0000001a 00 ffff 0000 ff 0a10 30303030303030303030303030303061 100e",
+            "due.Greeting",
+            r#"{"hash":"000000000000000a","size":14}"#,
+        ),
+        ("0000000c 00 ffff 0000 ff 0802 1803 2800", "due.Answer", r#"{"limit":3,"verdict":"MORE"}"#),
+        ("00000009 00 ffff 0007 0807 1803", "due.Status", r#"{"code":3,"route":7}"#),
+    ] {
+        let decoded = decode(&Input::hex(hex).unwrap(), None, &DecodeOptions::default());
+        assert_eq!(decoded.frames.len(), 1, "{hex}");
+        let frame = &decoded.frames[0];
+        assert_eq!((&*frame.what, &frame.fault), (what, &None), "{hex}");
+        let json = frame.body.as_ref().and_then(|body| body.json.as_ref()).map(ToString::to_string);
+        assert_eq!(json.as_deref(), Some(expected), "{hex}: {:?}", frame.parts);
+    }
+}
+
+#[test]
 fn heartbeats_tell_their_time_in_both_units() {
     for (hex, big, expected) in [
         ("00000001 80", true, "heartbeat: header=heartbeat"),
