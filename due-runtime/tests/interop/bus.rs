@@ -8,11 +8,10 @@ use tokio::time::timeout;
 
 use crate::ears::PATIENCE;
 use crate::node::NodeOf;
+use crate::on_both;
 use crate::world::{Fleet, Place, Setup};
-use crate::{on_both, on_etcd};
 
-on_both!(events_are_heard_in_both_languages_over_redis);
-on_etcd!(events_are_heard_in_both_languages_over_nats);
+on_both!(events_are_heard_in_both_languages_over_redis, events_are_heard_in_both_languages_over_nats);
 
 async fn events_are_heard_in_both_languages_over_redis(place: Place) {
     heard(Setup { go_node: json!({ "bus": "redis" }), ..Setup::default() }, place).await;

@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::node::{NodeOf, To};
+use crate::on_both;
 use crate::secrets::{End, Secrets};
 use crate::world::{Fleet, GO_GATE, Place, RUST_GATE, Setup};
-use crate::{on_both, on_etcd};
 
-on_both!(in_json, in_msgpack, in_proto);
-on_etcd!(
+on_both!(
+    in_json,
+    in_msgpack,
+    in_proto,
     in_json_over_ws,
     in_msgpack_over_ws,
     in_proto_over_ws,

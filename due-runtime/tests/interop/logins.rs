@@ -4,16 +4,17 @@ use due::RouteId;
 use serde_json::json;
 
 use crate::node::To;
+use crate::on_both;
 use crate::player::Player;
 use crate::world::{Fleet, GO_GATE, Place, RUST_GATE, Setup};
-use crate::{on_both, on_etcd};
 
 on_both!(
     who_was_on_the_gate_of_rust_is_closed_when_he_comes_to_that_of_go,
     who_was_on_the_gate_of_go_is_closed_when_he_comes_to_that_of_rust,
     the_gate_of_go_keeps_an_older_session_of_its_own,
+    over_ws,
+    over_kcp,
 );
-on_etcd!(over_ws, over_kcp);
 
 async fn over_ws(place: Place) {
     over("ws", place).await;

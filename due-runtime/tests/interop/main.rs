@@ -46,16 +46,3 @@ macro_rules! on_both {
     };
 }
 use on_both;
-
-/// A test of what the registry has no part in.
-macro_rules! on_etcd {
-    ($($name:ident),* $(,)?) => {
-        mod on_etcd_alone {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(crate::world::Place::etcd()).await;
-            })*
-        }
-    };
-}
-use on_etcd;

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use crate::go::Go;
 use crate::letters::{Cell, in_codec, letter_of};
-use crate::on_etcd;
+use crate::on_both;
 use crate::player::Player;
 use crate::world::{Fleet, GO_GATE, Place, RUST_GATE, Setup};
 
-on_etcd!(
+on_both!(
     by_rsa_over_tcp,
     by_rsa_with_oaep_over_ws,
     by_ecc_of_256_bits_over_ws,
