@@ -48,6 +48,7 @@ Exit codes:
   0  fine
   1  findings: mistakes in the schema or in due.toml, breaking changes, output that is out of date
   2  wrong usage, or input that cannot be read
+  3  no connection, or no answer in time: `call` and `bench` alone
 
 Colours are for terminals alone; NO_COLOR=1 switches them off there, too.";
 
