@@ -20,6 +20,8 @@ use due::{App, Backends, Context, Gate, Node, TcpLink, Uid};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
+use crate::support::{freeze, signal, thaw};
+
 const ORDERS: &str = "DUE_FLEET_ORDERS";
 /// What a member says on its standard output when it serves; then the addresses of its listeners.
 const READY: &str = "ready";
@@ -134,20 +136,16 @@ impl Member {
 
     /// Asks it to stop (SIGTERM).
     pub(crate) fn terminate(&self) {
-        self.signal("-TERM");
+        signal(self.child.id(), "-TERM");
     }
 
     /// Lets it stand still, with its connections open.
     pub(crate) fn freeze(&self) {
-        self.signal("-STOP");
+        freeze(self.child.id());
     }
 
     pub(crate) fn thaw(&self) {
-        self.signal("-CONT");
-    }
-
-    fn signal(&self, signal: &str) {
-        assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
+        thaw(self.child.id());
     }
 
     /// Waits until it has ended, and says how and after what time.

@@ -21,4 +21,4 @@ pub use etcd::Etcd;
 pub use http::{Answer, http};
 #[cfg(feature = "nats")]
 pub use nats::{Nats, RawNats};
-pub use process::{Process, free_port};
+pub use process::{Process, free_port, freeze, signal, thaw};

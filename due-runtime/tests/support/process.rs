@@ -106,3 +106,30 @@ fn hint(err: &io::Error) -> String {
         _ => err.to_string(),
     }
 }
+
+/// Lets a process stand still, with its connections open; none of its threads runs when this returns.
+pub fn freeze(pid: u32) {
+    signal(pid, "-STOP");
+    let begun = Instant::now();
+    while !stands_still(pid) {
+        assert!(begun.elapsed() < PATIENCE, "process {pid} goes on");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+pub fn thaw(pid: u32) {
+    signal(pid, "-CONT");
+}
+
+pub fn signal(pid: u32, signal: &str) {
+    assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
+}
+
+/// The state of a thread stands behind its name, which is in parentheses.
+fn stands_still(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    threads
+        .flatten()
+        .filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok())
+        .all(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
+}

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::{Process, free_port};
+use super::{Process, free_port, freeze, thaw};
 
 /// How long anything may take to happen on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -76,16 +76,11 @@ impl Server {
 
     /// Lets it stand still, with its connections open.
     pub fn freeze(&self) {
-        self.signal("-STOP");
+        freeze(self.process.as_ref().expect("it runs").pid());
     }
 
     pub fn thaw(&self) {
-        self.signal("-CONT");
-    }
-
-    fn signal(&self, signal: &str) {
-        let pid = self.process.as_ref().expect("it runs").pid().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        thaw(self.process.as_ref().expect("it runs").pid());
     }
 }
 

@@ -16,4 +16,4 @@ pub mod redis;
 pub use consul::Consul;
 pub use etcd::Etcd;
 pub use http::{Answer, http};
-pub use process::{Process, free_port};
+pub use process::{Process, free_port, freeze, thaw};
