@@ -79,7 +79,7 @@ test("the keyboard finds a route by its id, a message by its name, a field by a 
     const link = page.locator("#results a").first();
     expect(await link.evaluate((element) => element.firstChild?.textContent)).toBe(first);
     await page.keyboard.press("Enter");
-    expect(new URL(page.url()).hash).toBe(`#${first.replace(/^\d+ /, "")}`);
+    await page.waitForURL(`${url}#${first.replace(/^\d+ /, "")}`);
     expect(await page.locator("#results").isHidden()).toBe(true);
     expect(await page.locator(":target").count()).toBe(1);
   }
@@ -87,7 +87,7 @@ test("the keyboard finds a route by its id, a message by its name, a field by a 
   await page.keyboard.type("lobby.v1.lobby.");
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Enter");
-  expect(new URL(page.url()).hash).toBe("#lobby.v1.Lobby.Leave");
+  await page.waitForURL(`${url}#lobby.v1.Lobby.Leave`);
   await page.keyboard.press("/");
   await page.keyboard.type("nothing has this name");
   expect(await page.locator("#found").textContent()).toBe("0 results");
