@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::time::sleep;
 
@@ -15,6 +16,9 @@ use super::{Peer, proxy};
 
 /// How long proxy header, TLS and upgrade may take together.
 pub(super) const HANDSHAKE_WAIT: Duration = Duration::from_secs(10);
+/// Clients that have connected and wait to be accepted, if the system allows as many (`net.core.somaxconn`). After a restart
+/// all of them come at once, and who finds no place is dropped and tries again a second later.
+pub(super) const BACKLOG: u16 = u16::MAX;
 /// Time for the cause of a failed accept to pass, as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -44,7 +48,10 @@ pub(super) struct Arrival {
 
 impl Listener {
     pub(super) async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        Ok(Self { socket: TcpListener::bind(addr).await?, door: Door::default(), shared: None })
+        let socket = TcpListener::bind(addr).await?;
+        // It listens already, with 128 places.
+        SockRef::from(&socket).listen(BACKLOG.into())?;
+        Ok(Self { socket, door: Door::default(), shared: None })
     }
 
     pub(super) async fn bind_shared(addr: impl ToSocketAddrs) -> io::Result<Self> {
@@ -119,4 +126,24 @@ impl Arrival {
 pub(super) fn is_of_connection(err: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(err.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use tokio::task::JoinSet;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thousand_clients_connect_before_the_first_is_accepted() {
+        for shared in [false, true] {
+            let addr = "127.0.0.1:0";
+            let listener = if shared { Listener::bind_shared(addr).await } else { Listener::bind(addr).await }.unwrap();
+            let addr = listener.socket.local_addr().unwrap();
+            let clients: JoinSet<_> = (0..1000).map(|_| TcpStream::connect(addr)).collect();
+            let clients = timeout(Duration::from_secs(60), clients.join_all()).await.expect("a place for each");
+            assert_eq!(clients.into_iter().filter(Result::is_ok).count(), 1000);
+        }
+    }
 }

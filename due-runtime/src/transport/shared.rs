@@ -7,10 +7,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
-use super::listener::is_of_connection;
+use super::listener::{BACKLOG, is_of_connection};
 
-/// Connections that may wait to be accepted, as in every listener of tokio.
-const BACKLOG: u32 = 1024;
 /// How long a client that has begun to connect may take to finish that: the way there and back, from far away. Clients that
 /// begin meanwhile are dropped by one of the listeners; their systems try again after a second, and find the other one.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -68,7 +66,7 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.set_reuseport(true)?;
     socket.bind(addr)?;
-    socket.listen(BACKLOG)
+    socket.listen(BACKLOG.into())
 }
 
 #[cfg(not(all(unix, not(any(target_os = "solaris", target_os = "illumos")))))]
