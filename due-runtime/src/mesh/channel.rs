@@ -26,6 +26,8 @@ use crate::registry::{Kind, Registry, RegistryError};
 
 /// The time for one call, unless [`Channel::timeout`] says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest a call may take, whoever says so; far beyond it clocks and gRPC's header have no number for it.
+pub(super) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How often a call looks for another instance when the one it chose turns out to be gone before the request left.
 pub(super) const ATTEMPTS: usize = 3;
@@ -120,10 +122,10 @@ impl Channel {
         }
     }
 
-    /// The same channel with another deadline for each call. Default: 10 s.
+    /// The same channel with another deadline for each call. Default: 10 s, and at most a day.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = timeout.min(LONGEST);
         self
     }
 

@@ -303,6 +303,10 @@ async fn answers_are_these_bytes() {
     let answer = read_frame(&mut raw).await;
     assert_eq!((answer[2], answer[3], answer[11]), (0x81, 0x40, 12));
     assert!(String::from_utf8_lossy(&answer).contains("serialize type 4 is not taken"));
+    // Time until the end of all days.
+    let forever = b"\0\0\0\x0f__ServerTimeout\0\0\0\x1418446744073709551615";
+    raw.write_all(&frame(0, 15, "Give", forever, HI)).await.unwrap();
+    assert_eq!(read_frame(&mut raw).await, frame(0x80, 15, "Give", b"", b"\x81\xa4Note\xa87 has hi"));
     // An answer that nobody has asked for is no fault.
     raw.write_all(&frame(0x80, 13, "Give", b"", b"")).await.unwrap();
     raw.write_all(&frame(0, 14, "Give", b"", HI)).await.unwrap();

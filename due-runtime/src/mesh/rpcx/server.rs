@@ -22,6 +22,7 @@ use super::stream::{FrameReader, StreamError, write_all};
 use super::{AUTH, FAREWELL_METHOD, TIMEOUT, metadata, status};
 use crate::codec::Codec;
 use crate::future::catch_panic;
+use crate::mesh::channel::LONGEST;
 use crate::mesh::typed::Written;
 
 /// Between two attempts to accept when the system has nothing left for it.
@@ -225,7 +226,8 @@ impl Peer {
         async move {
             let result = async {
                 let (call, codec) = (found?, codec(request.serialize.0)?);
-                let time = request.meta(TIMEOUT).and_then(|time| time.parse().ok()).map(Duration::from_millis);
+                let time = request.meta(TIMEOUT).and_then(|time| time.parse().ok());
+                let time = time.map(|time| Duration::from_millis(time).min(LONGEST));
                 let mut to_handle = Request::new(request.payload.clone());
                 *to_handle.metadata_mut() = metadata::read(&request.metadata);
                 if let Some(time) = time {
