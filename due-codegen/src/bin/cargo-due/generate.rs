@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::output::{count, show, tell};
 use crate::project::{ConfigArg, Project};
 use crate::remembered::Remembered;
+use crate::underway::Underway;
 use crate::watch::watch;
 
 /// Generate the code that `due.toml` describes.
@@ -54,7 +55,9 @@ impl Generate {
             tell(|out| up_to_date(out, files))?;
             return Ok(Outcome::Fine);
         }
+        let underway = Underway::begin("generating");
         let output = builder.render()?;
+        drop(underway);
         show(output.warnings());
         // All folders are compared before one is written: all or nothing.
         let changes = output.trees().iter().map(Tree::compare).collect::<Result<Vec<Changes>, _>>()?;

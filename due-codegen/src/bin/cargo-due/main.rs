@@ -23,6 +23,7 @@ mod project;
 mod remembered;
 mod routes;
 mod table;
+mod underway;
 mod watch;
 
 use std::env;
