@@ -4,8 +4,10 @@ mod accept;
 mod connection;
 mod elsewhere;
 mod greetings;
+mod losses;
 mod provider;
 mod rate;
+mod returns;
 mod routing;
 mod watch;
 
@@ -24,8 +26,9 @@ use tokio_util::task::TaskTracker;
 use accept::{AcceptHook, CloseHook, Door, Listen};
 use greetings::Greetings;
 pub use rate::{Excess, RateLimits};
+use returns::Missed;
 
-use crate::cluster::{self, Backends, Balance, Cluster, Member, Missed, Presence, Server};
+use crate::cluster::{self, Backends, Balance, Cluster, Member, Presence, Server};
 use crate::codec::Codec;
 #[cfg(doc)]
 use crate::error::Code;
@@ -48,8 +51,6 @@ use crate::transport::{Attributes, CloseReason, Peer, Transport};
 const CLEAN_UP: Duration = Duration::from_secs(3);
 /// How long a gate whose port another process takes serves the clients that it has told to go.
 const LINGER: Duration = Duration::from_secs(10);
-/// Messages that may wait for their user to be located anew. Further ones are lost with a warning.
-const MISSES: usize = 4096;
 
 /// How heartbeats are spent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -166,7 +167,7 @@ impl Gate {
         let format = Arc::clone(&cluster.member().format);
         let room = format.max_body_bytes().min(format.max_frame_bytes().saturating_sub(format.header_len()));
         let (limits, overflow) = (settings.outbox, settings.overflow);
-        let (misses, missed) = mpsc::channel(MISSES);
+        let (misses, missed) = returns::channel();
         let metrics = GateMetrics::new(&self.gid);
         let core = Arc::new_cyclic(|this| GateCore {
             this: this.clone(),
@@ -197,7 +198,7 @@ impl Gate {
         core.watch_losses();
         let corrections = CancellationToken::new();
         let (corrector, until) = (Arc::clone(&core), corrections.clone());
-        tokio::spawn(async move { until.run_until_cancelled(corrector.correct(missed)).await });
+        tokio::spawn(async move { until.run_until_cancelled(corrector.send_on_all(missed)).await });
         if core.duplicate_login == DuplicateLogin::Close
             && let Some(changes) = backends.locator.changes()
         {
@@ -579,7 +580,7 @@ pub(crate) struct GateCore {
     format: Arc<Format>,
     presence: Presence,
     cluster: Cluster,
-    /// Messages that reached the wrong node.
+    /// Messages that have come back.
     misses: mpsc::Sender<Missed>,
     metrics: GateMetrics,
     sessions: SessionTable,

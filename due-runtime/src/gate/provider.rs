@@ -6,10 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{DuplicateLogin, GateCore};
-use crate::cluster::{Audience, Event, GateAnswer, GateLink, GateOp, LinkError, Then};
+use crate::cluster::{Audience, Delivery, Event, GateAnswer, GateLink, GateOp, LinkError, Then};
 use crate::error::{Code, Error};
 use crate::future::BoxFuture;
-use crate::id::{Cid, Gid, RouteId, Seq, Uid};
+use crate::id::{Cid, Gid, Nid, RouteId, Seq, Uid};
 use crate::locator::LocateError;
 use crate::session::{Refused, Session, SessionTarget, Wakes};
 use crate::transport::CloseReason;
@@ -26,6 +26,11 @@ impl GateLink for GateCore {
         });
         wakes.add(queued.ok_or(LinkError::NoSession)??);
         Ok(())
+    }
+
+    fn take_back(&self, nid: &Nid, delivery: Delivery) -> Option<Delivery> {
+        self.receive_back(nid, delivery);
+        None
     }
 
     fn call(&self, op: GateOp) -> BoxFuture<'_, Result<GateAnswer, LinkError>> {

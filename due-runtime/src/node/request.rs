@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -16,7 +15,7 @@ use super::context::Subject;
 use super::router::{Found, Way};
 use super::serve::NodeCore;
 use super::{Context, Reply};
-use crate::cluster::{Delivery, LinkError, Missed, NodeLink, NodeOp, Origin, Undelivered};
+use crate::cluster::{Delivery, LinkError, NodeLink, NodeOp, Origin, Undelivered};
 use crate::error::{Code, Error, Result};
 use crate::future::{catch_panic, unless_cancelled};
 use crate::id::{Cid, Nid, RouteId, Uid};
@@ -63,8 +62,9 @@ impl NodeCore {
         if let (Some(kind), true) = (found.as_ref().and_then(|found| found.actor), is_new && admitted.is_ok()) {
             return Arc::clone(&self).hand_over(*kind, delivery, clear).await;
         }
-        let Delivery { origin, cid, uid, packet, request: _until_answered, misses: _, receipt } = delivery;
+        let Delivery { origin, cid, uid, packet, request: _until_answered, turn, receipt } = delivery;
         receipt.inspect(|receipt| receipt.taken());
+        drop(turn);
         let Packet { route, seq, body } = packet;
         let subject = Subject::Message(route, seq);
         let mut ctx = Context::new(Arc::clone(&self), origin, cid, uid, subject);
@@ -218,11 +218,10 @@ impl NodeCore {
         if delivery.receipt.take().is_some_and(|receipt| receipt.give_back()) {
             return None;
         }
-        let Some(misses) = delivery.misses.take() else { return Some(delivery) };
-        // The gate may be waiting for room in this very lane: nothing here waits for the gate.
-        match misses.try_send(Missed { nid: self.nid.clone(), delivery }) {
-            Ok(()) => None,
-            Err(TrySendError::Full(missed) | TrySendError::Closed(missed)) => Some(missed.delivery),
+        match &delivery.origin {
+            // The gate may be waiting for room in this very lane: nothing here waits for the gate.
+            Origin::Gate { gate, .. } if delivery.turn.is_some() => Arc::clone(gate).take_back(&self.nid, delivery),
+            Origin::Gate { .. } | Origin::Node { .. } => Some(delivery),
         }
     }
 
@@ -258,7 +257,7 @@ impl NodeCore {
         let packet = Packet { route, seq: ctx.seq(), body: packet.slice(self.cluster.format().header_len()..) };
         let origin = Origin::Node { nid: self.nid.clone(), node: self.this.upgrade()? };
         let cid = Cid(ctx.call.map_or(0, |number| -number.0));
-        Some(Delivery { origin, cid, uid: ctx.uid, packet, request: None, misses: None, receipt: None })
+        Some(Delivery { origin, cid, uid: ctx.uid, packet, request: None, turn: None, receipt: None })
     }
 
     /// The answer to a request that has no response: a status on route -1. Of nodes only those get one that wait for it: the

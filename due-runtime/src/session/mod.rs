@@ -1,13 +1,14 @@
 //! One client connection on one gate: who it is, and what waits for it.
 
 mod ending;
+mod order;
 mod outbox;
 mod requests;
 mod table;
 mod wakes;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -15,10 +16,12 @@ use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 
 use ending::Ending;
+use order::Order;
+pub(crate) use order::{Move, Turn};
 pub(crate) use outbox::{Outbox, OutboxRules, Refused};
 pub use outbox::{OutboxLimits, Overflow};
+pub(crate) use requests::{Back, Request, WINDOW};
 use requests::{Received, Requests};
-pub(crate) use requests::{Request, WINDOW};
 pub(crate) use table::{SessionTable, SessionTarget};
 pub(crate) use wakes::Wakes;
 
@@ -40,6 +43,8 @@ pub(crate) struct Session {
     greeted: AtomicBool,
     outbox: Outbox,
     requests: Requests,
+    /// Made for the first stateful message.
+    order: OnceLock<Box<Order>>,
     ending: Ending,
 }
 
@@ -62,6 +67,7 @@ impl Session {
             greeted: AtomicBool::new(false),
             outbox: Outbox::new(Arc::clone(rules)),
             requests: Requests::default(),
+            order: OnceLock::new(),
             ending: Ending::default(),
         }
     }
@@ -152,9 +158,18 @@ impl Session {
         self.requests.send(route, seq, nid)
     }
 
-    /// A request did not leave after all, and is to be held here.
-    pub(crate) fn take_back(self: &Arc<Self>, route: RouteId, seq: Seq) -> Option<Request> {
+    /// A request did not leave after all, or has come back, and is to be held here.
+    pub(crate) fn take_back(self: &Arc<Self>, route: RouteId, seq: Seq) -> Back {
         Request::take_back(self, route, seq)
+    }
+
+    /// The place of a message among those for nodes of this name, behind all others.
+    pub(crate) fn turn(self: &Arc<Self>, group: &Arc<str>) -> Turn {
+        Turn::new(Arc::clone(self), group)
+    }
+
+    fn order(&self) -> &Order {
+        self.order.get_or_init(Box::default)
     }
 
     /// Waits while so many requests are away that a further one might be refused.

@@ -58,6 +58,15 @@ pub(super) enum Received {
     Late,
 }
 
+/// A request that is to be with this gate again.
+pub(crate) enum Back {
+    Unanswered(Request),
+    /// With a status, when it seemed to be lost.
+    Answered,
+    /// No answer is waited for.
+    Unknown,
+}
+
 /// Whoever works on a request of this process holds one until the answer is in the outbox.
 pub(crate) struct Request {
     session: Arc<Session>,
@@ -69,16 +78,28 @@ impl Request {
         Self { session }
     }
 
-    /// Holds a request that was away; `None` if it was not, or is answered.
-    pub(super) fn take_back(session: &Arc<Session>, route: RouteId, seq: Seq) -> Option<Self> {
-        let back = session.requests.receive(route, seq) == Received::Answer;
-        back.then(|| Self { session: Arc::clone(session) })
+    /// Holds a request that was away.
+    pub(super) fn take_back(session: &Arc<Session>, route: RouteId, seq: Seq) -> Back {
+        match session.requests.receive(route, seq) {
+            Received::Answer => Back::Unanswered(Self { session: Arc::clone(session) }),
+            Received::Late => Back::Answered,
+            Received::Push => Back::Unknown,
+        }
     }
 
     /// See [`Session::fail_doomed`].
     pub(super) fn fail_doomed(session: &Arc<Session>, now: Instant) -> Vec<(RouteId, Seq, Self)> {
         let failed = session.requests.fail_doomed(now).into_iter();
         failed.map(|(route, seq)| (route, seq, Self { session: Arc::clone(session) })).collect()
+    }
+}
+
+impl Back {
+    pub(crate) fn unanswered(self) -> Option<Request> {
+        match self {
+            Self::Unanswered(request) => Some(request),
+            Self::Answered | Self::Unknown => None,
+        }
     }
 }
 

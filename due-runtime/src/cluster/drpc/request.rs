@@ -44,6 +44,8 @@ pub(super) enum Bad {
     Value,
     /// A message of a gate that the registry does not know: its answer would reach nobody.
     NoWayBack,
+    /// There is no room for the answer.
+    Unread,
 }
 
 const CONNECTION: u8 = 1;

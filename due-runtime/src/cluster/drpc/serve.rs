@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::answer;
 use super::connection::write_all;
-use super::frame::{Frame, op};
+use super::frame::{Frame, PATIENT, op};
 use super::guard::PROOF_WAIT;
 use super::incoming::{Incoming, Unit};
 use super::outgoing::Outgoing;
@@ -280,6 +280,7 @@ impl Connection {
                 }
                 // Its client would wait for nothing; a gate that sees its connection end tells it.
                 Err(Bad::NoWayBack) => return Err(io::Error::other("no way back to this gate is known").into()),
+                Err(Bad::Unread) => return Err(io::Error::other("it does not read its answers").into()),
                 Err(Bad::Value) => self.answer(&frame, &Err(LinkError::Failed("invalid argument".to_owned()))),
             }
         }
@@ -384,7 +385,7 @@ impl Connection {
                     let is_gate = matches!(caller, Caller::Gate(..));
                     return if is_gate { Err(Bad::NoWayBack) } else { Ok(()) };
                 };
-                let mut delivery = Delivery { origin, cid, uid, packet, request: None, misses: None, receipt: None };
+                let mut delivery = Delivery { origin, cid, uid, packet, request: None, turn: None, receipt: None };
                 if frame.seq == 0 {
                     deliver(&**node, delivery).await;
                     return Ok(());
@@ -393,8 +394,14 @@ impl Connection {
                     let unsaid = Unsaid::new(&self.answers, frame.seq);
                     delivery.receipt = Some(unsaid.clone());
                     match node.call(NodeOp::Deliver(delivery)).await {
+                        Ok(_) if frame.seq & PATIENT != 0 => {}
                         Ok(_) => self.receipts.hold(unsaid),
-                        Err(error) => drop(unsaid.say(&Err(error))),
+                        Err(error) => {
+                            if !unsaid.say(&Err(error)) {
+                                // Nobody would tell the client; a gate that sees its connection end does.
+                                return Err(Bad::Unread);
+                            }
+                        }
                     }
                     return Ok(());
                 }
