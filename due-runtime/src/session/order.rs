@@ -73,7 +73,7 @@ impl Turn {
 
     /// Notes that the message goes to this node, if it may.
     pub(crate) fn leave_for(&mut self, nid: &Nid) -> Move {
-        self.with(|group, number, at| {
+        let (next, is_awaited) = self.with(|group, number, at| {
             let next = group.may(number, nid);
             if next == Move::Leave {
                 group.here.pop_front();
@@ -83,8 +83,12 @@ impl Turn {
                 }
                 *at = Some((nid.clone(), group.era));
             }
-            next
-        })
+            (next, next == Move::Leave && !group.here.is_empty())
+        });
+        if is_awaited {
+            self.session.order().changed.notify_waiters();
+        }
+        next
     }
 
     /// Waits until the message may go to this node. Who waits for too long overtakes.
