@@ -95,7 +95,7 @@ impl GateCore {
             return self.refuse(&session, &delivery.packet, Error::new(Code::UNAUTHORIZED, "log in first"));
         };
         self.cluster.forget_node(uid, &group, &nid);
-        let (right, node) = loop {
+        let (right, node, _leaving) = loop {
             let right = self.cluster.locate_node(uid, &group).await;
             let right = right.ok().flatten().filter(|right| *right != nid);
             let Some((right, node)) = right.and_then(|right| Some((right.clone(), self.cluster.node(&right).ok()?)))
@@ -103,7 +103,7 @@ impl GateCore {
                 return self.refuse(&session, &delivery.packet, unbound(&group));
             };
             match turn.leave_for(&right) {
-                Move::Leave => break (right, node),
+                Move::Leave(leaving) => break (right, node, leaving),
                 Move::Wait => turn.until_free(&right).await,
                 Move::Overtaken => return self.refuse(&session, &delivery.packet, overtaken()),
             }

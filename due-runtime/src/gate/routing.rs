@@ -154,14 +154,14 @@ impl GateCore {
         oneway: bool,
     ) {
         let mut turn = session.turn(group);
-        let nid = loop {
+        let (nid, _leaving) = loop {
             let nid = match self.cluster.locate_node(uid, group).await {
                 Ok(Some(nid)) => nid,
                 Ok(None) => return self.refuse(session, &delivery.packet, unbound(group)),
                 Err(error) => return self.refuse(session, &delivery.packet, error.into()),
             };
             match turn.leave_for(&nid) {
-                Move::Leave => break nid,
+                Move::Leave(leaving) => break (nid, leaving),
                 Move::Wait => turn.until_free(&nid).await,
                 Move::Overtaken => return self.refuse(session, &delivery.packet, overtaken()),
             }

@@ -28,6 +28,8 @@ struct Group {
     read: u64,
     /// Those that this gate has, the oldest first.
     here: VecDeque<u64>,
+    /// One is about to be handed over. Nothing else is meanwhile, and nothing overtakes it.
+    leaving: bool,
     /// Those that nodes have.
     away: Vec<(Nid, usize)>,
     /// What was away when this changed has been overtaken.
@@ -44,10 +46,15 @@ pub(crate) struct Turn {
     patience: Option<Instant>,
 }
 
+/// A message is on its way out; to be dropped when its node has it.
+pub(crate) struct Leaving {
+    session: Arc<Session>,
+    group: usize,
+}
+
 /// What a message may do next.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Move {
-    Leave,
+    Leave(Leaving),
     /// What was sent before may still come back.
     Wait,
     /// A later one has left.
@@ -73,22 +80,24 @@ impl Turn {
 
     /// Notes that the message goes to this node, if it may.
     pub(crate) fn leave_for(&mut self, nid: &Nid) -> Move {
-        let (next, is_awaited) = self.with(|group, number, at| {
-            let next = group.may(number, nid);
-            if next == Move::Leave {
+        let next = self.with(|group, number, at| {
+            let next = group.next(number, nid);
+            if next == Next::Leave {
                 group.here.pop_front();
+                group.leaving = true;
                 match group.away.iter_mut().find(|(there, _)| there == nid) {
                     Some((_, count)) => *count += 1,
                     None => group.away.push((nid.clone(), 1)),
                 }
                 *at = Some((nid.clone(), group.era));
             }
-            (next, next == Move::Leave && !group.here.is_empty())
+            next
         });
-        if is_awaited {
-            self.session.order().changed.notify_waiters();
+        match next {
+            Next::Leave => Move::Leave(Leaving { session: Arc::clone(&self.session), group: self.group }),
+            Next::Wait => Move::Wait,
+            Next::Overtaken => Move::Overtaken,
         }
-        next
     }
 
     /// Waits until the message may go to this node. Who waits for too long overtakes.
@@ -96,20 +105,27 @@ impl Turn {
     /// # Cancel safety
     /// The place is kept when the future is dropped.
     pub(crate) async fn until_free(&mut self, nid: &Nid) {
-        self.until(|group, number| group.may(number, nid) != Move::Wait).await;
+        self.until(|group, number| group.next(number, nid) != Next::Wait).await;
     }
 
     /// Waits until everything that was read before has left this gate, likewise.
     pub(crate) async fn until_first(&mut self) {
-        self.until(|group, number| group.here.front().is_none_or(|first| *first >= number)).await;
+        self.until(|group, number| !group.leaving && group.here.front().is_none_or(|first| *first >= number)).await;
     }
 
     async fn until(&mut self, is_over: impl Fn(&Group, u64) -> bool) {
         let session = Arc::clone(&self.session);
         loop {
             let changed = session.order().changed.notified();
-            if self.with(|group, number, _| is_over(group, number)) {
+            let (is_over, is_next) = self.with(|group, number, _| (is_over(group, number), group.leaving));
+            if is_over {
                 return;
+            }
+            if is_next {
+                // It has waited for its turn, and waits for room: so would this one.
+                self.patience = None;
+                changed.await;
+                continue;
             }
             let patience = *self.patience.get_or_insert_with(|| Instant::now() + PATIENCE);
             if timeout_at(patience, changed).await.is_err() {
@@ -162,22 +178,39 @@ impl Drop for Turn {
     }
 }
 
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        let order = self.session.order();
+        let is_awaited = {
+            let mut groups = order.groups.lock().unwrap();
+            let group = &mut groups[self.group];
+            group.leaving = false;
+            !group.here.is_empty()
+        };
+        if is_awaited {
+            order.changed.notify_waiters();
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Next {
+    Leave,
+    Wait,
+    Overtaken,
+}
+
 impl Group {
     fn new(name: &Arc<str>) -> Self {
-        Self { name: Arc::clone(name), read: 0, here: VecDeque::new(), away: Vec::new(), era: 0 }
+        Self { name: Arc::clone(name), read: 0, here: VecDeque::new(), leaving: false, away: Vec::new(), era: 0 }
     }
 
-    fn may(&self, number: u64, nid: &Nid) -> Move {
+    fn next(&self, number: u64, nid: &Nid) -> Next {
+        let is_free = || !self.leaving && self.away.iter().all(|(there, _)| there == nid);
         match self.here.front() {
-            Some(first) if *first == number => {
-                if self.away.iter().all(|(there, _)| there == nid) {
-                    Move::Leave
-                } else {
-                    Move::Wait
-                }
-            }
-            _ if self.here.binary_search(&number).is_ok() => Move::Wait,
-            _ => Move::Overtaken,
+            Some(first) if *first == number && is_free() => Next::Leave,
+            _ if self.here.binary_search(&number).is_ok() => Next::Wait,
+            _ => Next::Overtaken,
         }
     }
 
@@ -215,11 +248,20 @@ mod tests {
         ["n1", "n2"].map(Nid::from)
     }
 
+    /// Has it handed over at once, if it may go.
+    fn go(turn: &mut Turn, nid: &Nid) -> Next {
+        match turn.leave_for(nid) {
+            Move::Leave(_) => Next::Leave,
+            Move::Wait => Next::Wait,
+            Move::Overtaken => Next::Overtaken,
+        }
+    }
+
     fn turns<const N: usize>(session: &Arc<Session>, nid: &Nid) -> [Turn; N] {
         let group = Arc::from("game");
         std::array::from_fn(|_| {
             let mut turn = session.turn(&group);
-            assert_eq!(turn.leave_for(nid), Move::Leave);
+            assert_eq!(go(&mut turn, nid), Next::Leave);
             turn
         })
     }
@@ -229,18 +271,18 @@ mod tests {
         let (session, [n1, n2]) = (session(), nids());
         let [first, mut second, mut third] = turns(&session, &n1);
         let mut new = session.turn(&Arc::from("game"));
-        assert_eq!(new.leave_for(&n2), Move::Wait);
+        assert_eq!(go(&mut new, &n2), Next::Wait);
         drop(first);
         assert!(third.returns());
-        assert_eq!(third.leave_for(&n2), Move::Wait, "the second is not back");
+        assert_eq!(go(&mut third, &n2), Next::Wait, "the second is not back");
         assert!(second.returns());
-        assert_eq!(third.leave_for(&n2), Move::Wait);
-        assert_eq!([&mut second, &mut third, &mut new].map(|turn| turn.leave_for(&n2)), [Move::Leave; 3]);
-        assert_eq!(session.turn(&Arc::from("game")).leave_for(&n1), Move::Wait);
-        let other = session.turn(&Arc::from("other")).leave_for(&n1);
-        assert_eq!(other, Move::Leave, "nodes of other names have an order of their own");
+        assert_eq!(go(&mut third, &n2), Next::Wait);
+        assert_eq!([&mut second, &mut third, &mut new].map(|turn| go(turn, &n2)), [Next::Leave; 3]);
+        assert_eq!(go(&mut session.turn(&Arc::from("game")), &n1), Next::Wait);
+        let other = go(&mut session.turn(&Arc::from("other")), &n1);
+        assert_eq!(other, Next::Leave, "nodes of other names have an order of their own");
         drop((second, third, new));
-        assert_eq!(session.turn(&Arc::from("game")).leave_for(&n1), Move::Leave);
+        assert_eq!(go(&mut session.turn(&Arc::from("game")), &n1), Next::Leave);
     }
 
     #[tokio::test(start_paused = true)]
@@ -250,15 +292,15 @@ mod tests {
         assert!(back.returns());
         let mut new = session.turn(&Arc::from("game"));
         let begun = Instant::now();
-        assert_eq!(new.leave_for(&n2), Move::Wait);
+        assert_eq!(go(&mut new, &n2), Next::Wait);
         new.until_free(&n2).await;
         assert_eq!(begun.elapsed(), PATIENCE);
-        assert_eq!((back.leave_for(&n2), new.leave_for(&n2)), (Move::Overtaken, Move::Leave));
+        assert_eq!((go(&mut back, &n2), go(&mut new, &n2)), (Next::Overtaken, Next::Leave));
         assert!(!kept.returns(), "the new one is before it");
         drop((back, kept, taken));
-        assert_eq!(session.turn(&Arc::from("game")).leave_for(&n1), Move::Wait, "the new one is at the other node");
+        assert_eq!(go(&mut session.turn(&Arc::from("game")), &n1), Next::Wait, "the new one is at the other node");
         drop(new);
-        assert_eq!(session.turn(&Arc::from("game")).leave_for(&n1), Move::Leave);
+        assert_eq!(go(&mut session.turn(&Arc::from("game")), &n1), Next::Leave);
     }
 
     #[tokio::test(start_paused = true)]
@@ -270,10 +312,26 @@ mod tests {
         let (move_on, ()) = tokio::join!(
             async {
                 new.until_free(&n2).await;
-                new.leave_for(&n2)
+                go(&mut new, &n2)
             },
             async { drop(at_work) }
         );
-        assert_eq!((move_on, begun.elapsed()), (Move::Leave, Duration::ZERO));
+        assert_eq!((move_on, begun.elapsed()), (Next::Leave, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_for_room_is_not_overtaken() {
+        let (session, [n1, _]) = (session(), nids());
+        let [mut first, mut second] = [session.turn(&Arc::from("game")), session.turn(&Arc::from("game"))];
+        let Move::Leave(leaving) = first.leave_for(&n1) else { panic!("nothing is before it") };
+        assert_eq!(go(&mut second, &n1), Next::Wait);
+        let begun = Instant::now();
+        let room = async {
+            tokio::time::sleep(10 * PATIENCE).await;
+            drop(leaving);
+        };
+        tokio::join!(second.until_free(&n1), room);
+        assert_eq!((go(&mut second, &n1), begun.elapsed()), (Next::Leave, 10 * PATIENCE));
+        assert!(first.returns());
     }
 }
