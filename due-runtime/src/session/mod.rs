@@ -48,7 +48,8 @@ pub(crate) struct Session {
     ending: Ending,
 }
 
-/// A request that is not answered for so long while others wait is taken for a oneway one of a node that does not say so.
+/// A request that is not answered for so long while others wait is taken for a oneway one of a node that does not say so. Its
+/// client hears of it only if it is lost, or answered after all.
 const PATIENCE: Duration = Duration::from_secs(5);
 const UNKNOWN: u8 = 0;
 const SIZED: u8 = 1;
@@ -183,7 +184,7 @@ impl Session {
     /// one that comes too late is dropped.
     pub(crate) fn queue_answer(&self, route: RouteId, seq: Seq, packet: Bytes) -> Result<Option<Waker>, Refused> {
         match self.requests.receive(route, seq) {
-            Received::Push => self.queue(packet),
+            Received::Push | Received::Unexpected => self.queue(packet),
             Received::Late => Ok(None),
             Received::Answer => {
                 let queued = self.queue(packet);

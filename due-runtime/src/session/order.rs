@@ -117,11 +117,11 @@ impl Turn {
         let session = Arc::clone(&self.session);
         loop {
             let changed = session.order().changed.notified();
-            let (is_over, is_next) = self.with(|group, number, _| (is_over(group, number), group.leaving));
+            let (is_over, one_leaves) = self.with(|group, number, _| (is_over(group, number), group.leaving));
             if is_over {
                 return;
             }
-            if is_next {
+            if one_leaves {
                 // It has waited for its turn, and waits for room: so would this one.
                 self.patience = None;
                 changed.await;
@@ -129,9 +129,10 @@ impl Turn {
             }
             let patience = *self.patience.get_or_insert_with(|| Instant::now() + PATIENCE);
             if timeout_at(patience, changed).await.is_err() {
-                tracing::debug!(cid = %session.cid(), "a message overtakes those that other nodes keep to themselves");
-                self.with(|group, number, _| group.overtake(number));
-                session.order().changed.notify_waiters();
+                if self.with(|group, number, _| group.overtake(number)) {
+                    tracing::debug!(cid = %session.cid(), "a message overtakes those that other nodes keep to themselves");
+                    session.order().changed.notify_waiters();
+                }
             }
         }
     }
@@ -223,10 +224,15 @@ impl Group {
         }
     }
 
-    fn overtake(&mut self, number: u64) {
+    /// `false`: not now, as one is about to leave.
+    fn overtake(&mut self, number: u64) -> bool {
+        if self.leaving {
+            return false;
+        }
         self.era += 1;
         self.away.clear();
         self.here.retain(|other| *other >= number);
+        true
     }
 }
 

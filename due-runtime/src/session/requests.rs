@@ -13,6 +13,9 @@ use crate::id::{Nid, RouteId, Seq};
 /// How many requests of one session may be with nodes of other processes before nothing more is read from it. Nodes take
 /// as many without refusing any.
 pub(crate) const WINDOW: usize = 128;
+/// How many requests of one session without an answer are remembered when nobody waits for it any more, or it would come too
+/// late: a client that goes on to send while a node hangs has so many in a minute and a half.
+const REMEMBERED: usize = 8 * WINDOW;
 
 #[derive(Default)]
 pub(super) struct Requests {
@@ -27,7 +30,7 @@ pub(super) struct Requests {
 struct State {
     /// With nodes of other processes, in the order they were sent. Their answers are recognised by route and seq.
     away: VecDeque<Away>,
-    /// Those of `away` that have no answer yet.
+    /// Those of `away` that an answer is waited for.
     open: usize,
     /// Somebody waits for room.
     awaited: bool,
@@ -45,8 +48,16 @@ enum Fate {
     Open,
     /// Its connection has broken, or that of its answer; an answer may still come until then.
     Doomed(Instant),
+    /// Taken for one that is not answered, so that others may leave. If it is lost, its client is told all the same.
+    Presumed,
     /// It was answered with a status. The answer of the node comes too late, if it comes.
     Failed,
+}
+
+impl Fate {
+    fn is_open(self) -> bool {
+        matches!(self, Self::Open | Self::Doomed(_))
+    }
 }
 
 #[derive(PartialEq, Eq, Debug)]
@@ -54,6 +65,8 @@ pub(super) enum Received {
     /// It answers nothing.
     Push,
     Answer,
+    /// Nobody has waited for it any more.
+    Unexpected,
     /// Its request was answered before: it must not reach the client.
     Late,
 }
@@ -82,6 +95,7 @@ impl Request {
     pub(super) fn take_back(session: &Arc<Session>, route: RouteId, seq: Seq) -> Back {
         match session.requests.receive(route, seq) {
             Received::Answer => Back::Unanswered(Self { session: Arc::clone(session) }),
+            Received::Unexpected => Back::Unanswered(Self::new(Arc::clone(session))),
             Received::Late => Back::Answered,
             Received::Push => Back::Unknown,
         }
@@ -142,13 +156,14 @@ impl Requests {
     pub(super) fn receive(&self, route: RouteId, seq: Seq) -> Received {
         let mut state = self.state.lock().unwrap();
         let answers = |away: &Away| away.seq == seq && (away.route == route || route == RouteId::STATUS);
-        let waits = |away: &Away| away.fate != Fate::Failed && answers(away);
+        let waits = |away: &Away| away.fate.is_open() && answers(away);
         // A client that uses a seq again waits for the new request, and has heard of the old one.
         let index = state.away.iter().position(waits).or_else(|| state.away.iter().position(answers));
         let Some(index) = index else { return Received::Push };
-        let late = state.away.remove(index).is_some_and(|away| away.fate == Fate::Failed);
-        if late {
-            return Received::Late;
+        match state.away.remove(index).map(|away| away.fate) {
+            Some(Fate::Failed) => return Received::Late,
+            Some(Fate::Presumed) => return Received::Unexpected,
+            Some(Fate::Open | Fate::Doomed(_)) | None => {}
         }
         state.open -= 1;
         self.relieve(state);
@@ -159,18 +174,21 @@ impl Requests {
     /// before. Says whether that is anything.
     pub(super) fn doom(&self, nid: &Nid, at: Instant, is_lost: impl Fn(RouteId, Seq) -> bool) -> bool {
         let mut state = self.state.lock().unwrap();
-        let mut any = false;
+        let (mut any, mut expected_again) = (false, 0);
         let lost = |away: &&mut Away| away.nid == *nid && is_lost(away.route, away.seq);
         for away in state.away.iter_mut().filter(lost) {
             match away.fate {
                 Fate::Doomed(before) if before <= at => {}
                 Fate::Failed => {}
-                Fate::Open | Fate::Doomed(_) => {
+                Fate::Open | Fate::Doomed(_) | Fate::Presumed => {
+                    expected_again += usize::from(away.fate == Fate::Presumed);
                     away.fate = Fate::Doomed(at);
                     any = true;
                 }
             }
         }
+        state.open += expected_again;
+        self.begin(expected_again);
         any
     }
 
@@ -188,12 +206,7 @@ impl Requests {
             away.seq != Seq::NONE
         });
         // A node that died answers nothing: what it might still answer is remembered for a while only.
-        let mut excess = state.away.len().saturating_sub(WINDOW);
-        state.away.retain(|away| {
-            let goes = excess > 0 && away.fate == Fate::Failed;
-            excess -= usize::from(goes);
-            !goes
-        });
+        state.remember(Fate::Failed);
         self.begin(failed.len());
         self.count(state);
         failed
@@ -214,11 +227,16 @@ impl Requests {
         }
     }
 
-    /// Forgets the older half of what is away: these requests have no answer.
+    /// Waits no more for the older half of what is away: these requests seem to have no answer.
     pub(super) fn presume_oneway(&self) {
         let mut state = self.state.lock().unwrap();
-        let half = state.away.len() / 2;
-        state.away.drain(..half);
+        let half = state.open / 2;
+        for away in state.away.iter_mut().filter(|away| away.fate.is_open()).take(half) {
+            away.fate = Fate::Presumed;
+        }
+        // Without a seq nobody could tell what a status is for.
+        state.away.retain(|away| away.fate != Fate::Presumed || away.seq != Seq::NONE);
+        state.remember(Fate::Presumed);
         self.count(state);
     }
 
@@ -228,7 +246,7 @@ impl Requests {
 
     /// Some of those that are away are so no longer.
     fn count(&self, mut state: MutexGuard<'_, State>) {
-        let open = state.away.iter().filter(|away| away.fate != Fate::Failed).count();
+        let open = state.away.iter().filter(|away| away.fate.is_open()).count();
         self.end(state.open - open);
         state.open = open;
         self.relieve(state);
@@ -240,6 +258,18 @@ impl Requests {
         if awaited {
             self.relieved.notify_waiters();
         }
+    }
+}
+
+impl State {
+    /// Forgets the oldest of this fate when there are too many.
+    fn remember(&mut self, fate: Fate) {
+        let mut excess = self.away.iter().filter(|away| away.fate == fate).count().saturating_sub(REMEMBERED);
+        self.away.retain(|away| {
+            let goes = excess > 0 && away.fate == fate;
+            excess -= usize::from(goes);
+            !goes
+        });
     }
 }
 
@@ -299,6 +329,36 @@ mod tests {
         assert_eq!(requests.fail_doomed(now + step), [(RouteId(1), Seq(2))]);
         assert_eq!(requests.fail_doomed(now + step * 5), [(RouteId(1), Seq(1))]);
         assert_eq!(requests.state.lock().unwrap().open, 1);
+    }
+
+    #[test]
+    fn what_is_not_waited_for_is_told_of_when_it_is_lost() {
+        let requests = Requests::default();
+        for seq in 1..=WINDOW {
+            assert!(requests.send(RouteId(1), Seq(seq as i32), &nid()));
+        }
+        requests.presume_oneway();
+        assert_eq!(requests.unanswered.load(SeqCst), WINDOW / 2);
+        assert_eq!(requests.receive(RouteId(1), Seq(1)), Received::Unexpected, "it was slow");
+        assert_eq!(requests.receive(RouteId(1), Seq(WINDOW as i32)), Received::Answer);
+        let now = Instant::now();
+        assert!(requests.doom(&nid(), now, |_, _| true));
+        let failed: Vec<i32> = requests.fail_doomed(now).iter().map(|(_, seq)| seq.0).collect();
+        assert_eq!(failed, (2..WINDOW as i32).collect::<Vec<_>>(), "each of the others, once");
+        assert_eq!(requests.receive(RouteId(1), Seq(2)), Received::Late);
+        assert_eq!(requests.state.lock().unwrap().open, 0);
+        assert!(requests.end(WINDOW - 1), "all were to be told, and one was answered");
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let requests = Requests::default();
+        for seq in 1..=100_000 {
+            if !requests.send(RouteId(1), Seq(seq), &nid()) {
+                requests.presume_oneway();
+            }
+            assert!(requests.state.lock().unwrap().away.len() <= WINDOW + REMEMBERED);
+        }
     }
 
     #[test]

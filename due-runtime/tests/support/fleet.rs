@@ -304,24 +304,25 @@ async fn play(ctx: &mut Context, body: RawBody) -> due::Result<RawBody> {
     Ok(Books::handle(body).await)
 }
 
-/// Requests of one connection that a node has begun after one of its heirs has begun a later one. In the order of inheritance.
-pub(crate) fn overtaken(nodes: &[&Member]) -> usize {
+/// Requests of these players that a node has begun though one of its heirs had begun a later one of the same connection, going by
+/// the order of inheritance.
+pub(crate) fn overtaken(nodes: &[&Member], players: &std::ops::RangeInclusive<usize>) -> usize {
     let mut overtaken = 0;
     let mut first_of_heirs: HashMap<String, u64> = HashMap::new();
     for node in nodes.iter().rev() {
-        let lines = node.ledger();
-        let numbers = || {
-            lines.iter().filter(|line| !line.starts_with("0 ")).map(|line| {
-                let (connection, number) = line.rsplit_once(' ').expect("player, connection and number");
-                (connection.to_owned(), number.parse::<u64>().unwrap())
-            })
-        };
-        overtaken +=
-            numbers().filter(|(of, number)| first_of_heirs.get(of).is_some_and(|first| number > first)).count();
-        for (of, number) in numbers() {
-            let first = first_of_heirs.entry(of).or_insert(number);
+        let mut first_here = first_of_heirs.clone();
+        for line in node.ledger() {
+            let (connection, number) = line.rsplit_once(' ').expect("player, connection and number");
+            let player = connection.split_once(' ').expect("player and connection").0;
+            if !players.contains(&player.parse().unwrap()) {
+                continue;
+            }
+            let number: u64 = number.parse().unwrap();
+            overtaken += usize::from(first_of_heirs.get(connection).is_some_and(|first| number > *first));
+            let first = first_here.entry(connection.to_owned()).or_insert(number);
             *first = number.min(*first);
         }
+        first_of_heirs = first_here;
     }
     overtaken
 }

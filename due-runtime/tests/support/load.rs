@@ -262,7 +262,6 @@ impl Player {
                     tally.doubled += 1;
                 }
                 Err(CallError::Status(status)) => {
-                    eprintln!("{text}: {status:?}");
                     *tally.refused.entry(status.code).or_default() += 1;
                     refused.fetch_add(1, Ordering::Relaxed);
                     login_due.store(true, Ordering::Relaxed);
