@@ -13,7 +13,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Report, Source};
 use crate::lower::lower;
 use crate::lower::types::Types;
 use crate::model::{Model, RouteWidth};
-use crate::open;
+use crate::open::{self, Asked};
 use crate::options::Options;
 use crate::output::{GeneratedFile, Language, Tree, WriteError};
 use crate::parallel;
@@ -195,10 +195,12 @@ impl Builder {
         });
         let mut trees = trees.into_iter().flatten().collect::<Result<Vec<Tree>, RenderError>>()?;
         let mut watch: BTreeSet<PathBuf> = sources.paths().cloned().collect();
+        let mut asked = Vec::new();
         if !self.config.templates.is_empty() {
             let model = open::read(&sources, &Options::new(&sources.pool), &self.config.packet);
             for options in &self.config.templates {
-                let rendered = open::render(options, &model, &mut report);
+                let mut rendered = open::render(options, &model, &mut report);
+                asked.append(&mut rendered.asked);
                 trees.push(Tree::of_template(&options.folder, rendered));
             }
             open::collisions(&trees, &self.config.templates, &mut report);
@@ -216,7 +218,7 @@ impl Builder {
         }
         let watch = watch.into_iter().filter(|path| path.exists()).collect();
         let read = sources.read().map(|(name, source)| (name.clone(), Arc::clone(source))).collect();
-        Ok(Output { trees, warnings: report.finish(), watch, read })
+        Ok(Output { trees, warnings: report.finish(), watch, read, asked })
     }
 
     /// Everything up to the models; what is wrong is in the report.
@@ -315,6 +317,8 @@ pub struct Output {
     watch: Vec<PathBuf>,
     /// By import name.
     read: Vec<(String, Arc<Source>)>,
+    /// By templates.
+    asked: Vec<Asked>,
 }
 
 impl Output {
@@ -334,8 +338,13 @@ impl Output {
     }
 
     /// Import names and texts of all files that were read from disk.
-    pub(crate) fn read(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.read.iter().map(|(name, source)| (name.as_str(), source.text.as_str()))
+    pub(crate) fn read(&self) -> impl Iterator<Item = (&str, &Arc<Source>)> {
+        self.read.iter().map(|(name, source)| (name.as_str(), source))
+    }
+
+    /// What templates have asked for on disk.
+    pub(crate) fn asked(&self) -> &[Asked] {
+        &self.asked
     }
 
     /// Every file that was read, imports too, and the roots if they decide what is read. All of them exist: cargo

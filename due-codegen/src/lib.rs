@@ -91,7 +91,7 @@ pub use docs::{Docs, DocsOptions};
 pub use ids::{Assigned, Assignment, IdBlock, Ids, IdsError};
 pub use lint::lint_rules;
 pub use lock::{LOCK_NAME, Lock, LockChanges};
-pub use memo::Memo;
+pub use memo::{Memo, UpToDate};
 pub use nearest::nearest;
 pub use open::{OpenModel, Per, TemplateFile, TemplateOptions, Var};
 pub use output::{Change, Changes, GeneratedFile, Language, Tree, WriteError};

@@ -129,7 +129,7 @@ impl Tree {
     }
 
     /// What lies where files of this language belong, ours or not. Templates have no such place.
-    pub(crate) fn found(language: Language, folder: &Path) -> Result<Vec<PathBuf>, WriteError> {
+    fn found(language: Language, folder: &Path) -> Result<Vec<PathBuf>, WriteError> {
         match language {
             Language::Rust => files_below(folder, false, &["rs".as_ref()].into()),
             Language::TypeScript => files_below(folder, true, &["ts".as_ref()].into()),
@@ -166,6 +166,15 @@ impl Tree {
         }
     }
 
+    /// Files of an earlier run that no longer belong to the output, with their texts.
+    pub(crate) fn stale(&self, current: &BTreeSet<PathBuf>) -> Result<Vec<(PathBuf, String)>, WriteError> {
+        let mut stale = Vec::new();
+        for path in self.earlier()?.into_iter().filter(|path| !current.contains(path) && !self.others.contains(path)) {
+            stale.extend(read(&path)?.filter(|old| self.is_earlier(old)).map(|old| (path, old)));
+        }
+        Ok(stale)
+    }
+
     /// Where generated files of an earlier run may be.
     fn earlier(&self) -> Result<Vec<PathBuf>, WriteError> {
         let Some(searched) = &self.searched else { return Ok(Vec::new()) };
@@ -193,11 +202,8 @@ impl Changes {
             }
         }
         let current: BTreeSet<PathBuf> = files.iter().map(|file| folder.join(&file.path)).collect();
-        for path in tree.earlier()?.into_iter().filter(|path| !current.contains(path) && !tree.others.contains(path)) {
-            if let Some(old) = read(&path)?.filter(|old| tree.is_earlier(old)) {
-                changes.changes.push(Change { path, old: Some(old), new: None });
-            }
-        }
+        let stale = tree.stale(&current)?;
+        changes.changes.extend(stale.into_iter().map(|(path, old)| Change { path, old: Some(old), new: None }));
         Ok(changes)
     }
 

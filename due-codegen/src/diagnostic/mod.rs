@@ -14,13 +14,13 @@ pub(crate) use source::{Place, Source};
 /// [`miette::Diagnostic`] it makes a graphical report.
 #[derive(Clone, Debug)]
 pub struct Diagnostic {
-    severity: Severity,
-    rule: Option<&'static str>,
+    pub(crate) severity: Severity,
+    pub(crate) rule: Option<&'static str>,
     unreadable: bool,
-    message: String,
-    help: Option<String>,
-    labels: Vec<Label>,
-    elsewhere: Vec<Diagnostic>,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+    pub(crate) labels: Vec<Label>,
+    pub(crate) elsewhere: Vec<Diagnostic>,
 }
 
 /// Whether the output can still be used.
@@ -37,9 +37,9 @@ pub enum Severity {
 /// A marked place in a source file.
 #[derive(Clone, Debug)]
 pub struct Label {
-    text: String,
-    source: Arc<Source>,
-    span: Range<usize>,
+    pub(crate) text: String,
+    pub(crate) source: Arc<Source>,
+    pub(crate) span: Range<usize>,
 }
 
 impl Diagnostic {
@@ -56,7 +56,7 @@ impl Diagnostic {
         Self { unreadable: true, ..Self::error(message) }
     }
 
-    fn new(severity: Severity, message: impl Into<String>) -> Self {
+    pub(crate) fn new(severity: Severity, message: impl Into<String>) -> Self {
         let (message, labels, elsewhere) = (message.into(), Vec::new(), Vec::new());
         Self { severity, rule: None, unreadable: false, message, help: None, labels, elsewhere }
     }
@@ -215,7 +215,7 @@ impl Report {
 /// All findings of a run, in the order of files and lines. `Display` shows every one in its compact form.
 #[derive(Clone, Default)]
 pub struct Diagnostics {
-    all: Vec<Diagnostic>,
+    pub(crate) all: Vec<Diagnostic>,
 }
 
 impl Diagnostics {

@@ -1,8 +1,6 @@
 //! Templates of users to files, over the open model.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,7 +13,7 @@ use super::filters;
 use super::model::OpenModel;
 use super::place::{LARGEST, Limited, check_path, inside};
 use super::target::{Per, TemplateFile, TemplateOptions, Var};
-use super::texts::Texts;
+use super::texts::{Asked, Texts};
 use crate::diagnostic::{Diagnostic, Report, Source};
 use crate::output::{GeneratedFile, MARK, marked};
 
@@ -33,19 +31,28 @@ pub(crate) struct Rendered {
     pub(crate) mark: String,
     /// Below this folder files of earlier runs may be; absent if there is but one file.
     pub(crate) searched: Option<PathBuf>,
+    /// The template, and what it has included or looked for.
+    pub(crate) asked: Vec<Asked>,
+}
+
+impl Rendered {
+    /// What is known of the files before there is any.
+    pub(crate) fn begin(options: &TemplateOptions) -> Self {
+        let searched = (options.per != Per::Project).then(|| {
+            let fixed = options.out.split("{{").next().unwrap_or_default();
+            PathBuf::from(fixed.rsplit_once('/').map_or("", |(folder, _)| folder))
+        });
+        Self { mark: format!("{MARK} from {}. Do not edit.", shown(options)), searched, ..Self::default() }
+    }
 }
 
 /// The files of one `[[template]]`. What is wrong with the template is in the report, at its line.
 pub(crate) fn render(options: &TemplateOptions, model: &OpenModel, report: &mut Report) -> Rendered {
     let texts = Texts::default();
     let shown = shown(options);
-    let mut rendered = Rendered { mark: format!("{MARK} from {shown}. Do not edit."), ..Rendered::default() };
-    if options.per != Per::Project {
-        let fixed = options.out.split("{{").next().unwrap_or_default();
-        rendered.searched = Some(PathBuf::from(fixed.rsplit_once('/').map_or("", |(folder, _)| folder)));
-    }
-    match Texts::of(&options.template) {
-        Ok(text) => texts.keep(&shown, &text),
+    let mut rendered = Rendered::begin(options);
+    match texts.of(&options.template, &shown) {
+        Ok(()) => {}
         Err(err) => {
             let error = Diagnostic::unreadable(format!("template `{shown}` cannot be read: {err}"));
             report.push(error.at(&options.places.0, ""));
@@ -57,6 +64,7 @@ pub(crate) fn render(options: &TemplateOptions, model: &OpenModel, report: &mut 
         Ok(env) => rendered.files = run.files(&env, &rendered.mark, report),
         Err(err) => report.push(run.finding(&err)),
     }
+    rendered.asked = texts.asked();
     rendered
 }
 
@@ -95,14 +103,9 @@ impl Run<'_> {
         let (folder, texts) = (self.options.template.folder().map(Path::to_owned), self.texts.clone());
         env.set_loader(move |name| match folder.as_ref().and_then(|folder| inside(folder, name)) {
             None => Ok(None),
-            Some(path) => match fs::read_to_string(&path) {
-                Ok(text) => {
-                    texts.keep(name, &text);
-                    Ok(Some(text))
-                }
-                Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
-                Err(err) => Err(Error::new(ErrorKind::BadInclude, format!("`{name}` cannot be read")).with_source(err)),
-            },
+            Some(path) => texts
+                .included(name, path)
+                .map_err(|err| Error::new(ErrorKind::BadInclude, format!("`{name}` cannot be read")).with_source(err)),
         });
         let vars = self.options.vars.iter().map(|(name, value)| {
             (

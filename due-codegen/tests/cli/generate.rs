@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use super::{HELLO, due, due_with, project};
+use super::{HELLO, due, project};
 
 #[test]
 fn a_second_run_writes_nothing() {
@@ -22,32 +22,6 @@ fn a_second_run_writes_nothing() {
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace('\n', "\r\n")).unwrap();
     assert_eq!(due(project.path(), &["generate"]).out, "up to date: 2 files\n");
-}
-
-#[test]
-fn what_is_remembered_is_used_by_the_same_build_alone_and_not_needed() {
-    let project = project();
-    let cache = tempfile::tempdir().unwrap();
-    let env = [("XDG_CACHE_HOME", cache.path().to_str().unwrap())];
-    assert_eq!(due_with(project.path(), &["generate"], &env).code, 0);
-    let entries = fs::read_dir(cache.path().join("cargo-due")).unwrap().map(|entry| entry.unwrap().path());
-    let [memo] = entries.collect::<Vec<_>>().try_into().unwrap();
-    let text = fs::read_to_string(&memo).unwrap();
-
-    // The files that it names are counted, for nobody looks further.
-    let twice = format!("{text}{}\n", text.lines().last().unwrap());
-    for (stored, files) in [(twice.clone(), 3), (twice.replacen("cargo-due ", "cargo-due 9", 1), 2), (String::new(), 2)]
-    {
-        fs::write(&memo, stored).unwrap();
-        let run = due_with(project.path(), &["generate"], &env);
-        assert_eq!((run.code, run.out), (0, format!("up to date: {files} files\n")));
-    }
-    fs::write(&memo, twice).unwrap();
-    assert_eq!(due_with(project.path(), &["generate", "--check"], &env).out, "up to date: 2 files\n");
-
-    let nowhere = project.path().join("due.toml/cache");
-    let run = due_with(project.path(), &["generate"], &[("XDG_CACHE_HOME", nowhere.to_str().unwrap())]);
-    assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (0, "up to date: 2 files\n", ""));
 }
 
 #[test]

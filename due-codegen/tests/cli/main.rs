@@ -15,13 +15,14 @@ mod id;
 mod lint;
 mod lock;
 mod new;
+mod remembered;
 mod routes;
 mod templates;
 mod watch;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
 use tempfile::TempDir;
@@ -66,6 +67,18 @@ fn due_with(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Run {
     let Output { status, stdout, stderr } = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Run { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
+}
+
+/// What a person at a terminal sees: both outputs as one, as `script` of util-linux hears it.
+#[cfg(unix)]
+fn on_terminal(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> String {
+    let line = format!("stty cols 200; exec '{}' {}", env!("CARGO_BIN_EXE_cargo-due"), args.join(" "));
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).current_dir(folder).stdin(Stdio::null());
+    command.env_remove("NO_COLOR").env("XDG_CACHE_HOME", cache()).envs(env.iter().copied());
+    let output = command.output().unwrap_or_else(|err| panic!("script of util-linux is not installed: {err}"));
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// What `generate` remembers of the projects of all tests.

@@ -49,10 +49,11 @@ impl Generate {
             eprintln!("nothing is generated: `{}` has no section [rust], [typescript] or [[template]]", path.display());
             return Ok(Outcome::Fine);
         }
-        // A check asks nobody but the files.
-        let remembered = (!self.check).then(|| Remembered::of(&path)).flatten();
-        if let Some(files) = remembered.as_ref().and_then(|remembered| memo.up_to_date(&remembered.load())) {
-            tell(|out| up_to_date(out, files))?;
+        // A check may ask it as well: it compares what a check compares.
+        let remembered = Remembered::of(&path);
+        if let Some(same) = remembered.as_ref().and_then(|remembered| memo.up_to_date(&remembered.load())) {
+            show(&same.warnings);
+            tell(|out| up_to_date(out, same.files))?;
             return Ok(Outcome::Fine);
         }
         let underway = Underway::begin("generating");
@@ -65,12 +66,12 @@ impl Generate {
             for changes in &changes {
                 changes.write()?;
             }
-            if let Some((remembered, memo)) = remembered.zip(memo.finish(&output)) {
-                remembered.save(&memo);
-            }
+        }
+        let fine = !self.check || changes.iter().all(Changes::is_empty);
+        if let Some((remembered, memo)) = remembered.filter(|_| fine).zip(memo.finish(&output)) {
+            remembered.save(&memo);
         }
         tell(|out| list(out, &changes, self.check))?;
-        let fine = !self.check || changes.iter().all(Changes::is_empty);
         Ok(if fine { Outcome::Fine } else { Outcome::Findings })
     }
 }
