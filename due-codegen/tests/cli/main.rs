@@ -17,7 +17,11 @@ mod lock;
 mod new;
 mod remembered;
 mod routes;
+#[cfg(unix)]
+mod signals;
 mod templates;
+#[cfg(unix)]
+mod underway;
 mod watch;
 
 use std::fs;
@@ -69,16 +73,28 @@ fn due_with(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Run {
     Run { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
 }
 
-/// What a person at a terminal sees: both outputs as one, as `script` of util-linux hears it.
+/// What a person at a terminal sees: both outputs as one.
 #[cfg(unix)]
 fn on_terminal(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> String {
-    let line = format!("stty cols 200; exec '{}' {}", env!("CARGO_BIN_EXE_cargo-due"), args.join(" "));
-    let mut command = Command::new("script");
-    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).current_dir(folder).stdin(Stdio::null());
-    command.env_remove("NO_COLOR").env("XDG_CACHE_HOME", cache()).envs(env.iter().copied());
-    let output = command.output().unwrap_or_else(|err| panic!("script of util-linux is not installed: {err}"));
+    at_terminal(&format!("'{}' {}", env!("CARGO_BIN_EXE_cargo-due"), args.join(" ")), folder, env)
+}
+
+/// What a shell's command line says there.
+#[cfg(unix)]
+fn at_terminal(line: &str, folder: &Path, env: &[(&str, &str)]) -> String {
+    let output = terminal(line, folder, env).output().unwrap_or_else(|err| panic!("script is not installed: {err}"));
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// A pseudo-terminal, as `script` of util-linux makes it.
+#[cfg(unix)]
+fn terminal(line: &str, folder: &Path, env: &[(&str, &str)]) -> Command {
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--return", "--command", &format!("stty cols 200; exec {line}"), "/dev/null"]);
+    command.current_dir(folder).stdin(Stdio::null()).env_remove("COLUMNS").env_remove("NO_COLOR");
+    command.env("XDG_CACHE_HOME", cache()).envs(env.iter().copied());
+    command
 }
 
 /// What `generate` remembers of the projects of all tests.

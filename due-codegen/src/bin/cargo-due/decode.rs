@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::frames::lines;
 use crate::output::{count, json, show, tell};
 use crate::project::ConfigArg;
+use crate::underway::underway;
 
 /// Take frames apart: name every field with its place, and decode the bodies by their routes.
 ///
@@ -115,7 +116,7 @@ impl Decode {
         match project {
             Some(project) => {
                 options.packet = project.config.packet.clone();
-                let read = Builder::from(project.config).schema()?;
+                let read = underway("reading the schema", || Builder::from(project.config).schema())?;
                 show(read.warnings());
                 schema = Some(read);
             }

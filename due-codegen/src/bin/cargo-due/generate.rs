@@ -12,7 +12,8 @@ use crate::failure::Failure;
 use crate::output::{count, show, tell};
 use crate::project::{ConfigArg, Project};
 use crate::remembered::Remembered;
-use crate::underway::Underway;
+use crate::unbroken::Unbroken;
+use crate::underway::underway;
 use crate::watch::watch;
 
 /// Generate the code that `due.toml` describes.
@@ -45,7 +46,7 @@ impl Generate {
         let memo = Memo::begin(&path, &config);
         let builder = Builder::from(config);
         if nothing {
-            show(&builder.check()?);
+            show(&underway("checking the schema", || builder.check())?);
             eprintln!("nothing is generated: `{}` has no section [rust], [typescript] or [[template]]", path.display());
             return Ok(Outcome::Fine);
         }
@@ -56,13 +57,13 @@ impl Generate {
             tell(|out| up_to_date(out, same.files))?;
             return Ok(Outcome::Fine);
         }
-        let underway = Underway::begin("generating");
-        let output = builder.render()?;
-        drop(underway);
+        let output = underway("generating", || builder.render())?;
         show(output.warnings());
         // All folders are compared before one is written: all or nothing.
         let changes = output.trees().iter().map(Tree::compare).collect::<Result<Vec<Changes>, _>>()?;
         if !self.check {
+            // Once begun, all of it is written.
+            let _unbroken = Unbroken::begin()?;
             for changes in &changes {
                 changes.write()?;
             }

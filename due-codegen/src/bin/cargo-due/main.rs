@@ -23,6 +23,7 @@ mod project;
 mod remembered;
 mod routes;
 mod table;
+mod unbroken;
 mod underway;
 mod watch;
 

@@ -129,7 +129,7 @@ impl Screen<'_> {
     }
 
     fn value(&self, message: &DynamicMessage) -> Result<Value, String> {
-        body::to_value(message, self.defaults).map_err(|error| error.to_string())
+        body::to_value(message, self.defaults)
     }
 }
 

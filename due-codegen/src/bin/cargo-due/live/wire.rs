@@ -134,7 +134,7 @@ impl Anatomy<'_> {
 
 fn json(codec: &Codec, message: &MessageDescriptor, body: &[u8]) -> String {
     let value = body::decode(codec, message, body);
-    match value.and_then(|value| body::to_value(&value, false).map_err(|error| error.to_string())) {
+    match value.and_then(|value| body::to_value(&value, false)) {
         Ok(value) => value.to_string(),
         Err(error) => format!("({error})"),
     }
