@@ -85,7 +85,7 @@ pub use config::{
 pub use decode::{
     Body, BodyCodec, DecodeOptions, Decoded, Dialect, Direction, Fault, Frame, HexError, Input, Part, Wire, decode,
 };
-pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity};
+pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity, plain};
 #[cfg(feature = "cli")]
 pub use docs::{Docs, DocsOptions};
 pub use ids::{Assigned, Assignment, IdBlock, Ids, IdsError};

@@ -1,5 +1,6 @@
 //! What a run has to say about a schema, and the collector that lets it say everything at once.
 
+mod plain;
 mod show;
 mod source;
 
@@ -7,6 +8,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use plain::plain;
 use show::Compact;
 pub(crate) use source::{Place, Source};
 
@@ -57,7 +59,7 @@ impl Diagnostic {
     }
 
     pub(crate) fn new(severity: Severity, message: impl Into<String>) -> Self {
-        let (message, labels, elsewhere) = (message.into(), Vec::new(), Vec::new());
+        let (message, labels, elsewhere) = (plain(message), Vec::new(), Vec::new());
         Self { severity, rule: None, unreadable: false, message, help: None, labels, elsewhere }
     }
 
@@ -70,7 +72,7 @@ impl Diagnostic {
     /// The first label is where the finding is; later ones are other places that matter.
     #[must_use]
     pub(crate) fn at(mut self, place: &Place, text: impl Into<String>) -> Self {
-        let label = Label { text: text.into(), source: Arc::clone(&place.source), span: place.span.clone() };
+        let label = Label { text: plain(text), source: Arc::clone(&place.source), span: place.span.clone() };
         match self.labels.first() {
             Some(first) if !Arc::ptr_eq(&first.source, &label.source) => {
                 let mut note = Self::new(Severity::Note, label.text.clone());
@@ -84,7 +86,7 @@ impl Diagnostic {
 
     #[must_use]
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(plain(help));
         self
     }
 

@@ -125,7 +125,7 @@ impl Memo {
     /// A source that is where it was and as it was.
     fn source(&self, file: &StoredFile) -> Option<Arc<Source>> {
         let path = self.roots.resolve(&file.import_name).filter(|path| *path == Path::new(&file.path))?;
-        let text = fs::read_to_string(&path).ok()?;
+        let text = read(&path).ok()?;
         // As the parser sees it.
         let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
         file.has(sum(&text)).then(|| Arc::new(Source::new(self.roots.shown(&path), text)))
@@ -146,9 +146,8 @@ impl Place {
                 Tree::of_template(&options.folder, Rendered { files, ..Rendered::begin(options) })
             }
         };
-        let is_same = |file: &StoredFile| {
-            fs::read_to_string(tree.folder().join(&file.path)).is_ok_and(|text| file.has(sum_of_output(&text)))
-        };
+        let is_same =
+            |file: &StoredFile| read(tree.folder().join(&file.path)).is_ok_and(|text| file.has(sum_of_output(&text)));
         stored.files.iter().all(is_same).then_some(tree)
     }
 }
@@ -176,8 +175,14 @@ fn before(path: &Path, config: &Config, roots: &Roots) -> Sum {
     parts.sum()
 }
 
+/// A pipe, which has come into a file's place, would be waited for.
+fn read(path: impl AsRef<Path>) -> io::Result<String> {
+    let path = path.as_ref();
+    if fs::metadata(path)?.is_file() { fs::read_to_string(path) } else { Err(io::ErrorKind::InvalidInput.into()) }
+}
+
 fn is_as_it_was(file: &StoredFile) -> bool {
-    match fs::read_to_string(&file.path) {
+    match read(&file.path) {
         Ok(text) => file.has(sum(text)),
         Err(err) => err.kind() == io::ErrorKind::NotFound && file.sum.is_none(),
     }

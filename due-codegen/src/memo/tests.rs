@@ -266,6 +266,10 @@ fn links_are_seen() {
             fs::rename(project.path("go"), project.path("../go")).unwrap();
             link(project, "../go", "go");
         }),
+        ("a pipe", |project| {
+            project.remove("gen/mod.rs");
+            assert!(std::process::Command::new("mkfifo").arg(project.path("gen/mod.rs")).status().unwrap().success());
+        }),
         ("an include that became a link to another text", |project| {
             project.remove("t/part.j2");
             link(project, "list.j2", "t/part.j2");

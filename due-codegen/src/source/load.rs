@@ -150,7 +150,11 @@ impl Loader<'_> {
                 let related = err.related().into_iter().flatten().take(MOST_PARSE_ERRORS - 1);
                 for part in std::iter::once(&err as &dyn miette::Diagnostic).chain(related) {
                     let labels: Vec<_> = part.labels().into_iter().flatten().collect();
-                    let mut error = Diagnostic::error(part.to_string());
+                    let help = part.help().map(|help| help.to_string());
+                    let about_import = help.as_deref().is_some_and(|help| help.starts_with("imports may not"));
+                    // The parser says the same of imports and groups.
+                    let message = if about_import { "this is no import name".to_owned() } else { part.to_string() };
+                    let mut error = Diagnostic::error(message);
                     for label in &labels {
                         let span = label.offset()..label.offset() + label.len();
                         error = error.at(&source.place(span), label.label().unwrap_or_default());
@@ -159,8 +163,8 @@ impl Loader<'_> {
                         let end = source.text.trim_end().len();
                         error = error.at(&source.place(end..end), "");
                     }
-                    if let Some(help) = part.help() {
-                        error = error.help(help.to_string());
+                    if let Some(help) = help {
+                        error = error.help(help);
                     }
                     self.report.push(error);
                 }
@@ -291,6 +295,10 @@ fn read(path: &Path) -> Result<String, Unreadable> {
     let meta = fs::metadata(path).map_err(unreadable)?;
     if meta.is_dir() {
         return Err(Unreadable::Other("is a folder".to_owned()));
+    }
+    if !meta.is_file() {
+        // A pipe would be waited for.
+        return Err(Unreadable::Other("is neither a file nor a link to one".to_owned()));
     }
     if meta.len() > MOST_BYTES {
         return Err(Unreadable::Other(format!("is larger than {} MiB", MOST_BYTES >> 20)));

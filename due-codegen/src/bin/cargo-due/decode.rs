@@ -120,7 +120,7 @@ impl Decode {
                 show(read.warnings());
                 schema = Some(read);
             }
-            None => eprintln!("no due.toml in this folder or above it: routes stay numbers, and bodies bytes"),
+            None => say!("no due.toml in this folder or above it: routes stay numbers, and bodies bytes"),
         }
         self.set(&mut options)?;
         let decoded = decode(&input, schema.as_ref(), &options);
@@ -207,7 +207,7 @@ impl Decode {
                 _ => "client packets",
             };
             let how = if schema.is_some() { "by their routes and shape" } else { "by their shape" };
-            eprintln!("read as {what}, {how}; --wire and --dialect say otherwise");
+            say!("read as {what}, {how}; --wire and --dialect say otherwise");
         }
         tell(|out| {
             for (index, frame) in decoded.frames.iter().enumerate() {

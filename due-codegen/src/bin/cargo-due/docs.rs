@@ -70,7 +70,7 @@ impl Docs {
                 tell(|out| writeln!(out, "up to date: {}", path.display()))?;
                 return Ok(Outcome::Fine);
             }
-            eprintln!("`{}` is out of date: run `cargo due docs --out {}`", path.display(), path.display());
+            say!("`{}` is out of date: run `cargo due docs --out {}`", path.display(), path.display());
             return Ok(Outcome::Findings);
         }
         let unbroken = Unbroken::begin()?;

@@ -47,7 +47,7 @@ impl Generate {
         let builder = Builder::from(config);
         if nothing {
             show(&underway("checking the schema", || builder.check())?);
-            eprintln!("nothing is generated: `{}` has no section [rust], [typescript] or [[template]]", path.display());
+            say!("nothing is generated: `{}` has no section [rust], [typescript] or [[template]]", path.display());
             return Ok(Outcome::Fine);
         }
         // A check may ask it as well: it compares what a check compares.

@@ -55,10 +55,7 @@ impl LockVerb {
         show(schema.warnings());
         if breaks.has_errors() && !self.accept {
             Format::Text.write(&breaks)?;
-            eprintln!(
-                "`{}` is as it was: undo what breaks, or record it with `cargo due lock --accept`",
-                path.display()
-            );
+            say!("`{}` is as it was: undo what breaks, or record it with `cargo due lock --accept`", path.display());
             return Ok(Outcome::Findings);
         }
         let next = before.followed_by(&now);
@@ -68,7 +65,7 @@ impl LockVerb {
             tell(|out| writeln!(out, "up to date: {}", path.display()))?;
         } else if self.check {
             tell(|out| diff(out, &path, old.as_deref().unwrap_or_default(), &text))?;
-            eprintln!("`{}` is out of date: run `cargo due lock` and check it in", path.display());
+            say!("`{}` is out of date: run `cargo due lock` and check it in", path.display());
             return Ok(Outcome::Findings);
         } else {
             let unbroken = Unbroken::begin()?;

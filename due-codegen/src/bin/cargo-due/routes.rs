@@ -41,7 +41,7 @@ impl Routes {
         if self.json {
             json(&Document { version: 1, routes })?;
         } else if routes.is_empty() {
-            eprintln!("there are no routes, pushes, events or mesh services");
+            say!("there are no routes, pushes, events or mesh services");
         } else {
             let rows: Vec<Vec<String>> = routes.iter().map(row).collect();
             tell(|out| table::write(out, TITLES, &rows))?;

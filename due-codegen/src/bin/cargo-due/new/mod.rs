@@ -84,7 +84,7 @@ impl New {
         })?;
         drop(unbroken);
         if repository == Repository::NoGit {
-            eprintln!("there is no git: no repository is made");
+            say!("there is no git: no repository is made");
         }
         self.say(&scaffold, repository == Repository::New)
     }
