@@ -10,18 +10,19 @@ use std::sync::Arc;
 use crate::check::names::Names;
 use crate::config::{Config, PacketOptions, RustOptions, TypeScriptOptions};
 use crate::diagnostic::{Diagnostic, Diagnostics, Report, Source};
+use crate::languages::Languages;
 use crate::lower::lower;
 use crate::lower::types::Types;
 use crate::model::{Model, RouteWidth};
 use crate::open;
 use crate::options::Options;
-use crate::output::{GeneratedFile, Language, Tree, WriteError};
-use crate::parallel;
-use crate::render::{RenderError, render};
+use crate::output::{GeneratedFile, InMemory, Keep, Language, Tree, WriteError};
+use crate::parallel::AtOnce;
+use crate::render::{RenderError, Rust};
 use crate::shape::Shape;
 use crate::source::roots::Roots;
 use crate::source::{self, OPTIONS_PROTO, Sources};
-use crate::typescript;
+use crate::typescript::{self, TypeScript};
 
 /// Generates code from `.proto` files: Rust for build scripts, and whatever `due.toml` asks for in `cargo due generate`.
 ///
@@ -148,11 +149,9 @@ impl Builder {
         self.config.typescript = None;
         self.config.templates.clear();
         // What only the compiler reads is not formatted.
-        let output = self.output(self.out.is_some())?;
-        for tree in output.trees() {
-            tree.compare()?.write()?;
-        }
-        output.tell_cargo(&mut io::stdout().lock()).map_err(Error::Stdout)
+        let staged = self.staged(self.out.is_some())?;
+        staged.commit()?;
+        staged.output.tell_cargo(&mut io::stdout().lock()).map_err(Error::Stdout)
     }
 
     /// Checks the schema and gives the warnings, without generating anything.
@@ -171,10 +170,11 @@ impl Builder {
     /// # Errors
     /// [`Error::Schema`] with every mistake, or [`Error::Render`].
     pub fn render(&self) -> Result<Output, Error> {
-        self.output(true)
+        self.output(true, &InMemory)
     }
 
-    fn output(&self, format: bool) -> Result<Output, Error> {
+    /// Generates everything, and hands each file to `keep` as soon as it is made.
+    pub(crate) fn output<K: Keep>(&self, format: bool, keep: &K) -> Result<Output<K::Kept>, Error> {
         let mut report = Report::default();
         report.extend(&self.warnings);
         let Lowered { sources, rust, typescript, .. } = self.lower(&mut report);
@@ -182,29 +182,23 @@ impl Builder {
             return Err(Error::Schema(report.finish()));
         }
         let shape = Shape::of(&sources);
-        let trees = parallel::map(&[Language::Rust, Language::TypeScript], |language| match language {
-            Language::Rust => self.rust.as_ref().zip(rust.as_ref()).map(|(options, model)| {
-                let files = render(model, (&sources.pool, &shape), options, format)?;
-                Ok(Tree::new(Language::Rust, &options.out, files))
-            }),
-            Language::TypeScript => self.config.typescript.as_ref().zip(typescript.as_ref()).map(|(options, model)| {
-                let files = typescript::render(&sources, model, &shape, options, &self.config.packet)?;
-                Ok(Tree::new(Language::TypeScript, &options.out, files))
-            }),
-            Language::Template => None,
-        });
-        let mut trees = trees.into_iter().flatten().collect::<Result<Vec<Tree>, RenderError>>()?;
+        let rust = self.rust.as_ref().zip(rust.as_ref());
+        let rust = rust.map(|(options, model)| Rust::new(model, (&sources, &shape), options, format)).transpose()?;
+        let typescript = self
+            .config
+            .typescript
+            .as_ref()
+            .zip(typescript.as_ref())
+            .map(|(options, model)| TypeScript::new(&sources, model, &shape, options, &self.config.packet));
+        let languages = Languages { rust, typescript: typescript.transpose()?, texts: AtOnce::default() };
+        let mut trees = languages.make(self.language_folders(), keep)?;
         let mut watch: BTreeSet<PathBuf> = sources.paths().cloned().collect();
         if !self.config.templates.is_empty() {
             let model = open::read(&sources, &Options::new(&sources.pool), &self.config.packet);
             for options in &self.config.templates {
-                let rendered = open::render(options, &model, &mut report);
-                trees.push(Tree::of_template(&options.folder, rendered));
+                trees.push(open::render(options, &model, keep, &mut report));
             }
             open::collisions(&trees, &self.config.templates, &mut report);
-            let all = trees.iter().flat_map(|tree| tree.files().iter().map(|file| tree.folder().join(&file.path)));
-            let all: BTreeSet<PathBuf> = all.collect();
-            trees.iter_mut().for_each(|tree| tree.spare(&all));
             if report.has_errors() {
                 return Err(Error::Schema(report.finish()));
             }
@@ -216,7 +210,19 @@ impl Builder {
         }
         let watch = watch.into_iter().filter(|path| path.exists()).collect();
         let read = sources.read().map(|(name, source)| (name.clone(), Arc::clone(source))).collect();
-        Ok(Output { trees, warnings: report.finish(), watch, read })
+        Ok(Output { trees, warnings: report.finish(), watch, read, texts_at_once: languages.texts.most() })
+    }
+
+    /// Where the output of languages goes.
+    fn language_folders(&self) -> impl Iterator<Item = (Language, &Path)> {
+        let rust = self.rust.iter().map(|options| (Language::Rust, options.out.as_path()));
+        rust.chain(self.config.typescript.iter().map(|options| (Language::TypeScript, options.out.as_path())))
+    }
+
+    /// Where output goes.
+    pub(crate) fn folders(&self) -> impl Iterator<Item = &Path> {
+        let templates = self.config.templates.iter().map(|options| options.folder.as_path());
+        self.language_folders().map(|(_, folder)| folder).chain(templates)
     }
 
     /// Everything up to the models; what is wrong is in the report.
@@ -309,22 +315,24 @@ struct Lowered {
 
 /// The files of a run, not yet written.
 #[derive(Clone, Debug)]
-pub struct Output {
-    trees: Vec<Tree>,
+pub struct Output<F = GeneratedFile> {
+    pub(crate) trees: Vec<Tree<F>>,
     warnings: Diagnostics,
     watch: Vec<PathBuf>,
     /// By import name.
     read: Vec<(String, Arc<Source>)>,
+    /// Not more than this many were made at the same time.
+    pub(crate) texts_at_once: usize,
 }
 
-impl Output {
+impl<F> Output<F> {
     /// What goes into which folder: one entry per language.
-    pub fn trees(&self) -> &[Tree] {
+    pub fn trees(&self) -> &[Tree<F>] {
         &self.trees
     }
 
     /// The generated files of all folders.
-    pub fn files(&self) -> impl Iterator<Item = &GeneratedFile> {
+    pub fn files(&self) -> impl Iterator<Item = &F> {
         self.trees.iter().flat_map(Tree::files)
     }
 
@@ -340,7 +348,7 @@ impl Output {
 
     /// Every file that was read, imports too, and the roots if they decide what is read. All of them exist: cargo
     /// takes a missing path for one that always changes.
-    fn tell_cargo(&self, out: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn tell_cargo(&self, out: &mut impl Write) -> io::Result<()> {
         for path in &self.watch {
             writeln!(out, "cargo:rerun-if-changed={}", path.display())?;
         }

@@ -5,13 +5,13 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::path::{Path, PathBuf};
 
-use crate::builder::Output;
 use crate::config::Config;
 use crate::diagnostic::Report;
-use crate::output::{Language, Tree};
+use crate::output::{Folder, Kept as _, Language};
 use crate::source::roots::Roots;
+use crate::stage::Staged;
 
-/// The state of a project before a run of [`Builder::render`](crate::Builder::render): its configuration, and which files
+/// The state of a project before a run of [`Builder::stage`](crate::Builder::stage): its configuration, and which files
 /// there are.
 ///
 /// ```no_run
@@ -22,11 +22,9 @@ use crate::source::roots::Roots;
 /// let memo = Memo::begin("due.toml", &config);
 /// let stored = std::fs::read_to_string("memo").unwrap_or_default();
 /// if memo.up_to_date(&stored).is_none() {
-///     let output = Builder::from(config).render()?;
-///     for tree in output.trees() {
-///         tree.compare()?.write()?;
-///     }
-///     if let Some(text) = memo.finish(&output) {
+///     let staged = Builder::from(config).stage()?;
+///     staged.commit()?;
+///     if let Some(text) = memo.finish(&staged) {
 ///         let _ = std::fs::write("memo", text);
 ///     }
 /// }
@@ -89,7 +87,8 @@ impl Memo {
 
     /// What to store after the output was written. `None` if there is anything to warn of, which every run has to say again,
     /// a `[[template]]`, or a path that is not UTF-8.
-    pub fn finish(self, output: &Output) -> Option<String> {
+    pub fn finish(self, staged: &Staged) -> Option<String> {
+        let output = &staged.output;
         if self.templates || !output.warnings().is_empty() {
             return None;
         }
@@ -99,7 +98,7 @@ impl Memo {
         }
         for (index, tree) in output.trees().iter().enumerate() {
             for file in tree.files() {
-                writeln!(text, "{index} {} {}", written(&file.contents), file.path.to_str()?).ok()?;
+                writeln!(text, "{index} {} {}", file.hash, file.path().to_str()?).ok()?;
             }
         }
         Some(text)
@@ -107,7 +106,7 @@ impl Memo {
 
     /// Of the names of everything that lies where output belongs.
     fn outs(&self) -> Option<u64> {
-        let names = self.outs.iter().map(|(language, folder)| Tree::found(*language, folder).ok());
+        let names = self.outs.iter().map(|(language, folder)| Folder::found(*language, folder).ok());
         Some(hash(&names.collect::<Option<Vec<_>>>()?))
     }
 }
@@ -117,8 +116,8 @@ fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// Line ends of what was written are no difference, here as in [`Tree::compare`].
-fn written(text: &str) -> u64 {
+/// Line ends of what was written are no difference, here as in [`Builder::stage`](crate::Builder::stage).
+pub(crate) fn written(text: &str) -> u64 {
     if text.contains('\r') { hash(&*text.replace("\r\n", "\n")) } else { hash(text) }
 }
 
@@ -174,9 +173,9 @@ mod tests {
 
         fn generate(&self) -> Option<String> {
             let (memo, config) = self.begin();
-            let output = Builder::from(config).render().unwrap();
-            output.trees().iter().for_each(|tree| tree.compare().unwrap().write().unwrap());
-            memo.finish(&output)
+            let staged = Builder::from(config).stage().unwrap();
+            staged.commit().unwrap();
+            memo.finish(&staged)
         }
 
         fn up_to_date(&self, memo: &str) -> Option<usize> {

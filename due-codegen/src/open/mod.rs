@@ -19,4 +19,4 @@ pub(crate) use read::read;
 #[cfg(feature = "cli")]
 pub(crate) use read::word;
 pub use target::{Per, TemplateFile, TemplateOptions, Var};
-pub(crate) use template::{Rendered, render};
+pub(crate) use template::render;

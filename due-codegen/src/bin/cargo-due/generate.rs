@@ -4,11 +4,12 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use clap::Args;
-use due_codegen::{Builder, Change, Changes, Memo, Tree};
+use due_codegen::{Builder, ChangeKind, Memo, Staged};
 use similar::TextDiff;
 
 use crate::Outcome;
 use crate::failure::Failure;
+use crate::interrupt::whole;
 use crate::output::{count, show, tell};
 use crate::project::{ConfigArg, Project};
 use crate::remembered::Remembered;
@@ -56,43 +57,44 @@ impl Generate {
             return Ok(Outcome::Fine);
         }
         let underway = Underway::begin("generating");
-        let output = builder.render()?;
+        let staged = builder.stage()?;
         drop(underway);
-        show(output.warnings());
-        // All folders are compared before one is written: all or nothing.
-        let changes = output.trees().iter().map(Tree::compare).collect::<Result<Vec<Changes>, _>>()?;
+        show(staged.warnings());
         if !self.check {
-            for changes in &changes {
-                changes.write()?;
-            }
-            if let Some((remembered, memo)) = remembered.zip(memo.finish(&output)) {
+            whole(|| staged.commit())?;
+            if let Some((remembered, memo)) = remembered.zip(memo.finish(&staged)) {
                 remembered.save(&memo);
             }
         }
-        tell(|out| list(out, &changes, self.check))?;
-        let fine = !self.check || changes.iter().all(Changes::is_empty);
+        self.list(&staged)?;
+        let fine = !self.check || staged.changes().is_empty();
         Ok(if fine { Outcome::Fine } else { Outcome::Findings })
     }
-}
 
-fn list(out: &mut impl Write, changes: &[Changes], check: bool) -> io::Result<()> {
-    for Change { path, old, new, .. } in changes.iter().flatten() {
-        let word = match (old, new, check) {
-            (None, ..) => "new",
-            (Some(_), Some(_), _) => "changed",
-            (_, None, true) => "stale",
-            (_, None, false) => "removed",
-        };
-        writeln!(out, "{word} {}", shown(path))?;
-        if check {
-            let (old, new) = (old.as_deref().unwrap_or(""), new.as_deref().unwrap_or(""));
-            write!(out, "{}", TextDiff::from_lines(old, new).unified_diff().header(&shown(path), "generated"))?;
+    /// What was done, or has to be.
+    fn list(&self, staged: &Staged) -> Result<(), Failure> {
+        for change in staged.changes() {
+            let word = match (change.kind, self.check) {
+                (ChangeKind::New, _) => "new",
+                (ChangeKind::Stale, true) => "stale",
+                (ChangeKind::Stale, false) => "removed",
+                _ => "changed",
+            };
+            let path = shown(&change.path);
+            let (old, new) = if self.check { staged.texts(change)? } else { Default::default() };
+            tell(|out| {
+                writeln!(out, "{word} {path}")?;
+                if self.check {
+                    write!(out, "{}", TextDiff::from_lines(&old, &new).unified_diff().header(&path, "generated"))?;
+                }
+                Ok(())
+            })?;
         }
+        if staged.changes().is_empty() {
+            tell(|out| up_to_date(out, staged.files()))?;
+        }
+        Ok(())
     }
-    if changes.iter().all(Changes::is_empty) {
-        up_to_date(out, changes.iter().map(Changes::unchanged).sum())?;
-    }
-    Ok(())
 }
 
 fn up_to_date(out: &mut impl Write, files: usize) -> io::Result<()> {

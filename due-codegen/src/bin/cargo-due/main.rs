@@ -13,6 +13,7 @@ mod frames;
 mod generate;
 mod git;
 mod id;
+mod interrupt;
 mod lint;
 mod live;
 mod lock;
