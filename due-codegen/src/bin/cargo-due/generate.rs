@@ -18,8 +18,8 @@ use crate::watch::watch;
 
 /// Generate the code that `due.toml` describes.
 ///
-/// Writes only files that changed, each whole or not at all, and removes files that no longer belong to the output if
-/// they were generated.
+/// Writes only files that changed, all of them or none, and removes files that no longer belong to the output if they
+/// were generated.
 #[derive(Args)]
 pub(crate) struct Generate {
     /// Write nothing; show what is new, changed or stale, and exit with 1 if anything is.
