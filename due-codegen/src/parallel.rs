@@ -32,8 +32,7 @@ pub(crate) fn map<T: Sync, R: Send, W: Ord>(
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(items.len()));
     let run = || {
-        loop {
-            let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)).copied() else { break };
+        while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)).copied() {
             let result = work(&items[index]);
             done.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
         }
