@@ -85,10 +85,15 @@ pub(crate) trait Door: Send + Sync {
 pub(crate) trait GateLink: Send + Sync {
     /// Queues a packet for a session and asks for no answer (8); never waits.
     fn push(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError>;
-    /// The same as one of many: the caller wakes the sessions when it has no more for them.
+    /// The same as one of many: the caller wakes the sessions when it has no more for them. The packet may be a part of
+    /// something larger: it is not held for long, or copied.
     fn push_with(&self, cid: Cid, packet: Bytes, wakes: &mut Wakes) -> Result<(), LinkError> {
         let _ = wakes;
         self.push(cid, packet)
+    }
+    /// Whether packets leave this process, and are copied when they are pushed.
+    fn is_remote(&self) -> bool {
+        false
     }
     /// Waits while so much is queued for the gate that it would soon take no more. `None`: there is room.
     fn room(&self) -> Option<BoxFuture<'_, ()>> {
@@ -133,6 +138,16 @@ pub(crate) enum Origin {
     Gate { gid: Gid, gate: Arc<dyn GateLink> },
     /// Another node.
     Node { nid: Nid, node: Arc<dyn NodeLink> },
+}
+
+impl Origin {
+    /// Whether it is another process.
+    pub(crate) fn is_remote(&self) -> bool {
+        match self {
+            Self::Gate { gate, .. } => gate.is_remote(),
+            Self::Node { node, .. } => node.is_remote(),
+        }
+    }
 }
 
 /// A message on its way to a node.

@@ -14,6 +14,7 @@ mod peers;
 mod picture;
 mod presence;
 mod push;
+mod scratch;
 mod sessions;
 mod whereabouts;
 

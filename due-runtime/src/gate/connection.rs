@@ -145,7 +145,9 @@ impl Connection {
         // Large, and of no use to a session that waits: one allocation per burst of messages that have to wait.
         let mut waiting: Option<ReusableBoxFuture<'_, ()>> = None;
         loop {
-            self.session.outbox().room().await;
+            if self.session.outbox().is_crowded() {
+                self.session.outbox().room().await;
+            }
             // Frames out of the buffer cost no socket call: give other sessions of this thread their turn.
             tokio::task::coop::consume_budget().await;
             if self.session.is_finishing() {

@@ -20,10 +20,8 @@ impl GateLink for GateCore {
     }
 
     fn push_with(&self, cid: Cid, packet: Bytes, wakes: &mut Wakes) -> Result<(), LinkError> {
-        let queued = self.sessions.with(cid, |session| match self.format.peek(&packet) {
-            Some((route, seq)) => session.queue_answer(route, seq, packet),
-            None => session.queue(packet),
-        });
+        let answers = self.format.peek(&packet);
+        let queued = self.sessions.with(cid, |session| session.queue_answer(answers, packet));
         wakes.add(queued.ok_or(LinkError::NoSession)??);
         Ok(())
     }

@@ -95,14 +95,14 @@ impl RunningNode {
                 // What they do last is waited for with the tasks.
                 drop(core.stop_actors());
             }
-            core.end.closed.cancel();
+            core.end.close();
         }
     }
 
     /// Handles the last events, waits for tasks, then goes.
     pub(crate) async fn stop(self) {
         let core = &self.core;
-        core.end.closed.cancel();
+        core.end.close();
         core.tasks.close();
         let quiet = async {
             core.lanes.idle().await;

@@ -129,7 +129,10 @@ impl Session {
 
     /// See [`Outbox::queue`].
     pub(crate) fn queue(&self, packet: Bytes) -> Result<Option<Waker>, Refused> {
-        let queued = self.outbox.queue(packet);
+        self.cut_if_full(self.outbox.queue(packet))
+    }
+
+    fn cut_if_full<T>(&self, queued: Result<T, Refused>) -> Result<T, Refused> {
         if let Err(Refused::Full) = queued {
             tracing::debug!(cid = %self.cid, "the client reads too slowly; its session is cut");
             self.because(CloseReason::Policy).cut();
@@ -165,13 +168,14 @@ impl Session {
     }
 
     /// Queues a packet of another process, as [`push`](Self::push) does. If it is an answer, its request ends with that;
-    /// one that comes too late is dropped.
-    pub(crate) fn queue_answer(&self, route: RouteId, seq: Seq, packet: Bytes) -> Result<Option<Waker>, Refused> {
-        match self.requests.receive(route, seq) {
-            Received::Push => self.queue(packet),
+    /// one that comes too late is dropped. See [`Outbox::queue_part`].
+    pub(crate) fn queue_answer(&self, answers: Option<(RouteId, Seq)>, part: Bytes) -> Result<Option<Waker>, Refused> {
+        let queue = || self.cut_if_full(self.outbox.queue_part(part));
+        match answers.map_or(Received::Push, |(route, seq)| self.requests.receive(route, seq)) {
+            Received::Push => queue(),
             Received::Late => Ok(None),
             Received::Answer => {
-                let queued = self.queue(packet);
+                let queued = queue();
                 if self.requests.end(1) {
                     self.leave_if_answered();
                 }

@@ -13,6 +13,8 @@ use crate::id::{Nid, RouteId, Seq};
 /// How many requests of one session may be with nodes of other processes before nothing more is read from it. Nodes take
 /// as many without refusing any.
 pub(crate) const WINDOW: usize = 128;
+/// So many are soon made room for again.
+const FEW: usize = 4;
 
 #[derive(Default)]
 pub(super) struct Requests {
@@ -27,6 +29,8 @@ pub(super) struct Requests {
 struct State {
     /// With nodes of other processes, in the order they were sent. Their answers are recognised by route and seq.
     away: VecDeque<Away>,
+    /// The node that most of them are with: counting who refers to an id is work for all threads.
+    usual: Option<Nid>,
     /// Those of `away` that have no answer yet.
     open: usize,
     /// Somebody waits for room.
@@ -36,7 +40,8 @@ struct State {
 struct Away {
     route: RouteId,
     seq: Seq,
-    nid: Nid,
+    /// `None`: it is with the usual node.
+    elsewhere: Option<Nid>,
     fate: Fate,
 }
 
@@ -109,7 +114,11 @@ impl Requests {
         // Without a seq there is no telling one request of a route from the next.
         let known = seq == Seq::NONE && state.away.iter().any(|away| (away.route, away.seq) == (route, seq));
         if !known {
-            state.away.push_back(Away { route, seq, nid: nid.clone(), fate: Fate::Open });
+            if state.away.is_empty() && state.usual.as_ref() != Some(nid) {
+                state.usual = Some(nid.clone());
+            }
+            let elsewhere = Some(nid).filter(|nid| state.usual.as_ref() != Some(*nid)).cloned();
+            state.away.push_back(Away { route, seq, elsewhere, fate: Fate::Open });
             state.open += 1;
             self.begin(1);
         }
@@ -121,7 +130,7 @@ impl Requests {
     pub(super) fn receive(&self, route: RouteId, seq: Seq) -> Received {
         let mut state = self.state.lock().unwrap();
         let answers = |away: &Away| away.seq == seq && (away.route == route || route == RouteId::STATUS);
-        let waits = |away: &Away| away.fate != Fate::Failed && answers(away);
+        let waits = |away: &Away| answers(away) && away.fate != Fate::Failed;
         // A client that uses a seq again waits for the new request, and has heard of the old one.
         let index = state.away.iter().position(waits).or_else(|| state.away.iter().position(answers));
         let Some(index) = index else { return Received::Push };
@@ -130,6 +139,10 @@ impl Requests {
             return Received::Late;
         }
         state.open -= 1;
+        if state.away.is_empty() && state.away.capacity() <= FEW {
+            // Who asks now and then keeps nothing.
+            state.away = VecDeque::new();
+        }
         self.relieve(state);
         Received::Answer
     }
@@ -139,8 +152,10 @@ impl Requests {
     pub(super) fn doom(&self, nid: &Nid, at: Instant, is_lost: impl Fn(RouteId, Seq) -> bool) -> bool {
         let mut state = self.state.lock().unwrap();
         let mut any = false;
-        let lost = |away: &&mut Away| away.nid == *nid && is_lost(away.route, away.seq);
-        for away in state.away.iter_mut().filter(lost) {
+        let State { away, usual, .. } = &mut *state;
+        let is_there = |away: &Away| away.elsewhere.as_ref().or(usual.as_ref()) == Some(nid);
+        let lost = |away: &&mut Away| is_there(away) && is_lost(away.route, away.seq);
+        for away in away.iter_mut().filter(lost) {
             match away.fate {
                 Fate::Doomed(before) if before <= at => {}
                 Fate::Failed => {}

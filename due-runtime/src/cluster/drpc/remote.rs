@@ -26,6 +26,10 @@ impl GateLink for RemoteGate {
         Ok(pool.send(|| connection.out.append(|buf| put_push(buf, cid, &packet)))?)
     }
 
+    fn is_remote(&self) -> bool {
+        true
+    }
+
     fn room(&self) -> Option<BoxFuture<'_, ()>> {
         let pool = &self.0.0;
         pool.is_crowded().then(|| Box::pin(pool.room()) as _)
