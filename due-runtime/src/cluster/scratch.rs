@@ -3,7 +3,9 @@
 
 use std::cell::RefCell;
 
-use bytes::{Bytes, BytesMut};
+#[cfg(feature = "link")]
+use bytes::Bytes;
+use bytes::BytesMut;
 
 /// What it costs at most to keep a part.
 const CHUNK: usize = 4 * 1024;
