@@ -77,7 +77,7 @@ fn the_examples_in_rust_are_rust() {
     let output = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--offline"])
         .current_dir(krate.path())
-        .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("readme"))
+        .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("games"))
         .output()
         .unwrap();
     assert!(output.status.success(), "{main}\n{}", String::from_utf8_lossy(&output.stderr));

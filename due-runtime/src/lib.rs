@@ -101,6 +101,8 @@ mod handler;
 #[cfg(feature = "prometheus")]
 mod http;
 mod id;
+#[cfg(any(feature = "tcp", feature = "ws", feature = "link", feature = "mesh"))]
+mod listen;
 pub mod locator;
 #[cfg(feature = "master")]
 pub mod master;

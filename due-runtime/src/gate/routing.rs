@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::{GateCore, MISSES};
+use super::GateCore;
+use super::running::MISSES;
 use crate::cluster::{
     Candidate, Delivery, Event, GateLink, Losses, Missed, NodeLink, Origin, SessionEvent, Undelivered,
 };

@@ -36,7 +36,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -57,6 +56,7 @@ pub use self::typed::{BoxStream, Streaming};
 pub use self::typed::{codec_of, collect, read, read_stream, respond, respond_stream, stream_of};
 use crate::advertise::reachable;
 use crate::cluster::Backends;
+use crate::listen::listen;
 use crate::registry::{Instance, Kind, Registry, RegistryError, State};
 
 /// How long the registry may take to note that an instance comes, changes or leaves.
@@ -137,8 +137,7 @@ impl Mesh {
                 Served::Rpcx(rpcx::Server { table: rpcx::Table::new(methods)?, token, finish, cut })
             }
         };
-        let listener =
-            TcpListener::bind(&addr).await.map_err(|source| MeshError::Bind { addr: addr.clone(), source })?;
+        let listener = listen(&addr).await.map_err(|source| MeshError::Bind { addr: addr.clone(), source })?;
         let addr = listener.local_addr().map_err(|source| MeshError::Bind { addr, source })?;
 
         let mut instance = Instance::new(Kind::Mesh, id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()));

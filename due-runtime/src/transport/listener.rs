@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::time::sleep;
 
@@ -13,12 +12,10 @@ use super::stream::Stream;
 #[cfg(feature = "tls")]
 use super::tls::TlsServer;
 use super::{Peer, proxy};
+use crate::listen::listen;
 
 /// How long proxy header, TLS and upgrade may take together.
 pub(super) const HANDSHAKE_WAIT: Duration = Duration::from_secs(10);
-/// Clients that have connected and wait to be accepted, if the system allows as many (`net.core.somaxconn`). After a restart
-/// all of them come at once, and who finds no place is dropped and tries again a second later.
-pub(super) const BACKLOG: u16 = u16::MAX;
 /// Time for the cause of a failed accept to pass, as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -48,10 +45,7 @@ pub(super) struct Arrival {
 
 impl Listener {
     pub(super) async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        let socket = TcpListener::bind(addr).await?;
-        // It listens already, with 128 places.
-        SockRef::from(&socket).listen(BACKLOG.into())?;
-        Ok(Self { socket, door: Door::default(), shared: None })
+        Ok(Self { socket: listen(addr).await?, door: Door::default(), shared: None })
     }
 
     pub(super) async fn bind_shared(addr: impl ToSocketAddrs) -> io::Result<Self> {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
-use super::listener::{BACKLOG, is_of_connection};
+use super::listener::is_of_connection;
+use crate::listen::BACKLOG;
 
 /// How long a client that has begun to connect may take to finish that: the way there and back, from far away. Clients that
 /// begin meanwhile are dropped by one of the listeners; their systems try again after a second, and find the other one.

@@ -26,7 +26,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use self::guard::Guard;
@@ -39,6 +38,7 @@ use super::link::{Attached, GateLink, Link, Member, NodeLink, Server};
 use super::memory::MemoryLink;
 use crate::future::BoxFuture;
 use crate::id::{Gid, Nid};
+use crate::listen::listen;
 use crate::registry::Kind;
 #[cfg(feature = "tls")]
 use crate::transport::tls::TlsPeer;
@@ -287,7 +287,7 @@ impl Link for TcpLink {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
             }
             let addr = address::listen_on(&addr);
-            let bound = TcpListener::bind(&addr).await;
+            let bound = listen(&addr).await;
             let listener = bound.map_err(|error| io::Error::new(error.kind(), format!("{addr}: {error}")))?;
             let local = listener.local_addr()?;
             self.warn_if_open(local, &settings.guard);
