@@ -18,8 +18,8 @@ mod sessions;
 mod whereabouts;
 
 pub use backends::Backends;
+pub(crate) use dispatch::{Answers, Candidate, DispatchTable};
 pub use dispatch::{Balance, RouteMismatch};
-pub(crate) use dispatch::{Candidate, DispatchTable};
 #[cfg(feature = "link")]
 pub use drpc::{ShortSecret, TcpLink, fuzzing};
 pub use error::{Close, ClusterError, ServerId, Tally, Target};

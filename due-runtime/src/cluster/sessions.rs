@@ -177,17 +177,18 @@ impl Cluster {
         self.push_packet(target.into(), packet, Then::Disconnect).await
     }
 
-    /// Ends the session that a user has on this gate although he is found elsewhere now. Gates of due v2.5.8 lose the flag
-    /// of a push that disconnects, so it takes two calls.
+    /// Ends the session that a user has on this gate although he is found elsewhere now. In one call: he may come back
+    /// between two, and be sent off for what he left.
     pub(crate) async fn dismiss(&self, gid: &Gid, uid: Uid, reason: &Error) -> Result<(), ClusterError> {
         let (gate, target) = (self.gate(gid)?, SessionTarget::User(uid));
-        let called = async |op| gate.call(op).await.map_err(|error| error.at(gid, Target::User(uid)));
-        if self.backends().statuses {
+        let op = if self.backends().statuses {
             let status = Status::of(RouteId(0), Seq::NONE, reason);
             let packet = self.packet(RouteId::STATUS, Seq::NONE, &status)?;
-            called(GateOp::Push { target, packet, then: Then::Stay }).await?;
-        }
-        called(GateOp::Disconnect { target, force: false }).await.map(drop)
+            GateOp::Push { target, packet, then: Then::Disconnect }
+        } else {
+            GateOp::Disconnect { target, force: false }
+        };
+        gate.call(op).await.map(drop).map_err(|error| error.at(gid, Target::User(uid)))
     }
 
     /// Binds a user to a connection; the newest wins. See [`Context::bind`](crate::Context::bind) for what becomes of an

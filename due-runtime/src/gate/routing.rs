@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::GateCore;
 use super::running::MISSES;
 use crate::cluster::{
-    Candidate, Delivery, Event, GateLink, Losses, Missed, NodeLink, Origin, SessionEvent, Undelivered,
+    Answers, Candidate, Delivery, Event, GateLink, Losses, Missed, NodeLink, Origin, SessionEvent, Undelivered,
 };
 use crate::error::{Code, Error};
 use crate::id::{Cid, Nid, RouteId, Seq, Uid};
@@ -37,7 +37,7 @@ pub(super) struct Unrouted {
 
 enum To {
     /// The node that the user is bound to, of those with this name.
-    User { uid: Uid, group: Arc<str>, oneway: bool },
+    User { uid: Uid, group: Arc<str> },
     /// This one, or any other that serves the route.
     Any(Candidate),
 }
@@ -61,7 +61,7 @@ impl GateCore {
                 None if entry.authorized || entry.stateful => Error::new(Code::UNAUTHORIZED, "log in first"),
                 Some(uid) if entry.stateful => {
                     let delivery = self.delivery(session, Some(uid), packet);
-                    let to = To::User { uid, group: Arc::clone(&entry.group), oneway: entry.oneway };
+                    let to = To::User { uid, group: Arc::clone(&entry.group) };
                     return Some(Unrouted { to, delivery });
                 }
                 uid => match entry.pick() {
@@ -97,17 +97,17 @@ impl GateCore {
         uid: Option<Uid>,
         packet: Packet,
     ) -> Option<Unrouted> {
-        let Candidate { nid, node, oneway, .. } = first;
+        let Candidate { nid, node, answers, .. } = first;
         let (route, seq) = (packet.route, packet.seq);
         let later = |delivery| Some(Unrouted { to: To::Any(first.clone()), delivery });
         if node.is_remote() {
-            if !*oneway && !session.send_away(route, seq, nid) {
+            if !session.send_away(route, seq, nid, *answers) {
                 return later(self.delivery(session, uid, packet));
             }
             if node.forward(session.cid(), uid, &packet) {
                 return None;
             }
-            let held = if *oneway { None } else { session.take_back(route, seq) };
+            let held = if *answers == Answers::None { None } else { session.take_back(route, seq) };
             let mut delivery = self.delivery(session, uid, packet);
             delivery.request = held.or(delivery.request);
             return later(delivery);
@@ -135,10 +135,10 @@ impl GateCore {
     /// Hands over what [`route`](Self::route) could not, or refuses it. Waits while the node has no room for this session.
     pub(super) async fn wait(&self, session: &Arc<Session>, Unrouted { to, delivery }: Unrouted) {
         let first = match to {
-            To::User { uid, group, oneway } => return self.route_by_user(session, uid, &group, delivery, oneway).await,
+            To::User { uid, group } => return self.route_by_user(session, uid, &group, delivery).await,
             To::Any(first) => first,
         };
-        let Err(delivery) = self.hand_over(session, &first.nid, &*first.node, delivery, first.oneway).await else {
+        let Err(delivery) = self.hand_over(session, &first.nid, &*first.node, delivery, first.answers).await else {
             return;
         };
         // It took nothing: any other may.
@@ -152,7 +152,7 @@ impl GateCore {
         let others = nodes.route(route).map_or(&[][..], |entry| entry.candidates()).to_vec();
         drop(nodes);
         for other in others.iter().filter(|other| other.nid != *nid) {
-            match self.hand_over(session, &other.nid, &*other.node, delivery, other.oneway).await {
+            match self.hand_over(session, &other.nid, &*other.node, delivery, other.answers).await {
                 Ok(()) => return,
                 Err(back) => delivery = back,
             }
@@ -162,7 +162,7 @@ impl GateCore {
 
     /// To the node that the user is bound to. One that says it is not his gives the message back to
     /// [`correct`](Self::correct).
-    async fn route_by_user(&self, session: &Arc<Session>, uid: Uid, group: &str, mut delivery: Delivery, oneway: bool) {
+    async fn route_by_user(&self, session: &Arc<Session>, uid: Uid, group: &str, mut delivery: Delivery) {
         let nid = match self.cluster.locate_node(uid, group).await {
             Ok(nid) => nid,
             Err(error) => return self.refuse(session, &delivery.packet, error.into()),
@@ -170,7 +170,8 @@ impl GateCore {
         if let Some(nid) = nid {
             if let Ok(node) = self.cluster.node(&nid) {
                 delivery.misses = Some(self.misses.clone());
-                match self.hand_over(session, &nid, &*node, delivery, oneway).await {
+                let answers = self.answers(delivery.packet.route, &nid);
+                match self.hand_over(session, &nid, &*node, delivery, answers).await {
                     Ok(()) => return,
                     Err(back) => delivery = back,
                 }
@@ -231,13 +232,17 @@ impl GateCore {
     async fn send_on(&self, Missed { nid, mut delivery }: Missed) {
         let (route, seq) = (delivery.packet.route, delivery.packet.seq);
         let Some(session) = self.sessions.get(SessionTarget::Session(delivery.cid)) else { return };
+        if session.has_given_up(route, seq) {
+            // Its client was told, so nobody is to handle it.
+            return;
+        }
         let held = session.take_back(route, seq);
         delivery.request.get_or_insert_with(|| held.unwrap_or_else(|| session.request()));
         let nodes = self.cluster.nodes();
         let Some(entry) = nodes.route(route) else {
             return self.refuse(&session, &delivery.packet, unserved(route));
         };
-        let (group, oneway, stateful) = (Arc::clone(&entry.group), entry.oneway, entry.stateful);
+        let (group, stateful) = (Arc::clone(&entry.group), entry.stateful);
         drop(nodes);
         if !stateful {
             return self.hand_to_another(&session, &nid, delivery).await;
@@ -248,12 +253,19 @@ impl GateCore {
         let right = right.ok().flatten().filter(|right| *right != nid);
         let node = right.and_then(|right| self.cluster.node(&right).ok().map(|node| (right, node)));
         let back = match node {
-            Some((right, node)) => self.hand_over(&session, &right, &*node, delivery, oneway).await.err(),
+            Some((right, node)) => {
+                let answers = self.answers(route, &right);
+                self.hand_over(&session, &right, &*node, delivery, answers).await.err()
+            }
             None => Some(delivery),
         };
         if let Some(delivery) = back {
             self.refuse(&session, &delivery.packet, unbound(&group));
         }
+    }
+
+    fn answers(&self, route: RouteId, nid: &Nid) -> Answers {
+        self.cluster.nodes().route(route).map_or(Answers::Some, |entry| entry.answers_of(nid))
     }
 
     /// `Err`: the node takes nothing (any more).
@@ -263,13 +275,13 @@ impl GateCore {
         nid: &Nid,
         node: &dyn NodeLink,
         mut delivery: Delivery,
-        oneway: bool,
+        answers: Answers,
     ) -> Result<(), Delivery> {
         let (route, seq) = (delivery.packet.route, delivery.packet.seq);
-        let away = node.is_remote() && !oneway;
+        let away = node.is_remote() && answers != Answers::None;
         let request = delivery.request.take_if(|_| node.is_remote());
         let outcome = loop {
-            while away && !session.send_away(route, seq, nid) {
+            while away && !session.send_away(route, seq, nid, answers) {
                 session.room_for_requests().await;
             }
             delivery = match node.deliver(delivery) {

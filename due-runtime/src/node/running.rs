@@ -54,6 +54,9 @@ impl RunningNode {
         instance.metadata = metadata;
         instance.routes = core.router.specs().map(Into::into).collect();
         instance.set_oneway_routes(core.router.specs().filter(|spec| spec.oneway).map(|spec| spec.id));
+        if backends.statuses {
+            instance.set_answers_each();
+        }
         let events = [Event::Connect, Event::Reconnect, Event::Disconnect].into_iter();
         instance.events = events.filter(|&event| core.is_told(event)).map(|event| event as i32).collect();
         instance.endpoint = attached.endpoint;

@@ -22,6 +22,7 @@ pub(crate) use requests::{Request, WINDOW};
 pub(crate) use table::{SessionTable, SessionTarget};
 pub(crate) use wakes::Wakes;
 
+use crate::cluster::Answers;
 use crate::id::{Cid, Nid, RouteId, Seq, Uid};
 use crate::packet::Dialect;
 use crate::transport::{Attributes, CloseReason, Peer};
@@ -43,7 +44,7 @@ pub(crate) struct Session {
     ending: Ending,
 }
 
-/// A request that is not answered for so long while others wait is taken for a oneway one of a node that does not say so.
+/// A request that is not answered for so long while others wait is taken for one that never will be, whatever its node says.
 const PATIENCE: Duration = Duration::from_secs(5);
 const UNKNOWN: u8 = 0;
 const SIZED: u8 = 1;
@@ -146,15 +147,24 @@ impl Session {
         Request::new(Arc::clone(self))
     }
 
-    /// A request leaves for a node of another process. `false`: it has to wait until there is
-    /// [room](Self::room_for_requests).
-    pub(crate) fn send_away(&self, route: RouteId, seq: Seq, nid: &Nid) -> bool {
-        self.requests.send(route, seq, nid)
+    /// A request leaves for a node of another process, which answers so many of its kind. `false`: it has to wait until
+    /// there is [room](Self::room_for_requests).
+    pub(crate) fn send_away(&self, route: RouteId, seq: Seq, nid: &Nid, answers: Answers) -> bool {
+        match answers {
+            Answers::None => true,
+            Answers::Each => self.requests.send(route, seq, nid, true),
+            Answers::Some => self.requests.send(route, seq, nid, false),
+        }
     }
 
     /// A request did not leave after all, and is to be held here.
     pub(crate) fn take_back(self: &Arc<Self>, route: RouteId, seq: Seq) -> Option<Request> {
         Request::take_back(self, route, seq)
+    }
+
+    /// Whether the request was away for so long that it was answered with a status. Said once.
+    pub(crate) fn has_given_up(&self, route: RouteId, seq: Seq) -> bool {
+        self.requests.has_given_up(route, seq)
     }
 
     /// Waits while so many requests are away that a further one might be refused.

@@ -11,7 +11,8 @@ use super::Session;
 use crate::id::{Nid, RouteId, Seq};
 
 /// How many requests of one session may be with nodes of other processes before nothing more is read from it. Nodes take
-/// as many without refusing any.
+/// as many without refusing any. Of nodes that need not answer, so many requests are remembered, and others are forgotten
+/// for them: such nodes let their gates wait when they have too much to do.
 pub(crate) const WINDOW: usize = 128;
 
 #[derive(Default)]
@@ -37,6 +38,8 @@ struct Away {
     route: RouteId,
     seq: Seq,
     nid: Nid,
+    /// An answer comes, or the end of the node.
+    is_sure: bool,
     fate: Fate,
 }
 
@@ -100,16 +103,21 @@ impl Requests {
         self.unanswered.fetch_sub(answered, SeqCst) == answered
     }
 
-    /// A request leaves this process. `false`: it may not, as [`room`](Self::room) has to come first.
-    pub(super) fn send(&self, route: RouteId, seq: Seq, nid: &Nid) -> bool {
+    /// A request leaves this process; `is_sure`: to a node that answers each. `false`: it may not, as [`room`](Self::room)
+    /// has to come first.
+    pub(super) fn send(&self, route: RouteId, seq: Seq, nid: &Nid, is_sure: bool) -> bool {
         let mut state = self.state.lock().unwrap();
         if state.open >= WINDOW {
-            return false;
+            let may_be_silent = |away: &Away| !away.is_sure && away.fate == Fate::Open;
+            let Some(oldest) = state.away.iter().position(may_be_silent) else { return false };
+            state.away.remove(oldest);
+            state.open -= 1;
+            self.end(1);
         }
         // Without a seq there is no telling one request of a route from the next.
         let known = seq == Seq::NONE && state.away.iter().any(|away| (away.route, away.seq) == (route, seq));
         if !known {
-            state.away.push_back(Away { route, seq, nid: nid.clone(), fate: Fate::Open });
+            state.away.push_back(Away { route, seq, nid: nid.clone(), is_sure, fate: Fate::Open });
             state.open += 1;
             self.begin(1);
         }
@@ -132,6 +140,15 @@ impl Requests {
         state.open -= 1;
         self.relieve(state);
         Received::Answer
+    }
+
+    /// Whether the request was given up, and no other with its route and seq is away. It is forgotten with that.
+    pub(super) fn has_given_up(&self, route: RouteId, seq: Seq) -> bool {
+        let mut state = self.state.lock().unwrap();
+        let is_it = |away: &Away| (away.route, away.seq) == (route, seq);
+        let waits = state.away.iter().any(|away| is_it(away) && away.fate != Fate::Failed);
+        let index = state.away.iter().position(is_it).filter(|_| !waits);
+        index.and_then(|index| state.away.remove(index)).is_some()
     }
 
     /// Marks what is lost, or may be, of that which is with this node now: it is given up at this time, or when it was to be
@@ -233,10 +250,10 @@ mod tests {
     #[test]
     fn answers_are_recognised_by_route_and_seq() {
         let requests = Requests::default();
-        requests.send(RouteId(1), Seq(1), &nid());
-        requests.send(RouteId(1), Seq(2), &nid());
-        requests.send(RouteId(2), Seq(0), &nid());
-        requests.send(RouteId(2), Seq(0), &nid());
+        requests.send(RouteId(1), Seq(1), &nid(), true);
+        requests.send(RouteId(1), Seq(2), &nid(), true);
+        requests.send(RouteId(2), Seq(0), &nid(), true);
+        requests.send(RouteId(2), Seq(0), &nid(), true);
         assert_eq!(requests.receive(RouteId(1), Seq(2)), Received::Answer);
         assert_eq!(requests.receive(RouteId(9), Seq(0)), Received::Push);
         assert_eq!(requests.receive(RouteId::STATUS, Seq(1)), Received::Answer);
@@ -248,13 +265,13 @@ mod tests {
     #[test]
     fn what_was_given_up_is_answered_once() {
         let requests = Requests::default();
-        requests.send(RouteId(1), Seq(1), &nid());
-        requests.send(RouteId(1), Seq(2), &nid());
-        requests.send(RouteId(1), Seq(0), &nid());
+        requests.send(RouteId(1), Seq(1), &nid(), true);
+        requests.send(RouteId(1), Seq(2), &nid(), true);
+        requests.send(RouteId(1), Seq(0), &nid(), true);
         let now = Instant::now();
         assert!(!requests.doom(&Nid::from("n2"), now, |_, _| true));
         assert!(requests.doom(&nid(), now, |_, seq| seq != Seq(3)));
-        requests.send(RouteId(1), Seq(3), &nid());
+        requests.send(RouteId(1), Seq(3), &nid(), true);
         assert_eq!(requests.receive(RouteId(1), Seq(1)), Received::Answer, "it was on its way");
         assert_eq!(requests.fail_doomed(now), [(RouteId(1), Seq(2)), (RouteId(1), Seq(0))]);
         assert_eq!(requests.unanswered.load(SeqCst), 4, "one is open, one answered, two are still to be told");
@@ -268,12 +285,12 @@ mod tests {
     fn what_is_in_doubt_has_its_time_and_what_is_lost_less() {
         let requests = Requests::default();
         let (now, step) = (Instant::now(), std::time::Duration::from_secs(1));
-        requests.send(RouteId(1), Seq(1), &nid());
-        requests.send(RouteId(1), Seq(2), &nid());
+        requests.send(RouteId(1), Seq(1), &nid(), true);
+        requests.send(RouteId(1), Seq(2), &nid(), true);
         assert!(requests.doom(&nid(), now + step * 5, |_, _| true));
         assert!(!requests.doom(&nid(), now + step * 6, |_, _| true), "the first doubt counts");
         assert!(requests.doom(&nid(), now + step, |_, seq| seq == Seq(2)));
-        requests.send(RouteId(1), Seq(3), &nid());
+        requests.send(RouteId(1), Seq(3), &nid(), true);
         assert_eq!(requests.fail_doomed(now), []);
         assert_eq!(requests.fail_doomed(now + step), [(RouteId(1), Seq(2))]);
         assert_eq!(requests.fail_doomed(now + step * 5), [(RouteId(1), Seq(1))]);
@@ -283,30 +300,65 @@ mod tests {
     #[test]
     fn a_seq_that_is_used_again_is_answered_again() {
         let requests = Requests::default();
-        requests.send(RouteId(1), Seq(1), &nid());
+        requests.send(RouteId(1), Seq(1), &nid(), true);
         let now = Instant::now();
         requests.doom(&nid(), now, |_, _| true);
         requests.fail_doomed(now);
-        requests.send(RouteId(1), Seq(1), &nid());
-        requests.send(RouteId(2), Seq(1), &nid());
+        requests.send(RouteId(1), Seq(1), &nid(), true);
+        requests.send(RouteId(2), Seq(1), &nid(), true);
         assert_eq!(requests.receive(RouteId(1), Seq(1)), Received::Answer);
         assert_eq!(requests.receive(RouteId::STATUS, Seq(1)), Received::Answer);
         assert_eq!(requests.receive(RouteId(1), Seq(1)), Received::Late);
         assert!(!requests.is_idle(), "two answers are on their way to the outbox");
     }
 
+    #[test]
+    fn what_was_given_up_goes_to_nobody_else() {
+        let requests = Requests::default();
+        requests.send(RouteId(1), Seq(1), &nid(), true);
+        let now = Instant::now();
+        requests.doom(&nid(), now, |_, _| true);
+        assert!(!requests.has_given_up(RouteId(1), Seq(1)), "its client waits");
+        requests.fail_doomed(now);
+        requests.send(RouteId(1), Seq(1), &nid(), true);
+        assert!(!requests.has_given_up(RouteId(1), Seq(1)), "its client waits for the new one");
+        assert_eq!(requests.receive(RouteId(1), Seq(1)), Received::Answer);
+        assert!(!requests.has_given_up(RouteId(2), Seq(1)));
+        assert!(requests.has_given_up(RouteId(1), Seq(1)) && !requests.has_given_up(RouteId(1), Seq(1)));
+    }
+
+    #[tokio::test]
+    async fn who_need_not_answer_is_not_waited_for() {
+        let requests = Requests::default();
+        requests.send(RouteId(1), Seq(1), &nid(), true);
+        for seq in 1..=3 * WINDOW as i32 {
+            assert!(requests.send(RouteId(2), Seq(seq), &nid(), false));
+        }
+        assert_eq!(requests.state.lock().unwrap().open, WINDOW);
+        assert_eq!(requests.receive(RouteId(2), Seq(1)), Received::Push, "it was forgotten");
+        for seq in [(1, 1), (2, 3 * WINDOW as i32)] {
+            assert_eq!(requests.receive(RouteId(seq.0), Seq(seq.1)), Received::Answer);
+        }
+        for seq in 1..=WINDOW as i32 {
+            assert!(requests.send(RouteId(3), Seq(seq), &nid(), true), "there is room for {seq} of {WINDOW}");
+        }
+        assert!(!requests.send(RouteId(3), Seq(0), &nid(), true) && !requests.send(RouteId(2), Seq(0), &nid(), false));
+        assert!(!requests.end(2), "the others are away");
+        assert!(requests.end(WINDOW));
+    }
+
     #[tokio::test]
     async fn room_comes_back_with_answers() {
         let requests = Requests::default();
         for seq in 1..=WINDOW {
-            assert!(requests.send(RouteId(1), Seq(seq as i32), &nid()));
+            assert!(requests.send(RouteId(1), Seq(seq as i32), &nid(), true));
         }
-        assert!(!requests.send(RouteId(1), Seq(0), &nid()));
+        assert!(!requests.send(RouteId(1), Seq(0), &nid(), true));
         let waits = tokio::time::timeout(std::time::Duration::ZERO, requests.room()).await;
         assert!(waits.is_err());
         assert_eq!(requests.receive(RouteId(1), Seq(7)), Received::Answer);
         requests.room().await;
-        requests.send(RouteId(1), Seq(7), &nid());
+        requests.send(RouteId(1), Seq(7), &nid(), true);
         requests.presume_oneway();
         requests.room().await;
     }
