@@ -162,6 +162,12 @@ impl Session {
         Request::take_back(self, route, seq)
     }
 
+    /// Waits for no node any more that need not answer.
+    pub(crate) fn forget_unsure(&self) {
+        self.requests.forget_unsure();
+        self.leave_if_answered();
+    }
+
     /// Whether the request was away for so long that it was answered with a status. Said once.
     pub(crate) fn has_given_up(&self, route: RouteId, seq: Seq) -> bool {
         self.requests.has_given_up(route, seq)

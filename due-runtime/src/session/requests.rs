@@ -218,6 +218,13 @@ impl Requests {
         self.count(state);
     }
 
+    /// Forgets what is with nodes that need not answer.
+    pub(super) fn forget_unsure(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.away.retain(|away| away.is_sure || away.fate == Fate::Failed);
+        self.count(state);
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.unanswered.load(SeqCst) == 0
     }
@@ -344,7 +351,22 @@ mod tests {
         }
         assert!(!requests.send(RouteId(3), Seq(0), &nid(), true) && !requests.send(RouteId(2), Seq(0), &nid(), false));
         assert!(!requests.end(2), "the others are away");
+        requests.forget_unsure();
+        assert_eq!(requests.state.lock().unwrap().open, WINDOW, "they are sure to be answered");
         assert!(requests.end(WINDOW));
+    }
+
+    #[test]
+    fn who_leaves_waits_for_sure_answers_alone() {
+        let requests = Requests::default();
+        requests.send(RouteId(1), Seq(1), &nid(), true);
+        requests.send(RouteId(2), Seq(1), &nid(), false);
+        requests.send(RouteId(2), Seq(0), &nid(), false);
+        requests.forget_unsure();
+        assert!(!requests.is_idle());
+        assert_eq!(requests.receive(RouteId(2), Seq(1)), Received::Push);
+        assert_eq!(requests.receive(RouteId(1), Seq(1)), Received::Answer);
+        assert!(requests.end(1) && requests.is_idle());
     }
 
     #[tokio::test]
