@@ -12,10 +12,11 @@ mod running;
 mod settings;
 mod watch;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::atomic::AtomicI64;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -31,7 +32,7 @@ pub use settings::{DuplicateLogin, HeartbeatMechanism};
 use settings::{Heartbeat, Settings};
 
 use crate::cluster::{Cluster, Missed, Presence};
-use crate::id::Gid;
+use crate::id::{Gid, Uid};
 use crate::metrics::GateMetrics;
 use crate::packet::Format;
 use crate::session::{OutboxRules, SessionTable};
@@ -86,6 +87,8 @@ pub(crate) struct GateCore {
     sessions: SessionTable,
     /// Clients that find no place, and hear so.
     turned_away: TaskTracker,
+    /// Users who came from another gate just now, and their last coming.
+    arrivals: Mutex<HashMap<Uid, Arc<()>>>,
     last_cid: AtomicI64,
     /// Clients are told to connect again; those that come later are told then.
     leaving: CancellationToken,

@@ -1,8 +1,8 @@
 //! The life of a gate, from its ports to its last client.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -71,6 +71,7 @@ impl Gate {
             metrics,
             sessions: SessionTable::default(),
             turned_away: TaskTracker::new(),
+            arrivals: Mutex::default(),
             last_cid: AtomicI64::new(0),
             leaving: CancellationToken::new(),
             finish: CancellationToken::new(),
