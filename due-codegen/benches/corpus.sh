@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# How long it takes to generate the messages of a large schema in Rust and TypeScript, from nothing: `cargo due generate`
-# beside buf with protoc-gen-prost and protoc-gen-es, in turn. Everything goes to target/; the first run installs the
-# peers there. Fails if we are not faster.
+# How long it takes to generate the messages of a large schema in Rust and TypeScript, from nothing, and how much memory
+# at most: `cargo due generate` beside buf with protoc-gen-prost and protoc-gen-es, in turn. Everything goes to target/; the
+# first run installs the peers there. Fails if we are not faster. Needs GNU time.
 #
 #     due-codegen/benches/corpus.sh [FOLDER] [RUNS]
 #
@@ -28,8 +28,6 @@ mkdir -p "$work/proto"
 cp -r "$peers/node_modules/google-proto-files/"{google,grafeas} "$work/proto/"
 # All of them have these types themselves.
 rm -rf "$work/proto/google/protobuf"
-# Their fields have the types google.protobuf.Api, Type or DescriptorProto, which due has no JSON for; or they import such.
-rm -rf "$work/proto/google/api/service"{.proto,management,usage} "$work/proto/google/cloud/bigquery/storage/"{v1,v1beta2}
 
 cat > "$work/due.toml" <<TOML
 [proto]
@@ -62,15 +60,15 @@ plugins:
 YAML
 
 cd "$work"
-TIMEFORMAT='%R s, of processors %U s'
 seconds() { sed 's/ .*//' "$1" | sort -n | head -n 1; }
-ours() { "$target/release/cargo-due" generate; }
-theirs() { "$peers/node_modules/.bin/buf" generate --path "proto/$folder"; }
+# The peak is that of the largest process: of buf and its plugins, Node is by far.
+measured() { /usr/bin/time -a -o "$1" -f '%e s, of processors %U s, at most %M kB in a process' "${@:2}"; }
 rm -f ours.time theirs.time
 for ((run = 0; run < runs; run++)); do
-    rm -rf due buf
-    { time ours >ours.log 2>&1; } 2>>ours.time || { cat ours.log; exit 1; }
-    { time theirs >theirs.log 2>&1; } 2>>theirs.time || { cat theirs.log; exit 1; }
+    rm -rf due buf cache
+    # What is remembered of an earlier run would be no work.
+    XDG_CACHE_HOME=$work/cache measured ours.time "$target/release/cargo-due" generate >ours.log 2>&1 || { cat ours.log; exit 1; }
+    measured theirs.time "$peers/node_modules/.bin/buf" generate --path "proto/$folder" >theirs.log 2>&1 || { cat theirs.log; exit 1; }
     printf 'cargo due: %s\nbuf:       %s\n' "$(tail -n 1 ours.time)" "$(tail -n 1 theirs.time)"
 done
 

@@ -10,18 +10,19 @@ use std::sync::Arc;
 use crate::check::names::Names;
 use crate::config::{Config, PacketOptions, RustOptions, TypeScriptOptions};
 use crate::diagnostic::{Diagnostic, Diagnostics, Report, Source};
+use crate::languages::Languages;
 use crate::lower::lower;
 use crate::lower::types::Types;
 use crate::model::{Model, RouteWidth};
-use crate::open;
+use crate::open::{self, Asked};
 use crate::options::Options;
-use crate::output::{GeneratedFile, Language, Tree, WriteError};
-use crate::parallel;
-use crate::render::{RenderError, render};
+use crate::output::{Folder, GeneratedFile, InMemory, Keep, Language, Tree, WriteError};
+use crate::parallel::AtOnce;
+use crate::render::{RenderError, Rust};
 use crate::shape::Shape;
 use crate::source::roots::Roots;
 use crate::source::{self, OPTIONS_PROTO, Sources};
-use crate::typescript;
+use crate::typescript::{self, TypeScript};
 
 /// Generates code from `.proto` files: Rust for build scripts, and whatever `due.toml` asks for in `cargo due generate`.
 ///
@@ -148,11 +149,9 @@ impl Builder {
         self.config.typescript = None;
         self.config.templates.clear();
         // What only the compiler reads is not formatted.
-        let output = self.output(self.out.is_some())?;
-        for tree in output.trees() {
-            tree.compare()?.write()?;
-        }
-        output.tell_cargo(&mut io::stdout().lock()).map_err(Error::Stdout)
+        let staged = self.staged(self.out.is_some())?;
+        staged.commit()?;
+        staged.output.tell_cargo(&mut io::stdout().lock()).map_err(Error::Stdout)
     }
 
     /// Checks the schema and gives the warnings, without generating anything.
@@ -171,10 +170,11 @@ impl Builder {
     /// # Errors
     /// [`Error::Schema`] with every mistake, or [`Error::Render`].
     pub fn render(&self) -> Result<Output, Error> {
-        self.output(true)
+        self.output(true, &InMemory)
     }
 
-    fn output(&self, format: bool) -> Result<Output, Error> {
+    /// Generates everything, and hands each file to `keep` as soon as it is made.
+    pub(crate) fn output<K: Keep>(&self, format: bool, keep: &K) -> Result<Output<K::Kept>, Error> {
         let mut report = Report::default();
         report.extend(&self.warnings);
         let Lowered { sources, rust, typescript, .. } = self.lower(&mut report);
@@ -182,29 +182,26 @@ impl Builder {
             return Err(Error::Schema(report.finish()));
         }
         let shape = Shape::of(&sources);
-        let trees = parallel::map(&[Language::Rust, Language::TypeScript], |language| match language {
-            Language::Rust => self.rust.as_ref().zip(rust.as_ref()).map(|(options, model)| {
-                let files = render(model, (&sources.pool, &shape), options, format)?;
-                Ok(Tree::new(Language::Rust, &options.out, files))
-            }),
-            Language::TypeScript => self.config.typescript.as_ref().zip(typescript.as_ref()).map(|(options, model)| {
-                let files = typescript::render(&sources, model, &shape, options, &self.config.packet)?;
-                Ok(Tree::new(Language::TypeScript, &options.out, files))
-            }),
-            Language::Template => None,
-        });
-        let mut trees = trees.into_iter().flatten().collect::<Result<Vec<Tree>, RenderError>>()?;
+        let rust = self.rust.as_ref().zip(rust.as_ref());
+        let rust = rust.map(|(options, model)| Rust::new(model, (&sources, &shape), options, format)).transpose()?;
+        let typescript = self
+            .config
+            .typescript
+            .as_ref()
+            .zip(typescript.as_ref())
+            .map(|(options, model)| TypeScript::new(&sources, model, &shape, options, &self.config.packet));
+        let languages = Languages { rust, typescript: typescript.transpose()?, texts: AtOnce::default() };
+        let mut trees = languages.make(self.language_folders().collect(), keep)?;
         let mut watch: BTreeSet<PathBuf> = sources.paths().cloned().collect();
+        let mut asked = Vec::new();
         if !self.config.templates.is_empty() {
             let model = open::read(&sources, &Options::new(&sources.pool), &self.config.packet);
             for options in &self.config.templates {
-                let rendered = open::render(options, &model, &mut report);
-                trees.push(Tree::of_template(&options.folder, rendered));
+                let (tree, read) = open::render(options, &model, keep, &mut report);
+                trees.push(tree);
+                asked.extend(read);
             }
             open::collisions(&trees, &self.config.templates, &mut report);
-            let all = trees.iter().flat_map(|tree| tree.files().iter().map(|file| tree.folder().join(&file.path)));
-            let all: BTreeSet<PathBuf> = all.collect();
-            trees.iter_mut().for_each(|tree| tree.spare(&all));
             if report.has_errors() {
                 return Err(Error::Schema(report.finish()));
             }
@@ -216,7 +213,20 @@ impl Builder {
         }
         let watch = watch.into_iter().filter(|path| path.exists()).collect();
         let read = sources.read().map(|(name, source)| (name.clone(), Arc::clone(source))).collect();
-        Ok(Output { trees, warnings: report.finish(), watch, read })
+        let texts_at_once = languages.texts.most();
+        Ok(Output { trees, warnings: report.finish(), watch, read, asked, texts_at_once })
+    }
+
+    /// Where output goes, in the order of the trees.
+    pub(crate) fn folders(&self) -> Vec<Folder> {
+        let templates = self.config.templates.iter().map(open::folder);
+        self.language_folders().chain(templates).collect()
+    }
+
+    fn language_folders(&self) -> impl Iterator<Item = Folder> {
+        let rust = self.rust.iter().map(|options| Folder::new(Language::Rust, &options.out));
+        let typescript = self.config.typescript.iter();
+        rust.chain(typescript.map(|options| Folder::new(Language::TypeScript, &options.out)))
     }
 
     /// Everything up to the models; what is wrong is in the report.
@@ -309,22 +319,26 @@ struct Lowered {
 
 /// The files of a run, not yet written.
 #[derive(Clone, Debug)]
-pub struct Output {
-    trees: Vec<Tree>,
+pub struct Output<F = GeneratedFile> {
+    pub(crate) trees: Vec<Tree<F>>,
     warnings: Diagnostics,
     watch: Vec<PathBuf>,
     /// By import name.
     read: Vec<(String, Arc<Source>)>,
+    /// By templates.
+    asked: Vec<Asked>,
+    /// Not more than this many were made at the same time.
+    pub(crate) texts_at_once: usize,
 }
 
-impl Output {
+impl<F> Output<F> {
     /// What goes into which folder: one entry per language.
-    pub fn trees(&self) -> &[Tree] {
+    pub fn trees(&self) -> &[Tree<F>] {
         &self.trees
     }
 
     /// The generated files of all folders.
-    pub fn files(&self) -> impl Iterator<Item = &GeneratedFile> {
+    pub fn files(&self) -> impl Iterator<Item = &F> {
         self.trees.iter().flat_map(Tree::files)
     }
 
@@ -334,13 +348,18 @@ impl Output {
     }
 
     /// Import names and texts of all files that were read from disk.
-    pub(crate) fn read(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.read.iter().map(|(name, source)| (name.as_str(), source.text.as_str()))
+    pub(crate) fn read(&self) -> impl Iterator<Item = (&str, &Arc<Source>)> {
+        self.read.iter().map(|(name, source)| (name.as_str(), source))
+    }
+
+    /// What templates have asked for on disk.
+    pub(crate) fn asked(&self) -> &[Asked] {
+        &self.asked
     }
 
     /// Every file that was read, imports too, and the roots if they decide what is read. All of them exist: cargo
     /// takes a missing path for one that always changes.
-    fn tell_cargo(&self, out: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn tell_cargo(&self, out: &mut impl Write) -> io::Result<()> {
         for path in &self.watch {
             writeln!(out, "cargo:rerun-if-changed={}", path.display())?;
         }

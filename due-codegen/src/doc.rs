@@ -1,5 +1,7 @@
 //! Comments of a `.proto` as rustdoc: nothing in them may break a link, open a tag or run as a doctest.
 
+use crate::diagnostic::plain;
+
 /// Lines after `///`, without the space that follows it.
 pub(crate) fn sanitize(lines: &[String]) -> Vec<String> {
     let mut fence: Option<String> = None;
@@ -24,7 +26,8 @@ pub(crate) fn sanitize(lines: &[String]) -> Vec<String> {
         }
     }
     out.extend(fence);
-    out
+    // What turns the direction of text makes code look like what it is not, and rustc refuses it.
+    out.into_iter().map(plain).collect()
 }
 
 fn open_fence(text: &str) -> Option<(String, &str)> {
@@ -129,6 +132,14 @@ mod tests {
         assert_eq!(doc(r"an \[escaped\] one, an odd ` tick"), r"an \[escaped\] one, an odd \` tick");
         assert_eq!(doc("at https://a.b/c?d=1. Or <http://e>!"), "at <https://a.b/c?d=1>. Or <http://e>!");
         assert_eq!(doc("路由 [表]"), r"路由 \[表\]");
+    }
+
+    #[test]
+    fn nothing_turns_the_direction_of_code() {
+        assert_eq!(
+            doc("a \u{202e}b\u{2066} c\n```\n\u{202a}\n```"),
+            "a \\u{202e}b\\u{2066} c\n```text\n\\u{202a}\n```"
+        );
     }
 
     #[test]

@@ -53,6 +53,7 @@ mod doc;
 #[cfg(feature = "cli")]
 mod docs;
 mod ids;
+mod languages;
 mod lint;
 mod lock;
 mod lower;
@@ -66,12 +67,15 @@ mod open;
 mod options;
 mod output;
 mod parallel;
+mod pretty;
 mod render;
 mod routes;
 mod rule;
 mod schema;
 mod shape;
 mod source;
+mod stage;
+mod structs;
 mod typescript;
 mod write;
 
@@ -85,18 +89,19 @@ pub use config::{
 pub use decode::{
     Body, BodyCodec, DecodeOptions, Decoded, Dialect, Direction, Fault, Frame, HexError, Input, Part, Wire, decode,
 };
-pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity};
+pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity, plain};
 #[cfg(feature = "cli")]
 pub use docs::{Docs, DocsOptions};
 pub use ids::{Assigned, Assignment, IdBlock, Ids, IdsError};
 pub use lint::lint_rules;
 pub use lock::{LOCK_NAME, Lock, LockChanges};
-pub use memo::Memo;
+pub use memo::{Memo, UpToDate};
 pub use nearest::nearest;
 pub use open::{OpenModel, Per, TemplateFile, TemplateOptions, Var};
-pub use output::{Change, Changes, GeneratedFile, Language, Tree, WriteError};
+pub use output::{GeneratedFile, Language, Tree, WriteError};
 pub use render::RenderError;
 pub use routes::{RouteInfo, RouteKind};
 pub use rule::Rule;
 pub use schema::Schema;
+pub use stage::{Change, ChangeKind, Staged};
 pub use write::write_whole;

@@ -1,25 +1,16 @@
-//! The messages of a run: prost-build writes the types, and what is left to say about each of them is gathered here for
-//! `messages.rs.j2`.
+//! What is left to say about each message and enum beside its type, gathered for `messages.rs.j2`.
 
-use std::collections::{BTreeMap, HashMap};
-
-use prost_build::Module;
-use prost_reflect::prost_types::source_code_info::Location;
-use prost_reflect::prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto, SourceCodeInfo};
 use prost_reflect::{
-    Cardinality, DescriptorPool, EnumDescriptor, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor,
-    OneofDescriptor,
+    Cardinality, DescriptorPool, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor,
 };
 use serde::Serialize;
 
-use crate::config::RustOptions;
-use crate::doc::{Comments, sanitize};
 use crate::lower::types::{Types, is_wrapper};
 use crate::model::{CodeCarrier, Package};
 use crate::naming::{camel, snake};
-use crate::render::RenderError;
-use crate::source::IGNORE;
-use crate::source::OPTIONS_PROTO;
+
+/// Messages and enums of one block of `messages.rs.j2`: what works on a block as a whole takes memory for all of it.
+const MOST_IN_A_BLOCK: usize = 100;
 
 /// What `messages.rs.j2` prints for one package.
 #[derive(Debug, Serialize)]
@@ -29,8 +20,16 @@ pub(crate) struct Messages {
 }
 
 impl Messages {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.messages.is_empty() && self.enums.is_empty()
+    /// The same in blocks; none if there is nothing.
+    pub(crate) fn blocks(self) -> Vec<Self> {
+        let (mut messages, mut enums) = (self.messages.into_iter(), self.enums.into_iter());
+        let mut blocks = Vec::new();
+        while messages.len() + enums.len() > 0 {
+            let messages: Vec<Message> = messages.by_ref().take(MOST_IN_A_BLOCK).collect();
+            let enums = enums.by_ref().take(MOST_IN_A_BLOCK - messages.len()).collect();
+            blocks.push(Self { messages, enums });
+        }
+        blocks
     }
 }
 
@@ -184,121 +183,4 @@ fn is_option(field: &FieldDescriptor) -> bool {
     let proto2 = !matches!(field.parent_file().file_descriptor_proto().syntax.as_deref(), Some("proto3"));
     field.cardinality() == Cardinality::Optional
         && (proto2 || (matches!(field.kind(), Kind::Message(_)) && !field.is_group()))
-}
-
-/// The types of all packages by prost-build, unformatted.
-pub(crate) fn types(
-    pool: &DescriptorPool,
-    options: &RustOptions,
-    packages: &[Package],
-) -> Result<BTreeMap<String, String>, RenderError> {
-    let mut config = prost_build::Config::new();
-    config
-        .btree_map(["."])
-        .skip_debug(["."])
-        .enum_attribute(".", "#[derive(Debug)]")
-        .prost_path(format!("{}::codegen::prost", options.runtime))
-        .prost_types_path(format!("{}::codegen::prost_types", options.runtime));
-    for (proto, rust) in &options.extern_paths {
-        config.extern_path(format!(".{}", proto.trim_start_matches('.')), rust);
-    }
-    let module = |package: &str| Module::from_protobuf_package_name(package);
-    // prost asks foreign types whether they are `Copy`, so all files go in; it leaves out what is foreign.
-    let mut files: Vec<FileDescriptor> = pool.files().filter(|file| file.name() != OPTIONS_PROTO).collect();
-    files.sort_by(|a, b| a.name().cmp(b.name()));
-    let mut comments = Comments::default();
-    let requests = files.iter().map(|file| (module(file.package_name()), documented(file, &mut comments))).collect();
-    let mut generated: HashMap<Module, String> = config.generate(requests).map_err(RenderError::Prost)?;
-    let mut texts = BTreeMap::new();
-    for package in packages {
-        if let Some(text) = generated.remove(&module(&package.name)) {
-            let text = text.split_once('\n').map_or("", |(_banner, text)| text);
-            texts.insert(package.name.clone(), comments.put_back(text));
-        }
-    }
-    Ok(texts)
-}
-
-/// The file with marks for comments that are fit for rustdoc, one for each item.
-fn documented(file: &FileDescriptor, kept: &mut Comments) -> FileDescriptorProto {
-    const MESSAGE: i32 = 4;
-    const ENUM: i32 = 5;
-    let mut proto = file.file_descriptor_proto().clone();
-    let mut docs = Docs { comments: HashMap::new(), locations: Vec::new(), kept };
-    for location in proto.source_code_info.take().unwrap_or_default().location {
-        let comments = [location.leading_comments, location.trailing_comments];
-        let text = comments.into_iter().flatten().collect::<Vec<_>>().join("\n");
-        docs.comments.entry(location.path).or_insert(text);
-    }
-    let package = file.package_name();
-    for (index, message) in (0..).zip(&proto.message_type) {
-        docs.message(&[MESSAGE, index], package, message);
-    }
-    for (index, found) in (0..).zip(&proto.enum_type) {
-        docs.enumeration(&[ENUM, index], package, found);
-    }
-    proto.source_code_info = Some(SourceCodeInfo { location: docs.locations });
-    proto
-}
-
-struct Docs<'a> {
-    comments: HashMap<Vec<i32>, String>,
-    locations: Vec<Location>,
-    kept: &'a mut Comments,
-}
-
-impl Docs<'_> {
-    fn message(&mut self, path: &[i32], parent: &str, message: &DescriptorProto) {
-        const FIELD: i32 = 2;
-        const NESTED: i32 = 3;
-        const ENUM: i32 = 4;
-        const ONEOF: i32 = 8;
-        let name = join(parent, message.name());
-        self.item(path, || format!("Message `{name}`."));
-        for (index, field) in (0..).zip(&message.field) {
-            self.item(&below(path, FIELD, index), || format!("Field `{}` = {}.", field.name(), field.number()));
-        }
-        for (index, oneof) in (0..).zip(&message.oneof_decl) {
-            self.item(&below(path, ONEOF, index), || format!("Oneof `{}`.", oneof.name()));
-        }
-        for (index, found) in (0..).zip(&message.enum_type) {
-            self.enumeration(&below(path, ENUM, index), &name, found);
-        }
-        for (index, nested) in (0..).zip(&message.nested_type) {
-            self.message(&below(path, NESTED, index), &name, nested);
-        }
-    }
-
-    fn enumeration(&mut self, path: &[i32], parent: &str, found: &EnumDescriptorProto) {
-        const VALUE: i32 = 2;
-        self.item(path, || format!("Enum `{}`.", join(parent, found.name())));
-        for (index, value) in (0..).zip(&found.value) {
-            self.item(&below(path, VALUE, index), || format!("Value `{}`.", value.name()));
-        }
-    }
-
-    fn item(&mut self, path: &[i32], default: impl FnOnce() -> String) {
-        let comment = self.comments.get(path).map_or("", String::as_str);
-        let lines: Vec<String> = comment
-            .lines()
-            .map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned())
-            .filter(|line| !line.starts_with(IGNORE))
-            .collect();
-        let mut lines = sanitize(&lines);
-        if lines.iter().all(|line| line.trim().is_empty()) {
-            lines = vec![default()];
-        }
-        let text = self.kept.keep(lines);
-        self.locations.push(Location { path: path.to_vec(), leading_comments: Some(text), ..Default::default() });
-    }
-}
-
-fn below(path: &[i32], field: i32, index: i32) -> Vec<i32> {
-    let mut path = path.to_vec();
-    path.extend([field, index]);
-    path
-}
-
-fn join(parent: &str, name: &str) -> String {
-    if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") }
 }

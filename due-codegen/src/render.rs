@@ -1,20 +1,22 @@
 //! Model to text: messages by prost-build, the rest by templates, and the module tree around them.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{Environment, UndefinedBehavior, context};
-use prost_reflect::DescriptorPool;
+use prost_reflect::FileDescriptor;
 
 use crate::config::RustOptions;
 use crate::doc::sanitize;
 use crate::lower::types::Types;
 use crate::model::{Model, Package};
 use crate::output::GeneratedFile;
+use crate::pretty::pretty;
 use crate::shape::Shape;
-use crate::{mesh, messages, parallel};
+use crate::source::Sources;
+use crate::structs::Structs;
+use crate::{mesh, messages};
 
 /// Names of templates with their texts.
 macro_rules! templates {
@@ -60,37 +62,77 @@ pub enum RenderError {
     Prost(#[source] std::io::Error),
 }
 
-/// All files of one run: one per package, and `mod.rs`. Formatting costs as much as all the rest, so what only the
-/// compiler reads does without.
-pub(crate) fn render(
-    model: &Model,
-    (pool, shape): (&DescriptorPool, &Shape),
-    options: &RustOptions,
+/// The Rust of one run: a file per package, each made on its own, and `mod.rs`.
+pub(crate) struct Rust<'a> {
+    model: &'a Model,
+    sources: &'a Sources,
+    shape: &'a Shape,
+    structs: Structs<'a>,
+    renderer: Renderer,
+    types: Types,
+    /// Formatting costs as much as all the rest, so what only the compiler reads does without.
     format: bool,
-) -> Result<Vec<GeneratedFile>, RenderError> {
-    let mut texts = messages::types(pool, options, &model.packages)?;
-    let renderer = Renderer::new(options)?;
-    let types = Types::new(&options.extern_paths, &options.runtime);
-    let mut tree = Tree::default();
-    let mut files = Vec::new();
-    for package in &model.packages {
-        let mut text = texts.remove(&package.name).unwrap_or_default();
-        let found = messages::of_package(package, pool, &types);
-        renderer.package(package, &found, &mut text)?;
-        if !text.is_empty() {
-            tree.insert(package);
-            files.push((package, text));
-        }
+}
+
+impl<'a> Rust<'a> {
+    pub(crate) fn new(
+        model: &'a Model,
+        (sources, shape): (&'a Sources, &'a Shape),
+        options: &'a RustOptions,
+        format: bool,
+    ) -> Result<Self, RenderError> {
+        let types = Types::new(&options.extern_paths, &options.runtime);
+        let (structs, renderer) = (Structs::new(sources, options), Renderer::new(options)?);
+        Ok(Self { model, sources, shape, structs, renderer, types, format })
     }
-    let generated = parallel::map(&files, |(package, text)| {
-        let sources: String = package.files.iter().map(|file| format!("// source: {file}\n")).collect();
-        let text = if format { Cow::Owned(pretty(&package.file_name, text)?) } else { Cow::Borrowed(text) };
-        Ok(GeneratedFile::new(&package.file_name, format!("{sources}\n{text}")))
-    });
-    let mut generated = generated.into_iter().collect::<Result<Vec<GeneratedFile>, RenderError>>()?;
-    let text = schema(shape, &options.runtime) + &tree.text();
-    generated.push(GeneratedFile::new("mod.rs", if format { pretty("mod.rs", &text)? } else { text }));
-    Ok(generated)
+
+    /// What there is a file for, unless there is nothing to say.
+    pub(crate) fn packages(&self) -> &'a [Package] {
+        &self.model.packages
+    }
+
+    /// The file of a package; none if there is nothing in it.
+    pub(crate) fn package(&self, package: &Package) -> Result<Option<GeneratedFile>, RenderError> {
+        let mut text: String = package.files.iter().map(|file| format!("// source: {file}\n")).collect();
+        text.push('\n');
+        let empty = text.len();
+        for file in self.files(package) {
+            self.add(&package.file_name, &self.structs.of(&file)?, &mut text)?;
+        }
+        for block in messages::of_package(package, &self.sources.pool, &self.types).blocks() {
+            self.add(&package.file_name, &self.renderer.messages(&block)?, &mut text)?;
+        }
+        self.add(&package.file_name, &self.renderer.package(package)?, &mut text)?;
+        Ok((text.len() > empty).then(|| GeneratedFile::new(&package.file_name, text)))
+    }
+
+    /// Bytes of what it is made from.
+    pub(crate) fn weight(&self, package: &Package) -> usize {
+        self.files(package).filter_map(|file| self.sources.source(&file)).map(|source| source.text.len()).sum()
+    }
+
+    fn files(&self, package: &Package) -> impl Iterator<Item = FileDescriptor> {
+        package.files.iter().filter_map(|name| self.sources.pool.get_file_by_name(name))
+    }
+
+    /// The tree of modules, of those packages that have a file.
+    pub(crate) fn modules(&self, packages: &[&Package]) -> Result<GeneratedFile, RenderError> {
+        const FILE: &str = "mod.rs";
+        let mut tree = Tree::default();
+        packages.iter().for_each(|package| tree.insert(package));
+        let mut text = String::new();
+        self.add(FILE, &(schema(self.shape, &self.renderer.runtime) + &tree.text()), &mut text)?;
+        Ok(GeneratedFile::new(FILE, text))
+    }
+
+    fn add(&self, file: &str, text: &str, out: &mut String) -> Result<(), RenderError> {
+        if self.format {
+            out.push_str(&pretty(text).map_err(|source| RenderError::NotRust { file: file.to_owned(), source })?);
+        } else {
+            out.push_str(text);
+        }
+        Ok(())
+    }
 }
 
 /// What a gate and its clients compare; a run without routes has nothing.
@@ -105,11 +147,6 @@ fn schema(shape: &Shape, runtime: &str) -> String {
          {ALLOW}\
          pub const DUE_SCHEMA: {runtime}::codegen::Schema = {runtime}::codegen::Schema::generated({hash:#018x}, b\"{bytes}\", {names:?});\n"
     )
-}
-
-fn pretty(file: &str, text: &str) -> Result<String, RenderError> {
-    let parsed = syn::parse_file(text).map_err(|source| RenderError::NotRust { file: file.to_owned(), source })?;
-    Ok(prettyplease::unparse(&parsed))
 }
 
 /// Templates that refuse what is undefined; a block's line leaves no trace.
@@ -129,6 +166,7 @@ pub(crate) fn environment(
 
 struct Renderer {
     env: Environment<'static>,
+    runtime: String,
     due: String,
     mocks: bool,
 }
@@ -137,13 +175,17 @@ impl Renderer {
     fn new(options: &RustOptions) -> Result<Self, RenderError> {
         let mut env = environment(TEMPLATES)?;
         env.add_filter("doc", doc);
-        Ok(Self { env, due: format!("{}::codegen", options.runtime), mocks: options.mocks })
+        let (runtime, due) = (options.runtime.clone(), format!("{}::codegen", options.runtime));
+        Ok(Self { env, runtime, due, mocks: options.mocks })
     }
 
-    fn package(&self, package: &Package, found: &messages::Messages, text: &mut String) -> Result<(), RenderError> {
-        if !found.is_empty() {
-            self.add("messages.rs.j2", Value::from(Serde(found)), text)?;
-        }
+    fn messages(&self, block: &messages::Messages) -> Result<String, RenderError> {
+        self.render("messages.rs.j2", Value::from(Serde(block)))
+    }
+
+    /// All but the messages.
+    fn package(&self, package: &Package) -> Result<String, RenderError> {
+        let text = &mut String::new();
         for push in &package.pushes {
             let push = Value::from(Serde(push));
             self.add("push.rs.j2", context! { push }, text)?;
@@ -167,15 +209,18 @@ impl Renderer {
             let service = Value::from(Serde(service));
             self.add("mesh/service.rs.j2", context! { service, tonic, kinds, mocks => self.mocks }, text)?;
         }
-        Ok(())
+        Ok(std::mem::take(text))
     }
 
     fn add(&self, template: &'static str, values: Value, text: &mut String) -> Result<(), RenderError> {
+        text.push_str(&self.render(template, values)?);
+        Ok(())
+    }
+
+    fn render(&self, template: &'static str, values: Value) -> Result<String, RenderError> {
         let due = &self.due;
         let rendered = self.env.get_template(template).and_then(|found| found.render(context! { due, ..values }));
-        text.push_str(&rendered.map_err(|source| RenderError::Template { template, source })?);
-        text.push('\n');
-        Ok(())
+        Ok(rendered.map_err(|source| RenderError::Template { template, source })? + "\n")
     }
 }
 

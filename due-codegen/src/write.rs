@@ -11,29 +11,50 @@ use std::process;
 /// # Errors
 /// When the folder is not there or cannot be written to; then the file is what it was.
 pub fn write_whole(path: &Path, text: &str) -> io::Result<()> {
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let (temporary, mut file) = beside(&target)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| {
-        if let Ok(meta) = fs::metadata(&target) {
-            file.set_permissions(meta.permissions())?;
-        }
-        drop(file);
-        fs::rename(&temporary, &target)
-    });
-    if written.is_err() {
-        // The first error says more than that this one is left over.
-        let _ = fs::remove_file(&temporary);
-    }
-    written
+    Beside::write(path, text)?.rename()
 }
 
-fn beside(target: &Path) -> io::Result<(PathBuf, File)> {
-    let mut name = OsString::from(".");
-    name.push(target.file_name().unwrap_or_default());
-    name.push(format!(".{}.tmp", process::id()));
-    let path = target.with_file_name(name);
-    let file = File::create(&path)?;
-    Ok((path, file))
+/// A text beside the file that it is for. It goes with the value unless it was renamed.
+pub(crate) struct Beside {
+    temporary: PathBuf,
+    target: PathBuf,
+}
+
+impl Beside {
+    pub(crate) fn write(path: &Path, text: &str) -> io::Result<Self> {
+        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        // Renaming would be too late to find out.
+        if target.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        let mut name = OsString::from(".");
+        name.push(target.file_name().unwrap_or_default());
+        name.push(format!(".{}.tmp", process::id()));
+        let temporary = target.with_file_name(name);
+        let mut file = File::create(&temporary)?;
+        // From here on it is removed whatever happens.
+        let beside = Self { temporary, target };
+        file.write_all(text.as_bytes())?;
+        if let Ok(meta) = fs::metadata(&beside.target) {
+            file.set_permissions(meta.permissions())?;
+        }
+        Ok(beside)
+    }
+
+    pub(crate) fn rename(mut self) -> io::Result<()> {
+        fs::rename(&self.temporary, &self.target)?;
+        self.temporary = PathBuf::new();
+        Ok(())
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if !self.temporary.as_os_str().is_empty() {
+            // The first error says more than that this one is left over.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -128,6 +128,7 @@ impl due::Push for Ping {
 
 struct World {
     app: RunningApp,
+    backends: Backends,
     locator: Rumours,
     cluster: Cluster,
     gates: [MemConnector; 2],
@@ -150,7 +151,7 @@ impl World {
         }
         let app = app.start().await.unwrap();
         let cluster = Cluster::connect(&backends).await.unwrap();
-        Self { app, locator, cluster, gates: gates.try_into().unwrap() }
+        Self { app, backends, locator, cluster, gates: gates.try_into().unwrap() }
     }
 
     async fn client(&self, gate: usize, uid: i64) -> Client {
@@ -273,6 +274,28 @@ async fn a_message_that_misses_its_node_is_sent_on() {
     world.locator.truth.unbind_node(Uid(7), "node", &Nid::from("n1")).await.unwrap();
     let lost = client.request::<RawBody, RawBody>(RouteId(2), &RawBody::default()).await.unwrap_err();
     assert_eq!(lost.to_string(), "the server answers not found: the user is bound to no node \"node\"");
+    client.close().await;
+    world.app.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_for_a_node_that_is_gone_goes_where_its_user_is_bound_now() {
+    let world = World::start(2).await;
+    let client = world.client(0, 7).await;
+    let who = async |number: &str| {
+        let answer = client.request::<_, RawBody>(RouteId(2), &RawBody(number.to_owned().into())).await;
+        answer.map(|RawBody(answer)| String::from_utf8_lossy(&answer).into_owned()).map_err(|error| error.to_string())
+    };
+    for (gone, next) in [("n3", "n1"), ("n4", "n2")] {
+        let node = Node::builder().id(gone).serve(due::routes![login, who]).build().unwrap();
+        let app = App::new().backends(world.backends.clone()).node(node).start().await.unwrap();
+        world.cluster.bind_node(Uid(7), "node", &Nid::from(gone)).await.unwrap();
+        assert_eq!(who("1").await, Ok(format!("{gone} 1")));
+        app.stop().await;
+        // Nobody tells the gate, which remembers.
+        world.cluster.bind_node(Uid(7), "node", &Nid::from(next)).await.unwrap();
+        assert_eq!(who("2").await, Ok(format!("{next} 2")));
+    }
     client.close().await;
     world.app.stop().await;
 }

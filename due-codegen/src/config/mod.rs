@@ -37,6 +37,8 @@ pub struct Config {
     pub lint: LintOptions,
     /// `[[template]]`: templates of users. Default: none.
     pub templates: Vec<TemplateOptions>,
+    /// What all this was read from; empty for what was made in code.
+    pub(crate) text: String,
 }
 
 /// Which rules of [`lint_rules`](crate::lint_rules) hold: the `[lint]` section. Words are ids or categories.
@@ -142,6 +144,7 @@ impl Default for Config {
             breaking_ignore: Vec::new(),
             lint: LintOptions::default(),
             templates: Vec::new(),
+            text: String::new(),
         }
     }
 }
@@ -203,7 +206,8 @@ impl Config {
     }
 
     fn read(source: &Arc<Source>, folder: &Path, report: &mut Report) -> Self {
-        let mut config = Self { roots: vec![join(folder, "proto")], ..Self::default() };
+        let text = source.text.clone();
+        let mut config = Self { roots: vec![join(folder, "proto")], text, ..Self::default() };
         let (document, errors) = ::toml::de::DeTable::parse_recoverable(&source.text);
         // The later ones mostly come of the first.
         for error in errors.into_iter().take(1) {

@@ -1,5 +1,6 @@
 //! What a run has to say about a schema, and the collector that lets it say everything at once.
 
+mod plain;
 mod show;
 mod source;
 
@@ -7,6 +8,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use plain::plain;
 use show::Compact;
 pub(crate) use source::{Place, Source};
 
@@ -14,13 +16,13 @@ pub(crate) use source::{Place, Source};
 /// [`miette::Diagnostic`] it makes a graphical report.
 #[derive(Clone, Debug)]
 pub struct Diagnostic {
-    severity: Severity,
-    rule: Option<&'static str>,
+    pub(crate) severity: Severity,
+    pub(crate) rule: Option<&'static str>,
     unreadable: bool,
-    message: String,
-    help: Option<String>,
-    labels: Vec<Label>,
-    elsewhere: Vec<Diagnostic>,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+    pub(crate) labels: Vec<Label>,
+    pub(crate) elsewhere: Vec<Diagnostic>,
 }
 
 /// Whether the output can still be used.
@@ -37,9 +39,9 @@ pub enum Severity {
 /// A marked place in a source file.
 #[derive(Clone, Debug)]
 pub struct Label {
-    text: String,
-    source: Arc<Source>,
-    span: Range<usize>,
+    pub(crate) text: String,
+    pub(crate) source: Arc<Source>,
+    pub(crate) span: Range<usize>,
 }
 
 impl Diagnostic {
@@ -56,8 +58,8 @@ impl Diagnostic {
         Self { unreadable: true, ..Self::error(message) }
     }
 
-    fn new(severity: Severity, message: impl Into<String>) -> Self {
-        let (message, labels, elsewhere) = (message.into(), Vec::new(), Vec::new());
+    pub(crate) fn new(severity: Severity, message: impl Into<String>) -> Self {
+        let (message, labels, elsewhere) = (plain(message), Vec::new(), Vec::new());
         Self { severity, rule: None, unreadable: false, message, help: None, labels, elsewhere }
     }
 
@@ -70,7 +72,7 @@ impl Diagnostic {
     /// The first label is where the finding is; later ones are other places that matter.
     #[must_use]
     pub(crate) fn at(mut self, place: &Place, text: impl Into<String>) -> Self {
-        let label = Label { text: text.into(), source: Arc::clone(&place.source), span: place.span.clone() };
+        let label = Label { text: plain(text), source: Arc::clone(&place.source), span: place.span.clone() };
         match self.labels.first() {
             Some(first) if !Arc::ptr_eq(&first.source, &label.source) => {
                 let mut note = Self::new(Severity::Note, label.text.clone());
@@ -84,7 +86,7 @@ impl Diagnostic {
 
     #[must_use]
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(plain(help));
         self
     }
 
@@ -215,7 +217,7 @@ impl Report {
 /// All findings of a run, in the order of files and lines. `Display` shows every one in its compact form.
 #[derive(Clone, Default)]
 pub struct Diagnostics {
-    all: Vec<Diagnostic>,
+    pub(crate) all: Vec<Diagnostic>,
 }
 
 impl Diagnostics {

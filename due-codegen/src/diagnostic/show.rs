@@ -39,13 +39,14 @@ impl Label {
 
     fn fmt_line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = self.source.line_range(self.span.start);
-        let text = &self.source.text[line.clone()];
+        let source = self.source.masked();
+        let text = &source[line.clone()];
         if text.trim().is_empty() {
             return Ok(());
         }
         let (number, _) = self.source.position(self.span.start);
-        let before = &self.source.text[line.start..self.span.start];
-        let marked = &self.source.text[self.span.start..self.span.end.clamp(self.span.start, line.end)];
+        let before = &source[line.start..self.span.start];
+        let marked = &source[self.span.start..self.span.end.clamp(self.span.start, line.end)];
         let gutter = " ".repeat(number.to_string().len());
         // Tabs stay tabs and wide characters take two cells, so that the mark stands under what it marks.
         let pad: String = before.chars().map(|c| if c == '\t' { "\t" } else { &"  "[..cells(c)] }).collect();

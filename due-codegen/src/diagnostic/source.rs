@@ -5,13 +5,26 @@ use std::sync::{Arc, OnceLock};
 
 use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
 
+use super::plain::{is_order, masked, plain};
+
 /// The text of a file and the name that people know it by.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) name: String,
     pub(crate) text: String,
     line_starts: OnceLock<Vec<usize>>,
+    /// As terminals get it.
+    masked: OnceLock<Option<String>>,
 }
+
+/// What was computed of it is no difference.
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, &self.text) == (&other.name, &other.text)
+    }
+}
+
+impl Eq for Source {}
 
 /// Some bytes of a source file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +35,13 @@ pub(crate) struct Place {
 
 impl Source {
     pub(crate) fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { name: name.into(), text: text.into(), line_starts: OnceLock::new() }
+        Self { name: plain(name), text: text.into(), line_starts: OnceLock::new(), masked: OnceLock::new() }
+    }
+
+    /// The text without what would be an order to a terminal, each byte at its place.
+    pub(super) fn masked(&self) -> &str {
+        let masked = self.masked.get_or_init(|| self.text.contains(is_order).then(|| masked(&self.text)));
+        masked.as_deref().unwrap_or(&self.text)
     }
 
     /// The byte at which each line begins.
@@ -63,7 +82,7 @@ impl SourceCode for Source {
         before: usize,
         after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
-        let contents = self.text.read_span(span, before, after)?;
+        let contents = self.masked().read_span(span, before, after)?;
         // miette counts the column in bytes.
         let column = match contents.column() {
             0 => 0,

@@ -219,8 +219,8 @@ impl Lowering<'_> {
             let place = self.sources.place(file, &[owner, &[part]].concat());
             let error = Diagnostic::error(format!("`{name}` is not among the well-known types that due supports"));
             self.report.push(error.at(&place, "").help(
-                "those of any, duration, empty, field_mask, struct, timestamp and wrappers are; \
-                 declare a message of your own for the rest",
+                "those of any, duration, empty, field_mask, struct, timestamp and wrappers are, and of api, descriptor, \
+                 source_context and type what prost-types has; declare a message of your own for the rest",
             ));
         }
     }

@@ -30,6 +30,55 @@ const WELL_KNOWN: &[&str] = &[
     "google.protobuf.Value",
 ];
 
+/// Those that describe schemas, as far as prost-types has them, without their package.
+const DESCRIPTORS: &[&str] = &[
+    "Api",
+    "DescriptorProto",
+    "DescriptorProto.ExtensionRange",
+    "DescriptorProto.ReservedRange",
+    "Enum",
+    "EnumDescriptorProto",
+    "EnumDescriptorProto.EnumReservedRange",
+    "EnumOptions",
+    "EnumValue",
+    "EnumValueDescriptorProto",
+    "EnumValueOptions",
+    "ExtensionRangeOptions",
+    "Field",
+    "Field.Cardinality",
+    "Field.Kind",
+    "FieldDescriptorProto",
+    "FieldDescriptorProto.Label",
+    "FieldDescriptorProto.Type",
+    "FieldOptions",
+    "FieldOptions.CType",
+    "FieldOptions.JSType",
+    "FileDescriptorProto",
+    "FileDescriptorSet",
+    "FileOptions",
+    "FileOptions.OptimizeMode",
+    "GeneratedCodeInfo",
+    "GeneratedCodeInfo.Annotation",
+    "MessageOptions",
+    "Method",
+    "MethodDescriptorProto",
+    "MethodOptions",
+    "MethodOptions.IdempotencyLevel",
+    "Mixin",
+    "OneofDescriptorProto",
+    "OneofOptions",
+    "Option",
+    "ServiceDescriptorProto",
+    "ServiceOptions",
+    "SourceCodeInfo",
+    "SourceCodeInfo.Location",
+    "SourceContext",
+    "Syntax",
+    "Type",
+    "UninterpretedOption",
+    "UninterpretedOption.NamePart",
+];
+
 /// The messages that are plain values in Rust.
 const WRAPPERS: &[&str] = &[
     "google.protobuf.BoolValue",
@@ -50,7 +99,8 @@ pub(crate) fn is_wrapper(full_name: &str) -> bool {
 
 /// Whether the runtime can write a type, as far as `google.protobuf` goes.
 pub(crate) fn is_supported(full_name: &str) -> bool {
-    below(full_name, GOOGLE).is_none() || is_wrapper(full_name) || WELL_KNOWN.contains(&full_name)
+    let Some(name) = below(full_name, GOOGLE) else { return true };
+    is_wrapper(full_name) || WELL_KNOWN.contains(&full_name) || DESCRIPTORS.contains(&name)
 }
 
 impl Types {

@@ -15,8 +15,10 @@ pub(crate) use collisions::collisions;
 pub use model::OpenModel;
 #[cfg(feature = "cli")]
 pub(crate) use model::{About, EnumItem, FieldItem, MessageItem, MethodItem, ServiceItem};
+pub(crate) use place::check_path;
 pub(crate) use read::read;
 #[cfg(feature = "cli")]
 pub(crate) use read::word;
 pub use target::{Per, TemplateFile, TemplateOptions, Var};
-pub(crate) use template::{Rendered, render};
+pub(crate) use template::{folder, render};
+pub(crate) use texts::Asked;

@@ -14,7 +14,7 @@ pub(super) fn inside(folder: &Path, name: &str) -> Option<PathBuf> {
 }
 
 /// Why an output may not be there.
-pub(super) fn check_path(folder: &Path, path: &str) -> Result<(), &'static str> {
+pub(crate) fn check_path(folder: &Path, path: &str) -> Result<(), &'static str> {
     let parts: Vec<Component<'_>> = Path::new(path).components().collect();
     if path.trim().is_empty() || parts.is_empty() {
         return Err("has no name");

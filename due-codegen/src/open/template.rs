@@ -1,8 +1,6 @@
 //! Templates of users to files, over the open model.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,49 +13,50 @@ use super::filters;
 use super::model::OpenModel;
 use super::place::{LARGEST, Limited, check_path, inside};
 use super::target::{Per, TemplateFile, TemplateOptions, Var};
-use super::texts::Texts;
+use super::texts::{Asked, Texts};
 use crate::diagnostic::{Diagnostic, Report, Source};
-use crate::output::{GeneratedFile, MARK, marked};
+use crate::output::{Folder, GeneratedFile, Keep, MARK, Tree, marked};
 
 /// Files of one template.
 const MOST_FILES: usize = 20_000;
 /// Steps of one rendering; a file of a thousand messages takes about a million.
 const MOST_STEPS: u64 = 50_000_000;
 
-/// What one `[[template]]` gives.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Rendered {
-    /// With paths relative to the folder of `due.toml`.
-    pub(crate) files: Vec<GeneratedFile>,
-    /// The line that all of them carry, and no file of another template.
-    pub(crate) mark: String,
-    /// Below this folder files of earlier runs may be; absent if there is but one file.
-    pub(crate) searched: Option<PathBuf>,
+/// Where the files of one `[[template]]` go, and the line that all of them carry, and no file of another template.
+pub(crate) fn folder(options: &TemplateOptions) -> Folder {
+    let mark = format!("{MARK} from {}. Do not edit.", shown(options));
+    let searched = (options.per != Per::Project).then(|| {
+        let fixed = options.out.split("{{").next().unwrap_or_default();
+        PathBuf::from(fixed.rsplit_once('/').map_or("", |(folder, _)| folder))
+    });
+    Folder::of_template(&options.folder, mark, searched)
 }
 
-/// The files of one `[[template]]`. What is wrong with the template is in the report, at its line.
-pub(crate) fn render(options: &TemplateOptions, model: &OpenModel, report: &mut Report) -> Rendered {
+/// The files of one `[[template]]`, with paths relative to the folder of `due.toml`, and what it has asked for on disk. What
+/// is wrong with the template is in the report, at its line.
+pub(crate) fn render<K: Keep>(
+    options: &TemplateOptions,
+    model: &OpenModel,
+    keep: &K,
+    report: &mut Report,
+) -> (Tree<K::Kept>, Vec<Asked>) {
     let texts = Texts::default();
-    let shown = shown(options);
-    let mut rendered = Rendered { mark: format!("{MARK} from {shown}. Do not edit."), ..Rendered::default() };
-    if options.per != Per::Project {
-        let fixed = options.out.split("{{").next().unwrap_or_default();
-        rendered.searched = Some(PathBuf::from(fixed.rsplit_once('/').map_or("", |(folder, _)| folder)));
-    }
-    match Texts::of(&options.template) {
-        Ok(text) => texts.keep(&shown, &text),
+    let (folder, shown) = (folder(options), shown(options));
+    let mut files = Vec::new();
+    match texts.of(&options.template, &shown) {
+        Ok(()) => {
+            let run = Run { options, model, texts: &texts, shown: &shown };
+            match run.env(&folder.mark) {
+                Ok(env) => run.files(&env, &folder.mark, &mut |file| files.push(keep.keep(&folder, file)), report),
+                Err(err) => report.push(run.finding(&err)),
+            }
+        }
         Err(err) => {
             let error = Diagnostic::unreadable(format!("template `{shown}` cannot be read: {err}"));
             report.push(error.at(&options.places.0, ""));
-            return rendered;
         }
     }
-    let run = Run { options, model, texts: &texts, shown: &shown };
-    match run.env(&rendered.mark) {
-        Ok(env) => rendered.files = run.files(&env, &rendered.mark, report),
-        Err(err) => report.push(run.finding(&err)),
-    }
-    rendered
+    (Tree::new(folder, files), texts.asked())
 }
 
 /// The template as `due.toml` names it, with slashes on every system.
@@ -95,14 +94,9 @@ impl Run<'_> {
         let (folder, texts) = (self.options.template.folder().map(Path::to_owned), self.texts.clone());
         env.set_loader(move |name| match folder.as_ref().and_then(|folder| inside(folder, name)) {
             None => Ok(None),
-            Some(path) => match fs::read_to_string(&path) {
-                Ok(text) => {
-                    texts.keep(name, &text);
-                    Ok(Some(text))
-                }
-                Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
-                Err(err) => Err(Error::new(ErrorKind::BadInclude, format!("`{name}` cannot be read")).with_source(err)),
-            },
+            Some(path) => texts
+                .included(name, path)
+                .map_err(|err| Error::new(ErrorKind::BadInclude, format!("`{name}` cannot be read")).with_source(err)),
         });
         let vars = self.options.vars.iter().map(|(name, value)| {
             (
@@ -146,15 +140,14 @@ impl Run<'_> {
         }
     }
 
-    fn files(&self, env: &Environment<'_>, mark: &str, report: &mut Report) -> Vec<GeneratedFile> {
-        let mut files: Vec<GeneratedFile> = Vec::new();
+    fn files(&self, env: &Environment<'_>, mark: &str, made: &mut dyn FnMut(GeneratedFile), report: &mut Report) {
         let subjects = self.subjects();
         if subjects.len() > MOST_FILES {
             let message = format!("template `{}` would be rendered {} times", self.shown, subjects.len());
             let help =
                 format!("{MOST_FILES} files are the most; one of a package or of the project can hold many items");
             report.push(Diagnostic::error(message).at(&self.options.places.1, "").help(help));
-            return files;
+            return;
         }
         for (name, subject) in subjects {
             let of = if name.is_empty() { String::new() } else { format!(" for {name}") };
@@ -163,13 +156,13 @@ impl Run<'_> {
                 Err(err) => {
                     let message = format!("`out` of template `{}` cannot be rendered{of}: {}", self.shown, said(&err));
                     report.push(Diagnostic::error(message).at(&self.options.places.1, ""));
-                    return files;
+                    return;
                 }
             };
             if let Err(message) = check_path(&self.options.folder, &path) {
                 let error = Diagnostic::error(format!("the output `{path}`{of} {message}"));
                 report.push(error.at(&self.options.places.1, "").help("outputs are below the folder of due.toml"));
-                return files;
+                return;
             }
             let mut text = Limited::default();
             let done =
@@ -178,11 +171,11 @@ impl Run<'_> {
                 let message = format!("the text of `{path}`{of} is longer than {} MiB", LARGEST >> 20);
                 let help = "a loop of the template writes more than it should";
                 report.push(Diagnostic::error(message).at(&self.options.places.0, "").help(help));
-                return files;
+                return;
             }
             if let Err(err) = done {
                 report.push(self.finding(&err));
-                return files;
+                return;
             }
             // What was written is text: minijinja has no other.
             let mut text = String::from_utf8_lossy(&text.bytes).into_owned();
@@ -194,11 +187,10 @@ impl Run<'_> {
                 let help = "put {{ header }} into a comment in the template's first lines: a file without it is a \
                             person's, and neither overwritten nor removed";
                 report.push(Diagnostic::error(message).at(&self.options.places.0, "").help(help));
-                return files;
+                return;
             }
-            files.push(GeneratedFile::new(path, text));
+            made(GeneratedFile::new(path, text));
         }
-        files
     }
 
     /// An error of minijinja at its line.

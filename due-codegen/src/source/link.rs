@@ -8,6 +8,7 @@ use protox::file::{FileResolver, GoogleFileResolver};
 
 use super::findings::report_check_error;
 use super::load::Parsed;
+use super::locations::Locations;
 use super::mend::{self, mend};
 use super::{SourceFile, Sources};
 use crate::diagnostic::Report;
@@ -22,38 +23,58 @@ pub(super) fn link(
     report: &mut Report,
 ) -> Sources {
     let mut pool = DescriptorPool::new();
-    let mut good: Vec<FileDescriptorProto> = Vec::new();
     let mut files = BTreeMap::new();
     for (name, mut file) in parsed {
-        mend::place_map_values(&mut file.descriptor);
-        mend::name_synthetic_oneofs(&mut file.descriptor);
-        let broken = drop_broken_imports(&mut file.descriptor, &pool);
-        let imports = file.descriptor.dependency.len();
-        add_public_imports(&mut file.descriptor, &pool);
+        let (mut broken, mut imports) = resolve_imports(&mut file.descriptor, &pool);
+        let mut located = false;
         for _ in 0..MOST_MENDS {
             let Err(err) = add(&mut pool, &file.descriptor) else {
                 let Some(added) = pool.get_file_by_name(&name) else { break };
-                let added = added.file_descriptor_proto();
-                files.insert(name, SourceFile::new(file.source, file.path, added, imports, file.mended));
-                good.push(file.descriptor);
+                let info = added.file_descriptor_proto().source_code_info.as_ref();
+                let known = if located { Locations::default() } else { file.locations };
+                let locations = known.with(info, &file.source);
+                let Parsed { source, path, mended, .. } = file;
+                files.insert(name, SourceFile { source, path, locations, imports, mended });
                 break;
             };
-            let path = err.path().filter(|_| err.file() == Some(&name)).map(<[i32]>::to_vec);
-            report_check_error(err, &file.source, broken, &pool, report);
             if has_extensions(&file.descriptor) {
                 // prost-reflect takes a bad file out again, but forgets its extensions in the messages they extend.
-                pool = DescriptorPool::new();
-                for file in &good {
-                    let added = add(&mut pool, file);
-                    debug_assert!(added.is_ok(), "files that were good stay good");
-                }
+                pool = copy(&pool);
             }
+            if !located && let Some(descriptor) = file.located() {
+                // The same error again, with positions.
+                file.descriptor = descriptor;
+                (broken, imports) = resolve_imports(&mut file.descriptor, &pool);
+                located = true;
+                continue;
+            }
+            let path = err.path().filter(|_| err.file() == Some(&name)).map(<[i32]>::to_vec);
+            report_check_error(err, &file.source, broken, &pool, report);
             if !path.is_some_and(|path| mend(&mut file.descriptor, &path, &mut file.mended)) {
                 break;
             }
         }
     }
     Sources { pool, inputs, files }
+}
+
+/// Leaves out what is not there and adds what is behind public imports. Whether something is missing, and how many of
+/// the imports are in the source.
+fn resolve_imports(file: &mut FileDescriptorProto, pool: &DescriptorPool) -> (bool, usize) {
+    let broken = drop_broken_imports(file, pool);
+    let imports = file.dependency.len();
+    add_public_imports(file, pool);
+    (broken, imports)
+}
+
+/// The same files anew.
+fn copy(pool: &DescriptorPool) -> DescriptorPool {
+    let mut copy = DescriptorPool::new();
+    for file in pool.files() {
+        let added = copy.decode_file_descriptor_proto(file.encode_to_vec().as_slice());
+        debug_assert!(added.is_ok(), "files that were good stay good");
+    }
+    copy
 }
 
 fn add(pool: &mut DescriptorPool, file: &FileDescriptorProto) -> Result<(), DescriptorError> {

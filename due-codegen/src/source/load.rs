@@ -11,9 +11,11 @@ use prost_reflect::prost_types::FileDescriptorProto;
 use protox::file::{File, FileResolver, GoogleFileResolver};
 
 use super::link::link;
+use super::locations::Locations;
+use super::mend;
 use super::roots::Roots;
 use super::token::{self, Kind};
-use super::{OPTIONS_PROTO, Sources, bytes};
+use super::{OPTIONS_PROTO, Sources};
 use crate::diagnostic::{Diagnostic, Place, Report, Source};
 use crate::nearest::nearest;
 
@@ -67,7 +69,9 @@ struct Loader<'a> {
 pub(super) struct Parsed {
     pub(super) source: Arc<Source>,
     pub(super) path: Option<PathBuf>,
+    /// Of its positions it has those that the pool moves.
     pub(super) descriptor: FileDescriptorProto,
+    pub(super) locations: Locations,
     /// Descriptor paths of what has lost an option.
     pub(super) mended: BTreeSet<Vec<i32>>,
 }
@@ -96,7 +100,7 @@ impl Loader<'_> {
     fn open(&mut self, name: &str, importer: Option<Place>) -> Option<Parsed> {
         if let Ok(file) = GoogleFileResolver::new().open_file(name) {
             let source = Arc::new(Source::new(name, ""));
-            return Some(Parsed { source, path: None, descriptor: file.into(), mended: BTreeSet::new() });
+            return Some(Parsed::new(source, None, file.into()));
         }
         let path = self.roots.resolve(name);
         if name == OPTIONS_PROTO {
@@ -145,12 +149,16 @@ impl Loader<'_> {
             return None;
         }
         match File::from_source(name, &source.text) {
-            Ok(file) => Some(Parsed { source, path, descriptor: file.into(), mended: BTreeSet::new() }),
+            Ok(file) => Some(Parsed::new(source, path, file.into())),
             Err(err) => {
                 let related = err.related().into_iter().flatten().take(MOST_PARSE_ERRORS - 1);
                 for part in std::iter::once(&err as &dyn miette::Diagnostic).chain(related) {
                     let labels: Vec<_> = part.labels().into_iter().flatten().collect();
-                    let mut error = Diagnostic::error(part.to_string());
+                    let help = part.help().map(|help| help.to_string());
+                    let about_import = help.as_deref().is_some_and(|help| help.starts_with("imports may not"));
+                    // The parser says the same of imports and groups.
+                    let message = if about_import { "this is no import name".to_owned() } else { part.to_string() };
+                    let mut error = Diagnostic::error(message);
                     for label in &labels {
                         let span = label.offset()..label.offset() + label.len();
                         error = error.at(&source.place(span), label.label().unwrap_or_default());
@@ -159,8 +167,8 @@ impl Loader<'_> {
                         let end = source.text.trim_end().len();
                         error = error.at(&source.place(end..end), "");
                     }
-                    if let Some(help) = part.help() {
-                        error = error.help(help.to_string());
+                    if let Some(help) = help {
+                        error = error.help(help);
                     }
                     self.report.push(error);
                 }
@@ -262,13 +270,25 @@ impl Loader<'_> {
 }
 
 impl Parsed {
+    fn new(source: Arc<Source>, path: Option<PathBuf>, mut descriptor: FileDescriptorProto) -> Self {
+        mend::place_map_values(&mut descriptor);
+        mend::name_synthetic_oneofs(&mut descriptor);
+        let locations = Locations::take(&mut descriptor, &source);
+        Self { source, path, descriptor, locations, mended: BTreeSet::new() }
+    }
+
+    /// The descriptor with all its positions, for errors to point at.
+    pub(super) fn located(&self) -> Option<FileDescriptorProto> {
+        let mut descriptor = File::from_source(self.descriptor.name(), &self.source.text).ok()?.into();
+        mend::place_map_values(&mut descriptor);
+        mend::name_synthetic_oneofs(&mut descriptor);
+        Some(descriptor)
+    }
+
     /// The quoted name in the import statement.
     fn import_place(&self, index: usize) -> Place {
-        let wanted = [DEPENDENCY, i32::try_from(index).unwrap_or(i32::MAX)];
-        let infos = self.descriptor.source_code_info.iter().flat_map(|info| &info.location);
-        let statement =
-            infos.filter(|location| location.path == wanted).map(|location| bytes(&self.source, &location.span)).next();
-        let Some(span) = statement else { return self.source.place(0..0) };
+        let statement = [DEPENDENCY, i32::try_from(index).unwrap_or(i32::MAX)];
+        let Some(span) = self.locations.span(&statement) else { return self.source.place(0..0) };
         let text = self.source.text.get(span.clone()).unwrap_or_default();
         let quoted = token::tokens(text).into_iter().find(|token| token.kind == Kind::Text);
         match quoted {
@@ -291,6 +311,10 @@ fn read(path: &Path) -> Result<String, Unreadable> {
     let meta = fs::metadata(path).map_err(unreadable)?;
     if meta.is_dir() {
         return Err(Unreadable::Other("is a folder".to_owned()));
+    }
+    if !meta.is_file() {
+        // A pipe would be waited for.
+        return Err(Unreadable::Other("is neither a file nor a link to one".to_owned()));
     }
     if meta.len() > MOST_BYTES {
         return Err(Unreadable::Other(format!("is larger than {} MiB", MOST_BYTES >> 20)));

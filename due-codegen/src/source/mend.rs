@@ -8,8 +8,9 @@ use prost_reflect::prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, UninterpretedOption,
 };
 
+use super::UNINTERPRETED;
+
 pub(super) const EMPTY: &str = "google/protobuf/empty.proto";
-const UNINTERPRETED: i32 = 999;
 
 /// Takes out what the path of an error points at, if that is a type name or an option. The owners are added to
 /// `mended`: what they lack now must not be reported.

@@ -3,6 +3,7 @@
 mod findings;
 mod link;
 mod load;
+mod locations;
 mod mend;
 pub(crate) mod roots;
 pub(crate) mod token;
@@ -12,16 +13,19 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use prost_reflect::prost_types::FileDescriptorProto;
 use prost_reflect::{DescriptorPool, FileDescriptor};
 
 use crate::diagnostic::{Place, Source};
 use crate::model::{Doc, Position};
 
 pub(crate) use load::load;
+use locations::Locations;
 
 /// Import name of the file that this crate carries.
 pub(crate) const OPTIONS_PROTO: &str = "due/options.proto";
+
+/// Field of the options messages that holds what is not resolved yet.
+const UNINTERPRETED: i32 = 999;
 
 /// Begins a comment that hides findings of `cargo due lint`; it is no documentation.
 pub(crate) const IGNORE: &str = "due:lint-ignore";
@@ -41,17 +45,10 @@ struct SourceFile {
     source: Arc<Source>,
     /// Absent for files that this crate or protox carries.
     path: Option<PathBuf>,
-    /// By descriptor path.
-    locations: BTreeMap<Vec<i32>, Location>,
+    locations: Locations,
     /// How many of its imports are in the source. Those behind them come through public imports.
     imports: usize,
     mended: BTreeSet<Vec<i32>>,
-}
-
-#[derive(Debug)]
-struct Location {
-    span: Range<usize>,
-    comment: String,
 }
 
 impl Sources {
@@ -77,17 +74,13 @@ impl Sources {
 
     /// Everything of a file that has a position.
     pub(crate) fn spans(&self, file: &FileDescriptor) -> impl Iterator<Item = (&[i32], Range<usize>)> {
-        let locations = self.files.get(file.name()).map(|file| &file.locations);
-        locations.into_iter().flatten().map(|(path, location)| (path.as_slice(), location.span.clone()))
+        self.files.get(file.name()).into_iter().flat_map(|file| file.locations.below(&[]))
     }
 
     /// Where the descriptor with this path is written. Without a position, the start of its file.
     pub(crate) fn place(&self, file: &FileDescriptor, path: &[i32]) -> Place {
         match self.files.get(file.name()) {
-            Some(file) => {
-                let span = file.locations.get(path).map_or(0..0, |location| location.span.clone());
-                file.source.place(span)
-            }
+            Some(file) => file.source.place(file.locations.span(path).unwrap_or(0..0)),
             None => Arc::new(Source::new(file.name(), "")).place(0..0),
         }
     }
@@ -98,7 +91,7 @@ impl Sources {
         let mut name = path.to_vec();
         name.push(NAME);
         match self.files.get(file.name()) {
-            Some(known) if known.locations.contains_key(&name) => self.place(file, &name),
+            Some(known) if known.locations.span(&name).is_some() => self.place(file, &name),
             _ => self.place(file, path),
         }
     }
@@ -124,8 +117,7 @@ impl Sources {
     pub(crate) fn option_spans(&self, file: &FileDescriptor, options: &[i32], extension: i32) -> Vec<Range<usize>> {
         let Some(known) = self.files.get(file.name()) else { return Vec::new() };
         let prefix = [options, &[extension]].concat();
-        let behind = known.locations.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix));
-        let mut spans: Vec<Range<usize>> = behind.map(|(_, found)| found.span.clone()).collect();
+        let mut spans: Vec<Range<usize>> = known.locations.below(&prefix).map(|(_, span)| span).collect();
         spans.sort_by_key(|span| span.start);
         spans
     }
@@ -142,11 +134,10 @@ impl Sources {
 
     /// The comment above the descriptor with this path, or else the one behind it.
     pub(crate) fn doc(&self, file: &FileDescriptor, path: &[i32]) -> Doc {
-        let comment = self
-            .files
-            .get(file.name())
-            .and_then(|file| file.locations.get(path))
-            .map_or("", |location| location.comment.as_str());
+        let comment = match self.comments(file, path) {
+            ["", behind] => behind,
+            [above, _] => above,
+        };
         let mut lines: Vec<String> = comment
             .lines()
             .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end().to_owned())
@@ -159,35 +150,17 @@ impl Sources {
         Doc { lines }
     }
 
+    /// The comments above and behind the descriptor with this path; empty if there are none.
+    pub(crate) fn comments(&self, file: &FileDescriptor, path: &[i32]) -> [&str; 2] {
+        let known = self.files.get(file.name()).and_then(|file| file.locations.comments(path));
+        known.map_or(["", ""], |found| [&found.leading, &found.trailing])
+    }
+
     /// A place without its text, for the model.
     pub(crate) fn position(&self, file: &FileDescriptor, path: &[i32]) -> Position {
         let place = self.name_place(file, path);
         let (line, column) = place.source.position(place.span.start);
         Position { file: file.name().to_owned(), line, column }
-    }
-}
-
-impl SourceFile {
-    fn new(
-        source: Arc<Source>,
-        path: Option<PathBuf>,
-        descriptor: &FileDescriptorProto,
-        imports: usize,
-        mended: BTreeSet<Vec<i32>>,
-    ) -> Self {
-        let locations = descriptor.source_code_info.iter().flat_map(|info| &info.location).map(|location| {
-            let comment = match location.leading_comments() {
-                "" => location.trailing_comments(),
-                leading => leading,
-            };
-            (location.path.clone(), Location { span: bytes(&source, &location.span), comment: comment.to_owned() })
-        });
-        let mut by_path = BTreeMap::new();
-        for (path, location) in locations {
-            // `extend` blocks and repeated statements share a path; the first one counts.
-            by_path.entry(path).or_insert(location);
-        }
-        Self { source, path, locations: by_path, imports, mended }
     }
 }
 

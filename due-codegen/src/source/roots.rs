@@ -19,6 +19,17 @@ pub(crate) struct Roots {
     shown: Option<(PathBuf, String)>,
 }
 
+/// What lies below the roots.
+#[derive(Debug, Default)]
+pub(crate) struct Walk {
+    /// By import name; of two with one name, the one that counts.
+    pub(crate) files: BTreeMap<String, PathBuf>,
+    /// Those that no import name means.
+    pub(crate) unnamed: Vec<PathBuf>,
+    /// Files and folders that are elsewhere, if they are anywhere.
+    pub(crate) links: Vec<(PathBuf, Option<PathBuf>)>,
+}
+
 impl Roots {
     /// Reports roots that are no folder.
     pub(crate) fn new(roots: Vec<PathBuf>, report: &mut Report) -> Self {
@@ -103,7 +114,12 @@ impl Roots {
     }
 
     fn files(&self, report: &mut Report) -> BTreeMap<String, PathBuf> {
-        let mut files = BTreeMap::new();
+        self.walk(report).files
+    }
+
+    /// Everything that the roots hold for a run: each file by its import name, and each link with what it leads to.
+    pub(crate) fn walk(&self, report: &mut Report) -> Walk {
+        let Walk { mut files, mut unnamed, mut links } = Walk::default();
         for root in &self.roots {
             let mut folders = vec![root.clone()];
             let mut seen = BTreeSet::new();
@@ -113,10 +129,14 @@ impl Roots {
                     continue;
                 }
                 let Ok(entries) = fs::read_dir(&folder) else { continue };
-                for path in entries.flatten().map(|entry| entry.path()) {
+                for entry in entries.flatten() {
+                    let path = entry.path();
                     let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
                     if hidden || files.len() >= MOST_FILES {
                         continue;
+                    }
+                    if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
+                        links.push((path.clone(), fs::canonicalize(&path).ok()));
                     }
                     if path.is_dir() {
                         folders.push(path);
@@ -126,22 +146,30 @@ impl Roots {
                                 Entry::Vacant(free) => {
                                     free.insert(path);
                                 }
-                                Entry::Occupied(first) => report.push(Diagnostic::warning(format!(
-                                    "`{}` is not used: `{}` comes first under the same import name",
-                                    path.display(),
-                                    first.get().display()
-                                ))),
+                                Entry::Occupied(first) => {
+                                    report.push(Diagnostic::warning(format!(
+                                        "`{}` is not used: `{}` comes first under the same import name",
+                                        path.display(),
+                                        first.get().display()
+                                    )));
+                                    unnamed.push(path);
+                                }
                             },
-                            None => report.push(Diagnostic::unreadable(format!(
-                                "the file name `{}` is not UTF-8, so no import can name it",
-                                path.display()
-                            ))),
+                            None => {
+                                report.push(Diagnostic::unreadable(format!(
+                                    "the file name `{}` is not UTF-8, so no import can name it",
+                                    path.display()
+                                )));
+                                unnamed.push(path);
+                            }
                         }
                     }
                 }
             }
         }
-        files
+        unnamed.sort();
+        links.sort();
+        Walk { files, unnamed, links }
     }
 }
 

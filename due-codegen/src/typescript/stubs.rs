@@ -12,7 +12,7 @@ use crate::source::Sources;
 
 /// The stubs of one file.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct StubFile {
+pub(crate) struct StubFile {
     /// Import name of the `.proto`.
     pub(super) source: String,
     /// In the order of their first use; types and values of one module apart.
@@ -112,7 +112,7 @@ const PROTOBUF: &str = "@bufbuild/protobuf";
 pub(super) fn files(
     sources: &Sources,
     model: &Model,
-    messages: &Messages,
+    messages: &Messages<'_>,
     options: &TypeScriptOptions,
 ) -> Vec<StubFile> {
     let mut by_file: BTreeMap<&str, (Vec<&NodeService>, Vec<&Push>)> = BTreeMap::new();
@@ -149,7 +149,7 @@ struct Scope<'a> {
     /// Where the file is, as the names of messages' modules are written.
     module: String,
     sources: &'a Sources,
-    messages: &'a Messages,
+    messages: &'a Messages<'a>,
     extension: &'a str,
     taken: BTreeSet<String>,
     imports: Vec<Imported>,

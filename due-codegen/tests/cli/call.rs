@@ -226,3 +226,40 @@ fn a_due_toml_may_name_dialect_and_codec() {
     assert_eq!(run.code, 0, "{}", run.text());
     assert!(run.err.contains("7b 22 6e 61 6d 65 22 3a") && !run.err.contains("size"), "{}", run.err);
 }
+
+#[test]
+fn what_is_in_an_any_goes_out_and_comes_back_under_every_codec() {
+    let point = r#"{"extra": {"@type": "type.googleapis.com/game.v1.Point", "x": -1, "y": 2}}"#;
+    let nested = r#"{"extra": {"@type": "type.googleapis.com/game.v1.Everything", "name": "in",
+        "places": {"7": {"x": 1}}, "extra": {"@type": "x/game.v1.Said", "text": "deep"}}}"#;
+    let known = r#"{"extra": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": "due"}}"#;
+    for (name, codec) in [("proto", Codec::Proto), ("json", Codec::Json), ("msgpack", Codec::MsgPack)] {
+        let server = Server::start(codec);
+        for sent in [point, nested, known] {
+            let run = call(&server.url("tcp"), &["Game/Echo", sent, "--codec", name]);
+            assert_eq!((run.code, run.err.as_str()), (0, ""), "{name}: {}", run.text());
+            let [sent, got] = [sent, &run.out].map(|text| serde_json::from_str::<serde_json::Value>(text).unwrap());
+            assert_eq!(sent, got, "{name}");
+        }
+    }
+    // As servers of due have it in JSON.
+    let server = Server::start(Codec::Json);
+    let run = call(&server.url("tcp"), &["Game/Echo", point, "--codec", "json", "-v"]);
+    assert!(run.err.contains("\n  7b 22 65 78 74 72 61 22 3a 7b 22 74 79 70 65 55\n  72 6c 22"), "{}", run.err);
+}
+
+#[test]
+fn an_any_of_an_unknown_type_is_named_and_nothing_is_sent() {
+    let cases = [
+        (r#"{"extra": {"x": 1}}"#, "`google.protobuf.Any` needs the name of what is in it"),
+        (r#"{"extra": {"@type": 7}}"#, "the \"@type\" of a `google.protobuf.Any` is a string (in `extra`)"),
+        (r#"{"extra": {"@type": "game.v1.Point"}}"#, "write \"type.googleapis.com/game.v1.Point\" (in `extra`)"),
+        (r#"{"extra": {"@type": "a/game.v1.Pint"}}"#, "holds a `game.v1.Pint`, which the schema does not have"),
+        (r#"{"extra": {"@type": "a/game.v1.Point", "z": 1}}"#, "`game.v1.Point` has no field `z` (in `extra`)"),
+    ];
+    for (json, says) in cases {
+        let run = due(&project(), &["call", "tcp://127.0.0.1:1", "Echo", json]);
+        assert_eq!(run.code, 2, "{json}: {}", run.text());
+        assert!(run.err.contains(says) && run.err.starts_with("error: the request of "), "{json}: {}", run.err);
+    }
+}

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::due;
+use super::{at_terminal, due};
 
 #[test]
 fn every_shell_has_a_script_that_knows_the_verbs() {
@@ -14,6 +14,7 @@ fn every_shell_has_a_script_that_knows_the_verbs() {
         ("zsh", "#compdef cargo-due"),
         ("fish", "# Print"),
         ("powershell", "\nusing namespace"),
+        ("elvish", "\nuse builtin;"),
     ] {
         let run = due(empty.path(), &["completions", shell]);
         assert_eq!((run.code, run.err.as_str()), (0, ""));
@@ -106,4 +107,50 @@ zpty -d shell
         let before = before.replace('$', r"\$");
         assert_eq!(shell("zsh", &["-f"], &script.replace("BEFORE", &before)), answers, "{before}");
     }
+}
+
+#[test]
+fn elvish_completes_cargo_due() {
+    // Only at a terminal elvish completes anything. It leaves out by itself what does not begin with the last word.
+    let rc = r#"
+use str
+BEFORE
+eval (slurp < due)
+for words [[cargo-due ge] [cargo due ge] [cargo due generate --ch] [cargo d] [cargo build --re]] {
+    var found = [($edit:completion:arg-completer[$words[0]] $@words)]
+    var stems = [(for it $found { if (eq (kind-of $it) string) { put $it } else { put $it[stem] } })]
+    echo (str:join ' ' [(each {|stem| if (str:has-prefix $stem $words[-1]) { put $stem } } $stems)])
+}
+exit
+"#;
+    for (before, other) in
+        [("", ""), ("set edit:completion:arg-completer[cargo] = {|@words| put --release }", "--release")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("due"), due(folder.path(), &["completions", "elvish"]).out).unwrap();
+        fs::write(folder.path().join("rc.elv"), rc.replace("BEFORE", before)).unwrap();
+        let out = at_terminal("elvish -rc rc.elv", folder.path(), &[("HOME", folder.path().to_str().unwrap())]);
+        assert_eq!(out.replace('\r', ""), format!("generate\ngenerate\n--check\ndue\n{other}\n"), "{before}");
+    }
+}
+
+#[test]
+fn powershell_is_told_of_both_commands() {
+    // Nobody runs it here; what the script of clap is taken for has to be there.
+    let folder = tempfile::tempdir().unwrap();
+    let script = due(folder.path(), &["completions", "powershell"]).out;
+    let position = |text: &str| {
+        assert_eq!(script.matches(text).count(), 1, "{text}");
+        script.find(text).unwrap()
+    };
+    let places = [
+        "$__cargoDue = {",
+        "$first = 2",
+        "for ($i = $first; $i -lt $commandElements.Count; $i++) {",
+        "'cargo-due;generate' {",
+        "Register-ArgumentCompleter -Native -CommandName 'cargo-due', 'cargo' -ScriptBlock $__cargoDue\n",
+    ]
+    .map(position);
+    assert!(places.is_sorted(), "{places:?}");
+    assert_eq!(script.matches('{').count(), script.matches('}').count());
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use super::{HELLO, due, due_with, project};
+use super::{HELLO, due, project};
 
 #[test]
 fn a_second_run_writes_nothing() {
@@ -22,32 +22,6 @@ fn a_second_run_writes_nothing() {
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace('\n', "\r\n")).unwrap();
     assert_eq!(due(project.path(), &["generate"]).out, "up to date: 2 files\n");
-}
-
-#[test]
-fn what_is_remembered_is_used_by_the_same_build_alone_and_not_needed() {
-    let project = project();
-    let cache = tempfile::tempdir().unwrap();
-    let env = [("XDG_CACHE_HOME", cache.path().to_str().unwrap())];
-    assert_eq!(due_with(project.path(), &["generate"], &env).code, 0);
-    let entries = fs::read_dir(cache.path().join("cargo-due")).unwrap().map(|entry| entry.unwrap().path());
-    let [memo] = entries.collect::<Vec<_>>().try_into().unwrap();
-    let text = fs::read_to_string(&memo).unwrap();
-
-    // The files that it names are counted, for nobody looks further.
-    let twice = format!("{text}{}\n", text.lines().last().unwrap());
-    for (stored, files) in [(twice.clone(), 3), (twice.replacen("cargo-due ", "cargo-due 9", 1), 2), (String::new(), 2)]
-    {
-        fs::write(&memo, stored).unwrap();
-        let run = due_with(project.path(), &["generate"], &env);
-        assert_eq!((run.code, run.out), (0, format!("up to date: {files} files\n")));
-    }
-    fs::write(&memo, twice).unwrap();
-    assert_eq!(due_with(project.path(), &["generate", "--check"], &env).out, "up to date: 2 files\n");
-
-    let nowhere = project.path().join("due.toml/cache");
-    let run = due_with(project.path(), &["generate"], &[("XDG_CACHE_HOME", nowhere.to_str().unwrap())]);
-    assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (0, "up to date: 2 files\n", ""));
 }
 
 #[test]
@@ -125,6 +99,60 @@ fn findings_go_to_standard_error_with_their_line() {
 }
 
 #[test]
+fn nothing_in_a_schema_is_an_order_to_the_terminal() {
+    let project = project();
+    let text = "syntax = \"proto3\";\r\npackage a;\r\n// \u{1b}[2J\u{9b}1m\u{202e}\rsafe\r\nimport \"\u{1b}]0;x\u{7}.proto\"; message \u{1b}";
+    fs::write(project.path().join("proto/hello.proto"), text).unwrap();
+    fs::write(project.path().join("proto/other.proto"), text.replace(" message \u{1b}", "")).unwrap();
+    let run = due(project.path(), &["generate"]);
+    assert_eq!(run.code, 1);
+    assert!(run.err.contains("3 │ // ?[2J\u{b7}1m\u{fffd}?safe\n"), "{}", run.err);
+    assert!(run.err.contains("import `\\u{1b}]0;x\\u{7}.proto` not found"), "{}", run.err);
+    let orders: Vec<char> = run.err.chars().filter(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}').collect();
+    assert!(orders.is_empty(), "{orders:?}: {}", run.err);
+    // Nor is anything in the code: rustc refuses what turns the direction of text.
+    fs::remove_file(project.path().join("proto/other.proto")).unwrap();
+    let text = HELLO.replace("message GreetRequest", "// A \u{202e}comment\u{1b}[2J.\nmessage GreetRequest");
+    fs::write(project.path().join("proto/hello.proto"), text).unwrap();
+    assert_eq!(due(project.path(), &["generate"]).code, 0);
+    let code = fs::read_to_string(project.path().join("src/gen/hello.v1.rs")).unwrap();
+    assert!(code.contains("/// A \\u{202e}comment\\u{1b}\\[2J.\n"), "{code}");
+}
+
+#[cfg(unix)]
+#[test]
+fn who_does_not_hear_warnings_has_the_code_all_the_same() {
+    let project = project();
+    let text = HELLO.replace("message GreetRequest", "service Plain {}\nmessage GreetRequest");
+    fs::write(project.path().join("proto/hello.proto"), text).unwrap();
+    let run = |args: &str| {
+        let line = format!("'{}' {args} 2> /dev/full", env!("CARGO_BIN_EXE_cargo-due"));
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &line]).current_dir(project.path()).env("XDG_CACHE_HOME", super::cache());
+        shell.output().unwrap()
+    };
+    let output = run("generate");
+    assert_eq!(
+        (output.status.code(), output.stdout.as_slice()),
+        (Some(0), &b"new src/gen/hello.v1.rs\nnew src/gen/mod.rs\n"[..])
+    );
+    assert_eq!(run("generate --check").status.code(), Some(0));
+    fs::write(project.path().join("proto/other.proto"), "nothing").unwrap();
+    for verb in ["generate", "lint", "lock", "routes"] {
+        assert_eq!(run(verb).status.code(), Some(1), "{verb}");
+    }
+    assert_eq!(run("generate --config nowhere.toml").status.code(), Some(2));
+}
+
+#[test]
+fn an_import_that_names_no_file_is_said_to_be_one() {
+    let project = project();
+    fs::write(project.path().join("proto/hello.proto"), "syntax = \"proto3\";\nimport \"../up.proto\";\n").unwrap();
+    let run = due(project.path(), &["generate"]);
+    assert!(run.err.starts_with("  × this is no import name\n   ╭─[proto/hello.proto:2:8]\n"), "{}", run.err);
+}
+
+#[test]
 fn warnings_are_not_errors() {
     let project = project();
     let text = HELLO.replace("message GreetRequest", "service Plain {}\nmessage GreetRequest");
@@ -196,10 +224,12 @@ fn odd_files_cannot_be_read() {
     std::os::unix::fs::symlink("..", proto.join("up")).unwrap();
     std::os::unix::fs::symlink("nowhere", proto.join("broken.proto")).unwrap();
     fs::write(proto.join(OsStr::from_bytes(b"bad\xff.proto")), "").unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(proto.join("pipe.proto")).status().unwrap().success());
     let run = due(project.path(), &["generate"]);
     assert_eq!(run.code, 2);
     assert!(run.err.contains("is not UTF-8, so no import can name it"), "{}", run.err);
     assert!(run.err.contains("broken.proto"), "{}", run.err);
+    assert!(run.err.contains("`proto/pipe.proto` is neither a file nor a link to one"), "{}", run.err);
     assert!(!run.err.contains("panicked"), "{}", run.err);
 }
 

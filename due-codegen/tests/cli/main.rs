@@ -15,13 +15,18 @@ mod id;
 mod lint;
 mod lock;
 mod new;
+mod remembered;
 mod routes;
+#[cfg(unix)]
+mod signals;
 mod templates;
+#[cfg(unix)]
+mod underway;
 mod watch;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
 use tempfile::TempDir;
@@ -66,6 +71,30 @@ fn due_with(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Run {
     let Output { status, stdout, stderr } = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Run { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
+}
+
+/// What a person at a terminal sees: both outputs as one.
+#[cfg(unix)]
+fn on_terminal(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> String {
+    at_terminal(&format!("'{}' {}", env!("CARGO_BIN_EXE_cargo-due"), args.join(" ")), folder, env)
+}
+
+/// What a shell's command line says there.
+#[cfg(unix)]
+fn at_terminal(line: &str, folder: &Path, env: &[(&str, &str)]) -> String {
+    let output = terminal(line, folder, env).output().unwrap_or_else(|err| panic!("script is not installed: {err}"));
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A pseudo-terminal, as `script` of util-linux makes it.
+#[cfg(unix)]
+fn terminal(line: &str, folder: &Path, env: &[(&str, &str)]) -> Command {
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--return", "--command", &format!("stty cols 200; exec {line}"), "/dev/null"]);
+    command.current_dir(folder).stdin(Stdio::null()).env_remove("COLUMNS").env_remove("NO_COLOR");
+    command.env("XDG_CACHE_HOME", cache()).envs(env.iter().copied());
+    command
 }
 
 /// What `generate` remembers of the projects of all tests.

@@ -63,7 +63,7 @@ impl Cluster {
     pub(crate) async fn deliver_packet(&self, nid: &Nid, uid: Option<Uid>, packet: Packet) -> Result<(), ClusterError> {
         let uid = uid.map(positive).transpose()?;
         let (node, origin) = self.way_to(nid)?;
-        let delivery = Delivery { origin, cid: Cid(0), uid, packet, request: None, misses: None, receipt: None };
+        let delivery = Delivery { origin, cid: Cid(0), uid, packet, request: None, turn: None, receipt: None };
         match node.call(NodeOp::Deliver(delivery)).await {
             Ok(_) => Ok(()),
             Err(LinkError::NoSession) => Err(ClusterError::NotBound { uid, name: nid.to_string() }),

@@ -33,6 +33,8 @@ pub(crate) struct DispatchTable {
     listeners: HashMap<Event, Vec<Arc<dyn NodeLink>>>,
     /// Said once, not at every change of the registry.
     mismatches: BTreeSet<RouteMismatch>,
+    /// Nodes, and their endpoints, that this link cannot reach. Said once as well.
+    unreachable: BTreeSet<(String, String)>,
 }
 
 /// A node declares a route in another way than the node before it: one of them runs another version of the schema. The
@@ -56,10 +58,8 @@ pub(crate) struct RouteEntry {
     pub(crate) authorized: bool,
     /// The name of the nodes that serve it, the locator's field for stateful routes.
     pub(crate) group: Arc<str>,
-    /// All nodes say that nothing is ever answered.
-    pub(crate) oneway: bool,
     /// In any state.
-    servers: Vec<Nid>,
+    servers: HashMap<Nid, Answers>,
     work: Choice,
     busy: Choice,
 }
@@ -68,9 +68,19 @@ pub(crate) struct RouteEntry {
 pub(crate) struct Candidate {
     pub(crate) nid: Nid,
     pub(crate) node: Arc<dyn NodeLink>,
-    /// It says that it answers nothing on this route.
-    pub(crate) oneway: bool,
+    pub(crate) answers: Answers,
     weight: i64,
+}
+
+/// What a node answers to the requests of one route.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Answers {
+    /// Nothing: it says that the route is oneway.
+    None,
+    /// Each of them, with a status if with nothing else.
+    Each,
+    /// Those that its handlers like to answer. So do Go nodes, and ours without statuses.
+    Some,
 }
 
 struct Choice {
@@ -94,17 +104,22 @@ impl DispatchTable {
         for instance in instances {
             let nid = Nid::from(instance.id.as_str());
             let Some(node) = link.node(member, &nid, &instance.endpoint) else {
-                tracing::warn!(%nid, endpoint = instance.endpoint, "the node cannot be reached by this link");
+                let unreachable = (instance.id.clone(), instance.endpoint.clone());
+                if !before.unreachable.contains(&unreachable) {
+                    tracing::warn!(%nid, endpoint = instance.endpoint, "the node cannot be reached by this link");
+                }
+                table.unreachable.insert(unreachable);
                 continue;
             };
             table.nodes.insert(nid.clone(), Arc::clone(&node));
             for event in instance.events.iter().filter_map(|&event| Event::from_wire(event)) {
                 table.listeners.entry(event).or_default().push(Arc::clone(&node));
             }
-            let mut candidate = Candidate { nid, node, oneway: false, weight: i64::from(instance.weight.max(1)) };
+            let others = if instance.answers_each() { Answers::Each } else { Answers::Some };
+            let mut candidate = Candidate { nid, node, answers: others, weight: i64::from(instance.weight.max(1)) };
             let (group, oneway) = (Arc::from(instance.alias.as_str()), instance.oneway_routes());
             for route in &instance.routes {
-                candidate.oneway = oneway.contains(&route.id);
+                candidate.answers = if oneway.contains(&route.id) { Answers::None } else { others };
                 table.add(route, &group, instance.state, &candidate, balance);
             }
         }
@@ -120,8 +135,7 @@ impl DispatchTable {
             stateful: route.stateful,
             authorized: route.authorized,
             group: Arc::clone(group),
-            oneway: true,
-            servers: Vec::new(),
+            servers: HashMap::new(),
             work: Choice::new(balance),
             busy: Choice::new(balance),
         });
@@ -135,9 +149,7 @@ impl DispatchTable {
                 in_force: declaration(&entry.group, in_force),
             });
         }
-        // Go nodes do not say, and other nodes may run another version: who does answer is waited for.
-        entry.oneway &= candidate.oneway;
-        entry.servers.push(candidate.nid.clone());
+        entry.servers.insert(candidate.nid.clone(), candidate.answers);
         match state {
             State::Work => entry.work.add(candidate.clone()),
             State::Busy => entry.busy.add(candidate.clone()),
@@ -164,7 +176,11 @@ impl DispatchTable {
 
 impl RouteEntry {
     pub(crate) fn is_served_by(&self, nid: &Nid) -> bool {
-        self.servers.contains(nid)
+        self.servers.contains_key(nid)
+    }
+
+    pub(crate) fn answers_of(&self, nid: &Nid) -> Answers {
+        self.servers.get(nid).copied().unwrap_or(Answers::Some)
     }
 
     /// Whose turn it is; nodes at work first, busy ones only if there is no other.
@@ -348,18 +364,19 @@ mod tests {
     }
 
     #[test]
-    fn oneway_routes_are_known_from_the_metadata() {
+    fn what_is_answered_is_known_from_the_metadata() {
         let mut talker = node("n1", State::Work, 1);
         talker.routes.push(InstanceRoute { id: 2, ..InstanceRoute::default() });
         talker.set_oneway_routes([RouteId(2)].into_iter());
+        talker.set_answers_each();
         assert_eq!(talker.metadata["due.oneway"], "2");
         let mut silent = node("n2", State::Work, 1);
         silent.routes = talker.routes[1..].to_vec();
-        let alone = table(std::slice::from_ref(&talker), Balance::RoundRobin);
-        assert!(alone.route(RouteId(2)).unwrap().oneway && !alone.route(RouteId(1)).unwrap().oneway);
         let both = table(&[talker, silent], Balance::RoundRobin);
+        let of = |route, nid: &str| both.route(RouteId(route)).unwrap().answers_of(&Nid::from(nid));
+        assert_eq!([of(1, "n1"), of(2, "n1")], [Answers::Each, Answers::None]);
+        assert_eq!([of(2, "n2"), of(2, "n3")], [Answers::Some; 2], "they do not say");
         let entry = both.route(RouteId(2)).unwrap();
-        assert!(!entry.oneway, "one of them answers");
-        assert_eq!([0, 1].map(|_| entry.pick().unwrap().oneway), [true, false]);
+        assert_eq!([0, 1].map(|_| entry.pick().unwrap().answers), [Answers::None, Answers::Some]);
     }
 }

@@ -6,15 +6,13 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock, Weak};
 
-use bytes::Bytes;
-use tokio::sync::mpsc;
-
 use super::Cluster;
 use crate::future::BoxFuture;
 use crate::id::{Cid, Gid, Nid, RouteId, Seq, Uid};
 use crate::packet::{Format, Packet};
 use crate::registry::{Kind, State};
-use crate::session::{Request, SessionTarget, Wakes};
+use crate::session::{Request, SessionTarget, Turn, Wakes};
+use bytes::Bytes;
 
 /// Finds the way to an instance by its registry endpoint.
 pub(crate) trait Link: Send + Sync + fmt::Debug + 'static {
@@ -52,6 +50,8 @@ pub(crate) trait Losses: Send + Sync {
     fn lost(&self, nid: &Nid, is_lost: &dyn Fn(Cid, RouteId, Seq) -> bool);
     /// A connection of `nid` to this server has ended: answers that it was to bring may be lost.
     fn unanswered(&self, _nid: &Nid) {}
+    /// `nid` will not handle this message, which is not here any more to be handed to another node.
+    fn strayed(&self, _nid: &Nid, _cid: Cid, _route: RouteId, _seq: Seq) {}
     /// A message that waited for a connection to `nid` is given back, for there is none, and the node has heard nothing of
     /// it. `false`: it counts as lost.
     fn unsent(&self, _nid: &Nid, _cid: Cid, _uid: Option<Uid>, _message: Packet) -> bool {
@@ -85,14 +85,25 @@ pub(crate) trait Door: Send + Sync {
 pub(crate) trait GateLink: Send + Sync {
     /// Queues a packet for a session and asks for no answer (8); never waits.
     fn push(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError>;
-    /// The same as one of many: the caller wakes the sessions when it has no more for them.
+    /// The same as one of many: the caller wakes the sessions when it has no more for them. The packet may be a part of
+    /// something larger: it is not held for long, or copied.
     fn push_with(&self, cid: Cid, packet: Bytes, wakes: &mut Wakes) -> Result<(), LinkError> {
         let _ = wakes;
         self.push(cid, packet)
     }
+    /// Whether packets leave this process, and are copied when they are pushed.
+    fn is_remote(&self) -> bool {
+        false
+    }
     /// Waits while so much is queued for the gate that it would soon take no more. `None`: there is room.
     fn room(&self) -> Option<BoxFuture<'_, ()>> {
         None
+    }
+    /// A message that this gate has handed over comes back: `nid` has not handled it, and will not. `Some`: there is no room
+    /// for it, and its client has heard nothing.
+    fn take_back(&self, nid: &Nid, delivery: Delivery) -> Option<Delivery> {
+        let _ = nid;
+        Some(delivery)
     }
     /// Every failure comes within the call timeout of the link.
     fn call(&self, op: GateOp) -> BoxFuture<'_, Result<GateAnswer, LinkError>>;
@@ -100,7 +111,7 @@ pub(crate) trait GateLink: Send + Sync {
 
 /// A node, as gates and other nodes see it.
 pub(crate) trait NodeLink: Send + Sync {
-    /// Hands a client message over (15), with no answer unless `misses` is set. `Ok`: it is queued or already handled.
+    /// Hands a client message over (15), with no answer unless `turn` is set. `Ok`: it is queued or already handled.
     #[expect(clippy::result_large_err, reason = "a message that is not taken comes back")]
     fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered>;
     /// [`deliver`](Self::deliver) for a client of the caller, where messages leave this process. `false`: not now.
@@ -135,6 +146,16 @@ pub(crate) enum Origin {
     Node { nid: Nid, node: Arc<dyn NodeLink> },
 }
 
+impl Origin {
+    /// Whether it is another process.
+    pub(crate) fn is_remote(&self) -> bool {
+        match self {
+            Self::Gate { gate, .. } => gate.is_remote(),
+            Self::Node { node, .. } => node.is_remote(),
+        }
+    }
+}
+
 /// A message on its way to a node.
 pub(crate) struct Delivery {
     pub(crate) origin: Origin,
@@ -144,8 +165,8 @@ pub(crate) struct Delivery {
     pub(crate) packet: Packet,
     /// Dropped when the answer is with the gate, or there will be none. `None` where the session keeps account itself.
     pub(crate) request: Option<Request>,
-    /// Where the message goes if the node turns out to be the wrong one.
-    pub(crate) misses: Option<mpsc::Sender<Missed>>,
+    /// The place of a stateful message in its session. Such a message comes back if the node turns out to be the wrong one.
+    pub(crate) turn: Option<Turn>,
     /// What the gate of another process waits for that holds the message until then.
     pub(crate) receipt: Option<Arc<dyn Receipt>>,
 }
@@ -156,12 +177,6 @@ pub(crate) trait Receipt: Send + Sync {
     fn taken(&self);
     /// Another node is to get it. `false`: it was said to be taken, or nobody hears it any more.
     fn give_back(&self) -> bool;
-}
-
-/// A stateful message that reached a node which its user is not bound to.
-pub(crate) struct Missed {
-    pub(crate) nid: Nid,
-    pub(crate) delivery: Delivery,
 }
 
 /// The message comes back to the caller.

@@ -14,20 +14,21 @@ mod peers;
 mod picture;
 mod presence;
 mod push;
+mod scratch;
 mod sessions;
 mod whereabouts;
 
 pub use backends::Backends;
+pub(crate) use dispatch::{Answers, Candidate, DispatchTable};
 pub use dispatch::{Balance, RouteMismatch};
-pub(crate) use dispatch::{Candidate, DispatchTable};
 #[cfg(feature = "link")]
 pub use drpc::{ShortSecret, TcpLink, fuzzing};
 pub use error::{Close, ClusterError, ServerId, Tally, Target};
 pub use handle::Cluster;
 pub use link::{Audience, Event};
 pub(crate) use link::{
-    Delivery, Door, GateAnswer, GateLink, GateOp, LinkError, Losses, Member, Missed, NodeAnswer, NodeLink, NodeOp,
-    Origin, Server, SessionEvent, Then, Undelivered,
+    Delivery, Door, GateAnswer, GateLink, GateOp, LinkError, Losses, Member, NodeAnswer, NodeLink, NodeOp, Origin,
+    Server, SessionEvent, Then, Undelivered,
 };
 pub use peers::{NodeCall, NodeCallError, NodeCaller, NodeTarget};
 pub(crate) use picture::Sight;

@@ -275,8 +275,7 @@ impl Cluster {
         let (node, origin) = self.way_to(nid)?;
         let mut waiting = self.calls().enter(nid, packet.route)?;
         packet.seq = waiting.seq;
-        let delivery =
-            Delivery { origin, cid: waiting.number, uid, packet, request: None, misses: None, receipt: None };
+        let delivery = Delivery { origin, cid: waiting.number, uid, packet, request: None, turn: None, receipt: None };
         let handed = tokio::select! {
             biased;
             answer = &mut waiting.answer => return Ok(self.read(nid, answer.ok())),

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::error::{Close, ClusterError, Tally, Target};
 use super::handle::positive;
 use super::link::{Audience, GateAnswer, GateOp, LinkError, MAX_TARGETS, Then};
-use super::{Cluster, Push};
+use super::{Cluster, Push, scratch};
 use crate::codec::{Body, EncodeError};
 use crate::error::Error;
 use crate::id::{Cid, Gid, RouteId, Seq, Uid};
@@ -20,6 +20,8 @@ use crate::status::Status;
 
 /// Longest channel name: gates of due v2.5.8 misread longer ones.
 const CHANNEL: usize = 240;
+/// Bytes that most answers fit.
+const PASSING: usize = 512;
 
 impl Cluster {
     /// The bytes of one message to clients, written once for any number of targets. The size prefix is included. An
@@ -52,6 +54,16 @@ impl Cluster {
     pub(crate) fn plain_packet<B: Body>(&self, route: RouteId, seq: Seq, message: &B) -> Result<Bytes, ClusterError> {
         let mut buf = self.format().begin(128);
         let written = message.encode_body(self.codec(), &mut buf);
+        self.sealed(buf, written, route, seq)
+    }
+
+    /// [`plain_packet`](Self::plain_packet) for one that is written to another process soon, and is gone then.
+    pub(crate) fn passing_packet<B: Body>(&self, route: RouteId, seq: Seq, message: &B) -> Result<Bytes, ClusterError> {
+        let mut written = Ok(());
+        let buf = scratch::cut(PASSING, |buf| {
+            buf.resize(self.format().header_len(), 0);
+            written = message.encode_body(self.codec(), buf);
+        });
         self.sealed(buf, written, route, seq)
     }
 
@@ -177,17 +189,18 @@ impl Cluster {
         self.push_packet(target.into(), packet, Then::Disconnect).await
     }
 
-    /// Ends the session that a user has on this gate although he is found elsewhere now. Gates of due v2.5.8 lose the flag
-    /// of a push that disconnects, so it takes two calls.
+    /// Ends the session that a user has on this gate although he is found elsewhere now. In one call: he may come back
+    /// between two, and be sent off for what he left.
     pub(crate) async fn dismiss(&self, gid: &Gid, uid: Uid, reason: &Error) -> Result<(), ClusterError> {
         let (gate, target) = (self.gate(gid)?, SessionTarget::User(uid));
-        let called = async |op| gate.call(op).await.map_err(|error| error.at(gid, Target::User(uid)));
-        if self.backends().statuses {
+        let op = if self.backends().statuses {
             let status = Status::of(RouteId(0), Seq::NONE, reason);
             let packet = self.packet(RouteId::STATUS, Seq::NONE, &status)?;
-            called(GateOp::Push { target, packet, then: Then::Stay }).await?;
-        }
-        called(GateOp::Disconnect { target, force: false }).await.map(drop)
+            GateOp::Push { target, packet, then: Then::Disconnect }
+        } else {
+            GateOp::Disconnect { target, force: false }
+        };
+        gate.call(op).await.map(drop).map_err(|error| error.at(gid, Target::User(uid)))
     }
 
     /// Binds a user to a connection; the newest wins. See [`Context::bind`](crate::Context::bind) for what becomes of an

@@ -139,7 +139,8 @@ pub fn code_of(code: impl TryInto<i32>) -> Option<Code> {
     }
 }
 
-/// Bytes that are passed on as they are, under any codec. Servers send them unencrypted; see [`crypto`](crate::crypto).
+/// Bytes that are passed on as they are, under any codec. Servers send them unencrypted; see [`crypto`](crate::crypto). Those
+/// of a request may be a part of up to 4 KiB that stay until all parts are gone: copy what is kept for long.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct RawBody(pub Bytes);
 

@@ -15,6 +15,7 @@
 
 pub(crate) mod body;
 pub(crate) mod debug;
+mod descriptors;
 pub(crate) mod fields;
 mod go;
 mod json;

@@ -532,3 +532,37 @@ proptest! {
         prop_assert_eq!(Timestamp::decode_body(&Codec::Json, &body).unwrap(), at);
     }
 }
+
+#[test]
+fn what_describes_schemas_has_the_canonical_json() {
+    use prost_types::field_descriptor_proto::{Label, Type};
+    use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto, Method, field};
+
+    let mut field = FieldDescriptorProto { name: Some("a".into()), number: Some(1), ..Default::default() };
+    field.set_label(Label::Repeated);
+    field.set_type(Type::Sint32);
+    let message = DescriptorProto { name: Some("M".into()), field: vec![field], ..Default::default() };
+    let file = FileDescriptorProto { message_type: vec![message], public_dependency: vec![2], ..Default::default() };
+    // What proto2 declares has a presence of its own, and is left out while unset.
+    let text = "{\"dependency\":[],\"publicDependency\":[2],\"weakDependency\":[],\"messageType\":[{\"name\":\"M\",\"field\":[\
+        {\"name\":\"a\",\"number\":1,\"label\":\"LABEL_REPEATED\",\"type\":\"TYPE_SINT32\"}],\"extension\":[],\"nestedType\":[],\
+        \"enumType\":[],\"extensionRange\":[],\"oneofDecl\":[],\"reservedRange\":[],\"reservedName\":[]}],\"enumType\":[],\
+        \"service\":[],\"extension\":[]}";
+    let mut out = BytesMut::new();
+    file.encode_body(&Codec::Json, &mut out).unwrap();
+    assert_eq!(std::str::from_utf8(&out).unwrap(), text);
+    for codec in [Codec::Json, Codec::MsgPack, Codec::Proto] {
+        let mut out = BytesMut::new();
+        file.encode_body(&codec, &mut out).unwrap();
+        assert_eq!(FileDescriptorProto::decode_body(&codec, &out.freeze()).unwrap(), file);
+    }
+    // proto3, and a name that Rust has for itself.
+    let kind = prost_types::Field { kind: field::Kind::TypeGroup.into(), json_name: "x".into(), ..Default::default() };
+    let mut out = BytesMut::new();
+    prost_types::Type { fields: vec![kind], ..Default::default() }.encode_body(&Codec::Json, &mut out).unwrap();
+    let text = std::str::from_utf8(&out).unwrap();
+    assert!(text.contains("\"kind\":\"TYPE_GROUP\"") && text.contains("\"jsonName\":\"x\""), "{text}");
+    let json = br#"{"requestTypeUrl":"r","syntax":"SYNTAX_PROTO3","options":[{"name":"o"}]}"#;
+    let method = Method::decode_body(&Codec::Json, &Bytes::from_static(json)).unwrap();
+    assert_eq!((method.request_type_url.as_str(), method.syntax, method.options[0].name.as_str()), ("r", 1, "o"));
+}

@@ -20,6 +20,8 @@ use crate::transport::{CloseReason, Inbound, PacketRead, PacketWrite};
 const STRAY_MESSAGES: u32 = 8;
 /// How long a client that has closed its direction may wait for its last answers.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
+/// The same for answers of nodes that need not answer: as a rule there is no client any more.
+const UNSURE_ANSWERS: Duration = Duration::from_millis(500);
 /// How long a client may take to read what is queued when its session ends. A gate that stops has less patience.
 const LAST_PACKETS: Duration = Duration::from_secs(30);
 
@@ -113,8 +115,11 @@ impl Connection {
             End::Peer(reason) => session.because(reason).finish(),
             End::HalfClosed => {
                 session.finish_when_answered();
-                // Time that is over finishes the session as well.
-                let _ = timeout(LAST_ANSWERS, outbox.until_complete()).await;
+                if timeout(UNSURE_ANSWERS, outbox.until_complete()).await.is_err() {
+                    session.forget_unsure();
+                    // Time that is over finishes the session as well.
+                    let _ = timeout(LAST_ANSWERS - UNSURE_ANSWERS, outbox.until_complete()).await;
+                }
                 session.finish();
             }
             // Whoever asked to finish decides when the outbox is complete. What arrives meanwhile is dropped, so that
@@ -145,7 +150,9 @@ impl Connection {
         // Large, and of no use to a session that waits: one allocation per burst of messages that have to wait.
         let mut waiting: Option<ReusableBoxFuture<'_, ()>> = None;
         loop {
-            self.session.outbox().room().await;
+            if self.session.outbox().is_crowded() {
+                self.session.outbox().room().await;
+            }
             // Frames out of the buffer cost no socket call: give other sessions of this thread their turn.
             tokio::task::coop::consume_budget().await;
             if self.session.is_finishing() {

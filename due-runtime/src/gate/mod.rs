@@ -5,17 +5,20 @@ mod builder;
 mod connection;
 mod elsewhere;
 mod greetings;
+mod losses;
 mod provider;
 mod rate;
+mod returns;
 mod routing;
 mod running;
 mod settings;
 mod watch;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::atomic::AtomicI64;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -26,12 +29,13 @@ use accept::{AcceptHook, CloseHook, Listen};
 pub use builder::GateBuilder;
 use greetings::Greetings;
 pub use rate::{Excess, RateLimits};
+use returns::Missed;
 pub(crate) use running::{RunningGate, StartGateError};
 pub use settings::{DuplicateLogin, HeartbeatMechanism};
 use settings::{Heartbeat, Settings};
 
-use crate::cluster::{Cluster, Missed, Presence};
-use crate::id::Gid;
+use crate::cluster::{Cluster, Presence};
+use crate::id::{Gid, Uid};
 use crate::metrics::GateMetrics;
 use crate::packet::Format;
 use crate::session::{OutboxRules, SessionTable};
@@ -80,12 +84,14 @@ pub(crate) struct GateCore {
     format: Arc<Format>,
     presence: Presence,
     cluster: Cluster,
-    /// Messages that reached the wrong node.
+    /// Messages that have come back.
     misses: mpsc::Sender<Missed>,
     metrics: GateMetrics,
     sessions: SessionTable,
     /// Clients that find no place, and hear so.
     turned_away: TaskTracker,
+    /// Users who came from another gate just now, and their last coming.
+    arrivals: Mutex<HashMap<Uid, Arc<()>>>,
     last_cid: AtomicI64,
     /// Clients are told to connect again; those that come later are told then.
     leaving: CancellationToken,

@@ -2,17 +2,23 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::sleep;
 
 use super::{DuplicateLogin, GateCore};
-use crate::cluster::{Audience, Event, GateAnswer, GateLink, GateOp, LinkError, Then};
+use crate::cluster::{Audience, Delivery, Event, GateAnswer, GateLink, GateOp, LinkError, Then};
 use crate::error::{Code, Error};
 use crate::future::BoxFuture;
-use crate::id::{Cid, Gid, RouteId, Seq, Uid};
+use crate::id::{Cid, Gid, Nid, RouteId, Seq, Uid};
 use crate::locator::LocateError;
 use crate::session::{Refused, Session, SessionTarget, Wakes};
 use crate::transport::CloseReason;
+
+/// A user who goes to and fro between gates is let alone for so long: the other gate knows him by his name only, and would
+/// end the session that he has begun there meanwhile.
+const SETTLED: Duration = Duration::from_millis(300);
 
 impl GateLink for GateCore {
     fn push(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError> {
@@ -20,12 +26,15 @@ impl GateLink for GateCore {
     }
 
     fn push_with(&self, cid: Cid, packet: Bytes, wakes: &mut Wakes) -> Result<(), LinkError> {
-        let queued = self.sessions.with(cid, |session| match self.format.peek(&packet) {
-            Some((route, seq)) => session.queue_answer(route, seq, packet),
-            None => session.queue(packet),
-        });
+        let answers = self.format.peek(&packet);
+        let queued = self.sessions.with(cid, |session| session.queue_answer(answers, packet));
         wakes.add(queued.ok_or(LinkError::NoSession)??);
         Ok(())
+    }
+
+    fn take_back(&self, nid: &Nid, delivery: Delivery) -> Option<Delivery> {
+        self.receive_back(nid, delivery);
+        None
     }
 
     fn call(&self, op: GateOp) -> BoxFuture<'_, Result<GateAnswer, LinkError>> {
@@ -132,9 +141,16 @@ impl GateCore {
             return;
         }
         let Some(this) = self.this.upgrade() else { return };
+        let arrival = Arc::new(());
+        self.arrivals.lock().unwrap().insert(uid, Arc::clone(&arrival));
         // A stop waits for neither the locator nor the other gate.
         let stop = self.finish.clone();
         self.turned_away.spawn(stop.run_until_cancelled_owned(async move {
+            sleep(SETTLED).await;
+            // Whoever has come from there once more since then, sees to it.
+            if !this.has_settled(uid, &arrival) {
+                return;
+            }
             // He may be back there already.
             match this.cluster.locator().locate_gate(uid).await {
                 Ok(Some(now)) if now == this.gid => {}
@@ -144,6 +160,16 @@ impl GateCore {
                 tracing::debug!(%uid, %gid, %error, "the older session of a user was not told");
             }
         }));
+    }
+
+    /// Whether the user has not come from another gate again since this arrival.
+    fn has_settled(&self, uid: Uid, arrival: &Arc<()>) -> bool {
+        let mut arrivals = self.arrivals.lock().unwrap();
+        let is_last = arrivals.get(&uid).is_some_and(|last| Arc::ptr_eq(last, arrival));
+        if is_last {
+            arrivals.remove(&uid);
+        }
+        is_last
     }
 
     async fn unbind(&self, uid: Uid) -> Result<GateAnswer, LinkError> {

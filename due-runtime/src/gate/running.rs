@@ -1,11 +1,10 @@
 //! The life of a gate, from its ports to its last client.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -13,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::accept::{Door, Listen};
 use super::greetings::Greetings;
 use super::settings::DuplicateLogin;
-use super::{Gate, GateCore, ListenError};
+use super::{Gate, GateCore, ListenError, returns};
 use crate::cluster::{self, Backends, Cluster, Member, Presence, Server};
 use crate::codec::Codec;
 use crate::metrics::GateMetrics;
@@ -27,8 +26,6 @@ use crate::transport::CloseReason;
 const CLEAN_UP: Duration = Duration::from_secs(3);
 /// How long a gate whose port another process takes serves the clients that it has told to go.
 const LINGER: Duration = Duration::from_secs(10);
-/// Messages that may wait for their user to be located anew. Further ones are lost with a warning.
-pub(super) const MISSES: usize = 4096;
 
 impl Gate {
     /// Binds the listeners and registers; clients are accepted by [`RunningGate::open`]. A port that another process has
@@ -48,7 +45,7 @@ impl Gate {
         let format = Arc::clone(&cluster.member().format);
         let room = format.max_body_bytes().min(format.max_frame_bytes().saturating_sub(format.header_len()));
         let (limits, overflow) = (settings.outbox, settings.overflow);
-        let (misses, missed) = mpsc::channel(MISSES);
+        let (misses, missed) = returns::channel();
         let metrics = GateMetrics::new(&self.gid);
         let core = Arc::new_cyclic(|this| GateCore {
             this: this.clone(),
@@ -71,6 +68,7 @@ impl Gate {
             metrics,
             sessions: SessionTable::default(),
             turned_away: TaskTracker::new(),
+            arrivals: Mutex::default(),
             last_cid: AtomicI64::new(0),
             leaving: CancellationToken::new(),
             finish: CancellationToken::new(),
@@ -79,7 +77,7 @@ impl Gate {
         core.watch_losses();
         let corrections = CancellationToken::new();
         let (corrector, until) = (Arc::clone(&core), corrections.clone());
-        tokio::spawn(async move { until.run_until_cancelled(corrector.correct(missed)).await });
+        tokio::spawn(async move { until.run_until_cancelled(corrector.send_on_all(missed)).await });
         if core.duplicate_login == DuplicateLogin::Close
             && let Some(changes) = backends.locator.changes()
         {

@@ -96,7 +96,7 @@ impl NodeBuilder {
 
     /// A text that others find beside the node in the registry ([`Instance::metadata`](crate::registry::Instance)), and the
     /// master shows. A later one of the same key replaces it. Default: none. Consul takes keys of at most 127 letters, digits,
-    /// `_` and `-`, and values of 512 bytes; `due.oneway` and `due-metrics` are taken.
+    /// `_` and `-`, and values of 512 bytes; `due.oneway`, `due-answers` and `due-metrics` are taken.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.metadata.insert(key.into(), value.into());
         self

@@ -47,7 +47,10 @@ impl Context {
     /// The response of this request, for code that answers in place of its handler: middleware and default handlers.
     /// On the wire: a packet with the request's route and seq. The type must be the one that the caller expects.
     pub fn reply<B: Body>(&self, response: &B) -> Result<Reply> {
-        let packet = self.cluster().plain_packet(self.route(), self.seq(), response)?;
+        let packet = match self.origin.is_remote() {
+            true => self.cluster().passing_packet(self.route(), self.seq(), response)?,
+            false => self.cluster().plain_packet(self.route(), self.seq(), response)?,
+        };
         Ok(Reply { packet: Some(packet), code: Code::OK, is_plain: B::PLAIN })
     }
 }

@@ -6,21 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::actor::Seat;
 use super::context::Subject;
-use super::router::{Found, Way};
+use super::router::Found;
 use super::serve::NodeCore;
 use super::{Context, Reply};
-use crate::cluster::{Delivery, LinkError, Missed, NodeLink, NodeOp, Origin, Undelivered};
+use crate::cluster::{Delivery, LinkError, NodeLink, NodeOp, Origin, Undelivered};
 use crate::error::{Code, Error, Result};
-use crate::future::{catch_panic, unless_cancelled};
+use crate::future::{BoxFuture, catch_panics, unless_cancelled};
 use crate::id::{Cid, Nid, RouteId, Uid};
 use crate::packet::Packet;
+use crate::session::Request;
 use crate::status::Status;
 
 /// Where the user of a stateful message is.
@@ -31,6 +31,18 @@ enum Owner {
 }
 
 impl NodeCore {
+    /// Most messages need nothing but their handler: they cost no room for what stands before it.
+    pub(super) fn serve(self: Arc<Self>, delivery: Delivery) -> BoxFuture<'static, ()> {
+        let found = self.router.find(delivery.packet.route);
+        let is_stateful = found.as_ref().is_some_and(|found| found.spec.stateful);
+        let is_for_actor = found.is_some_and(|found| found.actor.is_some());
+        if is_stateful || is_for_actor || self.cluster.cipher().is_some() {
+            return Box::pin(self.handle(delivery, None));
+        }
+        let (ctx, body, until_answered) = Arc::clone(&self).open(delivery);
+        Box::pin(self.respond(ctx, Ok(body), until_answered))
+    }
+
     /// Never panics, whatever the handler does, and ends soon after the node does.
     /// `seat`: who has the turn, on a route of actors that came to it.
     pub(super) async fn handle(self: Arc<Self>, mut delivery: Delivery, seat: Option<Box<Seat>>) {
@@ -63,11 +75,7 @@ impl NodeCore {
         if let (Some(kind), true) = (found.as_ref().and_then(|found| found.actor), is_new && admitted.is_ok()) {
             return Arc::clone(&self).hand_over(*kind, delivery, clear).await;
         }
-        let Delivery { origin, cid, uid, packet, request: _until_answered, misses: _, receipt } = delivery;
-        receipt.inspect(|receipt| receipt.taken());
-        let Packet { route, seq, body } = packet;
-        let subject = Subject::Message(route, seq);
-        let mut ctx = Context::new(Arc::clone(&self), origin, cid, uid, subject);
+        let (mut ctx, body, until_answered) = Arc::clone(&self).open(delivery);
         if let Some(seat) = seat {
             clear = seat.clear;
             match seat.actor {
@@ -75,14 +83,41 @@ impl NodeCore {
                 Err(error) => admitted = Err(error),
             }
         }
-        let body = clear.unwrap_or(body);
+        let body = admitted.map(|()| clear.unwrap_or(body));
+        Box::pin(Arc::clone(&self).respond(ctx, body, until_answered)).await;
+    }
+
+    /// A message that is going to be answered.
+    fn open(self: Arc<Self>, delivery: Delivery) -> (Context, Bytes, Option<Request>) {
+        let Delivery { origin, cid, uid, packet: Packet { route, seq, body }, request, turn, receipt } = delivery;
+        receipt.inspect(|receipt| receipt.taken());
+        drop(turn);
+        (Context::new(self, origin, cid, uid, Subject::Message(route, seq)), body, request)
+    }
+
+    /// Runs the handler, unless the message is not admitted, and answers.
+    async fn respond(self: Arc<Self>, mut ctx: Context, body: Result<Bytes>, _until_answered: Option<Request>) {
+        let (cid, uid, route, seq) = (ctx.call.unwrap_or(ctx.cid), ctx.uid, ctx.route(), ctx.seq());
+        let found = self.router.find(route);
         let begun = found.as_ref().and_then(|found| found.metrics?.begin());
-        let outcome = match admitted.and_then(|()| admit(&ctx, found.as_ref())) {
-            Ok(()) => match self.router.way(found.as_ref()) {
+        let outcome = match body.and_then(|body| admit(&ctx, found.as_ref()).map(|()| body)) {
+            Ok(body) => match self.router.way(found.as_ref()) {
                 Some(way) => {
                     let uid = uid.map(|uid| uid.0);
                     let span = tracing::debug_span!("request", %cid, uid, %route, %seq);
-                    self.run(&mut ctx, way, body).instrument(span).await
+                    let gone = way.limits.filter(|limits| limits.cancel_when_gone);
+                    let gone = gone.and_then(|_| ctx.departure().cloned());
+                    // Both the making of the future and its polls are the handler's code. No function of its own around
+                    // this: every async one has room for what it is handed twice.
+                    let call = span.in_scope(|| catch_panics(|| way.go(&mut ctx, body)));
+                    let outcome = match way.limits {
+                        None => {
+                            let done = unless_cancelled(&self.end.overdue, call).instrument(span).await;
+                            done.ok_or_else(stopping)
+                        }
+                        Some(limits) => Box::pin(self.run_within(call, limits.deadline, gone)).instrument(span).await,
+                    };
+                    outcome.and_then(|done| done.unwrap_or_else(|_| Err(self.panicked(route))))
                 }
                 None => Err(Error::new(Code::NOT_FOUND, format!("no handler for route {route}"))),
             },
@@ -124,24 +159,11 @@ impl NodeCore {
         self.refuse(&ctx, error);
     }
 
-    async fn run(&self, ctx: &mut Context, way: Way<'_>, body: Bytes) -> Result<Reply> {
-        let route = ctx.route();
-        let limits = way.limits;
-        let gone = limits.filter(|limits| limits.cancel_when_gone).and_then(|_| ctx.departure().cloned());
-        // Both the making of the future and its polls are the handler's code. Pinned here, for every function that a future
-        // is handed on to by value has room for it twice.
-        let call = pin!(async { way.go(ctx, body).await });
-        let call = pin!(catch_panic(call));
-        let outcome = match limits {
-            None => unless_cancelled(&self.end.overdue, call).await.ok_or_else(stopping),
-            Some(limits) => Box::pin(self.run_within(call, limits.deadline, gone)).await,
-        };
-        outcome?.unwrap_or_else(|_| {
-            let spec = self.router.find(route).map(|found| found.spec);
-            let (service, method) = spec.map_or(("", "default handler"), |spec| (spec.service, spec.method));
-            tracing::error!(%route, service, method, "the handler panicked");
-            Err(Error::new(Code::INTERNAL, "internal error"))
-        })
+    fn panicked(&self, route: RouteId) -> Error {
+        let spec = self.router.find(route).map(|found| found.spec);
+        let (service, method) = spec.map_or(("", "default handler"), |spec| (spec.service, spec.method));
+        tracing::error!(%route, service, method, "the handler panicked");
+        Error::new(Code::INTERNAL, "internal error")
     }
 
     async fn run_within<T>(
@@ -206,7 +228,7 @@ impl NodeCore {
     pub(super) async fn follow(&self, delivery: Delivery) -> Option<Delivery> {
         let stateful = self.router.find(delivery.packet.route).is_some_and(|found| found.spec.stateful);
         let Some(uid) = delivery.uid.filter(|_| stateful) else { return Some(delivery) };
-        match unless_cancelled(self.limit(), self.owner(uid)).await {
+        match unless_cancelled(self.limit(), Box::pin(self.owner(uid))).await {
             Some(Ok(Owner::Other)) => self.send_back(delivery),
             // That it does not come to it is what there is to say.
             _ => Some(delivery),
@@ -218,11 +240,10 @@ impl NodeCore {
         if delivery.receipt.take().is_some_and(|receipt| receipt.give_back()) {
             return None;
         }
-        let Some(misses) = delivery.misses.take() else { return Some(delivery) };
-        // The gate may be waiting for room in this very lane: nothing here waits for the gate.
-        match misses.try_send(Missed { nid: self.nid.clone(), delivery }) {
-            Ok(()) => None,
-            Err(TrySendError::Full(missed) | TrySendError::Closed(missed)) => Some(missed.delivery),
+        match &delivery.origin {
+            // The gate may be waiting for room in this very lane: nothing here waits for the gate.
+            Origin::Gate { gate, .. } if delivery.turn.is_some() => Arc::clone(gate).take_back(&self.nid, delivery),
+            Origin::Gate { .. } | Origin::Node { .. } => Some(delivery),
         }
     }
 
@@ -258,7 +279,7 @@ impl NodeCore {
         let packet = Packet { route, seq: ctx.seq(), body: packet.slice(self.cluster.format().header_len()..) };
         let origin = Origin::Node { nid: self.nid.clone(), node: self.this.upgrade()? };
         let cid = Cid(ctx.call.map_or(0, |number| -number.0));
-        Some(Delivery { origin, cid, uid: ctx.uid, packet, request: None, misses: None, receipt: None })
+        Some(Delivery { origin, cid, uid: ctx.uid, packet, request: None, turn: None, receipt: None })
     }
 
     /// The answer to a request that has no response: a status on route -1. Of nodes only those get one that wait for it: the

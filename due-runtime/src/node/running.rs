@@ -54,6 +54,9 @@ impl RunningNode {
         instance.metadata = metadata;
         instance.routes = core.router.specs().map(Into::into).collect();
         instance.set_oneway_routes(core.router.specs().filter(|spec| spec.oneway).map(|spec| spec.id));
+        if backends.statuses {
+            instance.set_answers_each();
+        }
         let events = [Event::Connect, Event::Reconnect, Event::Disconnect].into_iter();
         instance.events = events.filter(|&event| core.is_told(event)).map(|event| event as i32).collect();
         instance.endpoint = attached.endpoint;
@@ -95,14 +98,14 @@ impl RunningNode {
                 // What they do last is waited for with the tasks.
                 drop(core.stop_actors());
             }
-            core.end.closed.cancel();
+            core.end.close();
         }
     }
 
     /// Handles the last events, waits for tasks, then goes.
     pub(crate) async fn stop(self) {
         let core = &self.core;
-        core.end.closed.cancel();
+        core.end.close();
         core.tasks.close();
         let quiet = async {
             core.lanes.idle().await;

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -62,6 +61,8 @@ pub(super) struct End {
     pub(super) leaving: CancellationToken,
     /// Takes no more messages.
     pub(super) closed: CancellationToken,
+    /// The same, for those who ask once per message: the token takes a lock.
+    is_closed: AtomicBool,
     /// What was begun before is given up.
     pub(super) overdue: CancellationToken,
     /// Everything is.
@@ -75,12 +76,19 @@ pub(super) enum Job {
     Task(BoxFuture<'static, ()>),
 }
 
+impl End {
+    pub(super) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+        self.closed.cancel();
+    }
+}
+
 impl NodeLink for NodeCore {
     fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered> {
         if delivery.answers(self.cluster.calls()) {
             return Ok(());
         }
-        let Some(this) = self.this.upgrade().filter(|_| !self.end.closed.is_cancelled()) else {
+        let Some(this) = self.this.upgrade().filter(|_| !self.end.is_closed.load(Ordering::Acquire)) else {
             return Err(Undelivered::Gone(delivery));
         };
         // Looked at first, so that readers on other threads are not in each other's way.
@@ -97,21 +105,20 @@ impl NodeLink for NodeCore {
         };
         if is_nested(&delivery) {
             let tasks = this.tasks.clone();
-            let first = Box::pin(Arc::clone(&this).handle(delivery, None));
+            let first = Arc::clone(&this).serve(delivery);
             tasks.spawn(this.drain_lane(key, first));
             return Ok(());
         }
         // The first poll happens right here, on the reader's stack: most handlers never wait, and cost no task.
-        let mut request: BoxFuture<'static, ()> = Box::pin(Arc::clone(&this).handle(delivery, None));
+        let mut request = this.serve(delivery);
         let mut noop = std::task::Context::from_waker(std::task::Waker::noop());
-        let rest = match request.as_mut().poll(&mut noop) {
-            Poll::Pending => Some(request),
-            // What came meanwhile on a lane of the whole node is not this reader's work.
-            Poll::Ready(()) => this.lanes.next(&key).map(|next| Arc::clone(&this).job(next)),
-        };
-        if let Some(first) = rest {
-            let tasks = this.tasks.clone();
-            tasks.spawn(this.drain_lane(key, first));
+        if request.as_mut().poll(&mut noop).is_pending() {
+            self.spawn_lane(key, |_| request);
+            return Ok(());
+        }
+        // What came meanwhile on a lane of the whole node is not this reader's work.
+        if let Some(next) = self.lanes.next(&key) {
+            self.spawn_lane(key, |this| this.job(next));
         }
         Ok(())
     }
@@ -228,16 +235,21 @@ impl NodeCore {
     #[expect(clippy::result_large_err, reason = "a job that is not taken comes back")]
     pub(super) fn begin(self: Arc<Self>, key: LaneKey, job: Job, limit: usize) -> Result<(), Job> {
         if let Some(first) = self.lanes.enter(&key, job, limit)? {
-            let first = Arc::clone(&self).job(first);
-            let tasks = self.tasks.clone();
-            tasks.spawn(self.drain_lane(key, first));
+            self.spawn_lane(key, |this| this.job(first));
         }
         Ok(())
     }
 
+    /// Runs what `first` gives and then what waits behind it.
+    fn spawn_lane(&self, key: LaneKey, first: impl FnOnce(Arc<Self>) -> BoxFuture<'static, ()>) {
+        let this = self.this.upgrade().expect("whoever calls holds the node");
+        let first = first(Arc::clone(&this));
+        self.tasks.spawn(this.drain_lane(key, first));
+    }
+
     fn job(self: Arc<Self>, job: Job) -> BoxFuture<'static, ()> {
         match job {
-            Job::Message(delivery) => Box::pin(self.handle(delivery, None)),
+            Job::Message(delivery) => self.serve(delivery),
             Job::Event(event) => Box::pin(self.hear(event)),
             Job::Task(task) => Box::pin(async move { self.run_task(task, self.limit()).await }),
         }
@@ -254,7 +266,6 @@ impl NodeCore {
                         Arc::clone(&self).turn_away(delivery, &stopping());
                     }
                 }
-                Job::Message(delivery) => Arc::clone(&self).handle(delivery, None).await,
                 other => Arc::clone(&self).job(other).await,
             }
         }

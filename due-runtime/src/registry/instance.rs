@@ -80,6 +80,16 @@ impl Instance {
         routes.split(',').filter_map(|route| route.parse().ok()).collect()
     }
 
+    /// Says that no request stays without an answer. due knows no such thing: it travels in the metadata, as
+    /// `due-answers` = `each`, where Go processes ignore it.
+    pub(crate) fn set_answers_each(&mut self) {
+        self.metadata.insert(ANSWERS.to_owned(), EACH.to_owned());
+    }
+
+    pub(crate) fn answers_each(&self) -> bool {
+        self.metadata.get(ANSWERS).is_some_and(|answers| answers == EACH)
+    }
+
     /// Says where its process says what it counts, if it does.
     pub(crate) fn set_metrics(&mut self, url: Option<&str>) {
         self.metadata.extend(url.map(|url| (METRICS.to_owned(), url.to_owned())));
@@ -106,6 +116,8 @@ impl Instance {
 
 /// A key that consul takes as it is.
 const METRICS: &str = "due-metrics";
+const ANSWERS: &str = "due-answers";
+const EACH: &str = "each";
 pub(super) const ONEWAY: &str = "due.oneway";
 
 /// One route of a node, with what a gate must know of it.

@@ -1,13 +1,14 @@
 //! One client connection on one gate: who it is, and what waits for it.
 
 mod ending;
+mod order;
 mod outbox;
 mod requests;
 mod table;
 mod wakes;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -15,13 +16,16 @@ use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 
 use ending::Ending;
+use order::Order;
+pub(crate) use order::{Move, Turn};
 pub(crate) use outbox::{Outbox, OutboxRules, Refused};
 pub use outbox::{OutboxLimits, Overflow};
+pub(crate) use requests::{Back, Request, WINDOW};
 use requests::{Received, Requests};
-pub(crate) use requests::{Request, WINDOW};
 pub(crate) use table::{SessionTable, SessionTarget};
 pub(crate) use wakes::Wakes;
 
+use crate::cluster::Answers;
 use crate::id::{Cid, Nid, RouteId, Seq, Uid};
 use crate::packet::Dialect;
 use crate::transport::{Attributes, CloseReason, Peer};
@@ -40,10 +44,13 @@ pub(crate) struct Session {
     greeted: AtomicBool,
     outbox: Outbox,
     requests: Requests,
+    /// Made for the first stateful message.
+    order: OnceLock<Box<Order>>,
     ending: Ending,
 }
 
-/// A request that is not answered for so long while others wait is taken for a oneway one of a node that does not say so.
+/// A request that is not answered for so long while others wait is taken for one that never will be, whatever its node says.
+/// Its client hears of it only if it is lost, or answered after all.
 const PATIENCE: Duration = Duration::from_secs(5);
 const UNKNOWN: u8 = 0;
 const SIZED: u8 = 1;
@@ -62,6 +69,7 @@ impl Session {
             greeted: AtomicBool::new(false),
             outbox: Outbox::new(Arc::clone(rules)),
             requests: Requests::default(),
+            order: OnceLock::new(),
             ending: Ending::default(),
         }
     }
@@ -129,7 +137,10 @@ impl Session {
 
     /// See [`Outbox::queue`].
     pub(crate) fn queue(&self, packet: Bytes) -> Result<Option<Waker>, Refused> {
-        let queued = self.outbox.queue(packet);
+        self.cut_if_full(self.outbox.queue(packet))
+    }
+
+    fn cut_if_full<T>(&self, queued: Result<T, Refused>) -> Result<T, Refused> {
         if let Err(Refused::Full) = queued {
             tracing::debug!(cid = %self.cid, "the client reads too slowly; its session is cut");
             self.because(CloseReason::Policy).cut();
@@ -146,15 +157,34 @@ impl Session {
         Request::new(Arc::clone(self))
     }
 
-    /// A request leaves for a node of another process. `false`: it has to wait until there is
-    /// [room](Self::room_for_requests).
-    pub(crate) fn send_away(&self, route: RouteId, seq: Seq, nid: &Nid) -> bool {
-        self.requests.send(route, seq, nid)
+    /// A request leaves for a node of another process, which answers so many of its kind. `false`: it has to wait until
+    /// there is [room](Self::room_for_requests).
+    pub(crate) fn send_away(&self, route: RouteId, seq: Seq, nid: &Nid, answers: Answers) -> bool {
+        match answers {
+            Answers::None => true,
+            Answers::Each => self.requests.send(route, seq, nid, true),
+            Answers::Some => self.requests.send(route, seq, nid, false),
+        }
     }
 
-    /// A request did not leave after all, and is to be held here.
-    pub(crate) fn take_back(self: &Arc<Self>, route: RouteId, seq: Seq) -> Option<Request> {
+    /// A request did not leave after all, or has come back, and is to be held here.
+    pub(crate) fn take_back(self: &Arc<Self>, route: RouteId, seq: Seq) -> Back {
         Request::take_back(self, route, seq)
+    }
+
+    /// The place of a message among those for nodes of this name, behind all others.
+    pub(crate) fn turn(self: &Arc<Self>, group: &Arc<str>) -> Turn {
+        Turn::new(Arc::clone(self), group)
+    }
+
+    fn order(&self) -> &Order {
+        self.order.get_or_init(Box::default)
+    }
+
+    /// Waits for no node any more that need not answer.
+    pub(crate) fn forget_unsure(&self) {
+        self.requests.forget_unsure();
+        self.leave_if_answered();
     }
 
     /// Waits while so many requests are away that a further one might be refused.
@@ -165,13 +195,14 @@ impl Session {
     }
 
     /// Queues a packet of another process, as [`push`](Self::push) does. If it is an answer, its request ends with that;
-    /// one that comes too late is dropped.
-    pub(crate) fn queue_answer(&self, route: RouteId, seq: Seq, packet: Bytes) -> Result<Option<Waker>, Refused> {
-        match self.requests.receive(route, seq) {
-            Received::Push => self.queue(packet),
+    /// one that comes too late is dropped. See [`Outbox::queue_part`].
+    pub(crate) fn queue_answer(&self, answers: Option<(RouteId, Seq)>, part: Bytes) -> Result<Option<Waker>, Refused> {
+        let queue = || self.cut_if_full(self.outbox.queue_part(part));
+        match answers.map_or(Received::Push, |(route, seq)| self.requests.receive(route, seq)) {
+            Received::Push | Received::Unexpected => queue(),
             Received::Late => Ok(None),
             Received::Answer => {
-                let queued = self.queue(packet);
+                let queued = queue();
                 if self.requests.end(1) {
                     self.leave_if_answered();
                 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::ops::{AddAssign, SubAssign};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
@@ -63,6 +64,8 @@ const WRITE_AHEAD: usize = 128 * 1024;
 
 pub(crate) struct Outbox {
     state: Mutex<State>,
+    /// What [`Outbox::crowded`] says, for who asks once per message.
+    is_crowded: AtomicBool,
     rules: Arc<OutboxRules>,
 }
 
@@ -108,12 +111,23 @@ impl Outbox {
             phase: Phase::Open,
             waker: None,
         };
-        Self { state: Mutex::new(state), rules }
+        Self { state: Mutex::new(state), is_crowded: AtomicBool::new(false), rules }
     }
 
     /// Queues one packet; never waits. The caller wakes the writer, when all that comes at once is queued.
     pub(crate) fn queue(&self, packet: Bytes) -> Result<Option<Waker>, Refused> {
-        let mut state = self.state.lock().unwrap();
+        self.put(self.state.lock().unwrap(), packet)
+    }
+
+    /// [`queue`](Self::queue) for a part of something larger. It stays one until the writer has its next turn; if that may
+    /// take long, as the client has not taken what came before, it is copied.
+    pub(crate) fn queue_part(&self, packet: Bytes) -> Result<Option<Waker>, Refused> {
+        let state = self.state.lock().unwrap();
+        let is_behind = state.taken.0.packets > 0;
+        self.put(state, if is_behind { Bytes::copy_from_slice(&packet) } else { packet })
+    }
+
+    fn put(&self, mut state: MutexGuard<'_, State>, packet: Bytes) -> Result<Option<Waker>, Refused> {
         if state.phase != Phase::Open {
             return Err(Refused::Closed);
         }
@@ -130,6 +144,7 @@ impl Outbox {
         let load = self.load_of(&packet);
         state.all += load.0;
         state.owed += load.1;
+        self.is_crowded.store(self.crowded(&state), Ordering::Relaxed);
         state.queue.push_back(packet);
         Ok(if state.queue.len() == 1 { state.waker.take() } else { None })
     }
@@ -150,6 +165,9 @@ impl Outbox {
         state.all -= all;
         state.owed -= owed;
         let relieved = was_crowded && !self.crowded(&state);
+        if relieved {
+            self.is_crowded.store(false, Ordering::Relaxed);
+        }
         let taken = match state.phase {
             Phase::Closed => Poll::Ready(None),
             _ if !state.queue.is_empty() => Poll::Ready(Some(self.first_part(&mut state))),
@@ -195,7 +213,7 @@ impl Outbox {
 
     /// Whether [`room`](Self::room) would wait: the client is not read at the moment.
     pub(crate) fn is_crowded(&self) -> bool {
-        self.crowded(&self.state.lock().unwrap())
+        self.is_crowded.load(Ordering::Relaxed)
     }
 
     /// Waits until nothing more is taken.
@@ -356,6 +374,19 @@ mod tests {
         assert_eq!(outbox.push(Bytes::from_static(b"c")), Err(Refused::Full));
         outbox.finish();
         assert_eq!(outbox.take().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_part_of_something_larger_is_copied_for_a_client_that_is_behind() {
+        let outbox = outbox(8, 100);
+        let whole = Bytes::from(b"ab".to_vec());
+        let is_part = |packet: &Bytes| whole.as_ptr_range().contains(&packet.as_ptr());
+        outbox.queue_part(whole.slice(..1)).unwrap();
+        let first = outbox.take().await.unwrap();
+        outbox.queue_part(whole.slice(1..)).unwrap();
+        let second = outbox.take().await.unwrap();
+        assert_eq!([is_part(&first[0]), is_part(&second[0])], [true, false]);
+        assert_eq!([first, second].concat(), ["a", "b"]);
     }
 
     #[tokio::test]

@@ -11,8 +11,14 @@ use super::Session;
 use crate::id::{Nid, RouteId, Seq};
 
 /// How many requests of one session may be with nodes of other processes before nothing more is read from it. Nodes take
-/// as many without refusing any.
+/// as many without refusing any. Of nodes that need not answer, so many requests are remembered, and others are forgotten
+/// for them: such nodes let their gates wait when they have too much to do.
 pub(crate) const WINDOW: usize = 128;
+/// So many are soon made room for again.
+const FEW: usize = 4;
+/// How many requests of one session without an answer are remembered when nobody waits for it any more, or it would come too
+/// late: a client that goes on to send while a node hangs has so many in a minute and a half.
+const REMEMBERED: usize = 8 * WINDOW;
 
 #[derive(Default)]
 pub(super) struct Requests {
@@ -27,7 +33,9 @@ pub(super) struct Requests {
 struct State {
     /// With nodes of other processes, in the order they were sent. Their answers are recognised by route and seq.
     away: VecDeque<Away>,
-    /// Those of `away` that have no answer yet.
+    /// The node that most of them are with: counting who refers to an id is work for all threads.
+    usual: Option<Nid>,
+    /// Those of `away` that an answer is waited for.
     open: usize,
     /// Somebody waits for room.
     awaited: bool,
@@ -36,7 +44,10 @@ struct State {
 struct Away {
     route: RouteId,
     seq: Seq,
-    nid: Nid,
+    /// `None`: it is with the usual node.
+    elsewhere: Option<Nid>,
+    /// An answer comes, or the end of the node.
+    is_sure: bool,
     fate: Fate,
 }
 
@@ -45,8 +56,16 @@ enum Fate {
     Open,
     /// Its connection has broken, or that of its answer; an answer may still come until then.
     Doomed(Instant),
+    /// Taken for one that is not answered, so that others may leave. If it is lost, its client is told all the same.
+    Presumed,
     /// It was answered with a status. The answer of the node comes too late, if it comes.
     Failed,
+}
+
+impl Fate {
+    fn is_open(self) -> bool {
+        matches!(self, Self::Open | Self::Doomed(_))
+    }
 }
 
 #[derive(PartialEq, Eq, Debug)]
@@ -54,8 +73,19 @@ pub(super) enum Received {
     /// It answers nothing.
     Push,
     Answer,
+    /// Nobody has waited for it any more.
+    Unexpected,
     /// Its request was answered before: it must not reach the client.
     Late,
+}
+
+/// A request that is to be with this gate again.
+pub(crate) enum Back {
+    Unanswered(Request),
+    /// With a status, when it seemed to be lost.
+    Answered,
+    /// No answer is waited for.
+    Unknown,
 }
 
 /// Whoever works on a request of this process holds one until the answer is in the outbox.
@@ -69,16 +99,29 @@ impl Request {
         Self { session }
     }
 
-    /// Holds a request that was away; `None` if it was not, or is answered.
-    pub(super) fn take_back(session: &Arc<Session>, route: RouteId, seq: Seq) -> Option<Self> {
-        let back = session.requests.receive(route, seq) == Received::Answer;
-        back.then(|| Self { session: Arc::clone(session) })
+    /// Holds a request that was away.
+    pub(super) fn take_back(session: &Arc<Session>, route: RouteId, seq: Seq) -> Back {
+        match session.requests.receive(route, seq) {
+            Received::Answer => Back::Unanswered(Self { session: Arc::clone(session) }),
+            Received::Unexpected => Back::Unanswered(Self::new(Arc::clone(session))),
+            Received::Late => Back::Answered,
+            Received::Push => Back::Unknown,
+        }
     }
 
     /// See [`Session::fail_doomed`].
     pub(super) fn fail_doomed(session: &Arc<Session>, now: Instant) -> Vec<(RouteId, Seq, Self)> {
         let failed = session.requests.fail_doomed(now).into_iter();
         failed.map(|(route, seq)| (route, seq, Self { session: Arc::clone(session) })).collect()
+    }
+}
+
+impl Back {
+    pub(crate) fn unanswered(self) -> Option<Request> {
+        match self {
+            Self::Unanswered(request) => Some(request),
+            Self::Answered | Self::Unknown => None,
+        }
     }
 }
 
@@ -100,16 +143,25 @@ impl Requests {
         self.unanswered.fetch_sub(answered, SeqCst) == answered
     }
 
-    /// A request leaves this process. `false`: it may not, as [`room`](Self::room) has to come first.
-    pub(super) fn send(&self, route: RouteId, seq: Seq, nid: &Nid) -> bool {
+    /// A request leaves this process; `is_sure`: to a node that answers each. `false`: it may not, as [`room`](Self::room)
+    /// has to come first.
+    pub(super) fn send(&self, route: RouteId, seq: Seq, nid: &Nid, is_sure: bool) -> bool {
         let mut state = self.state.lock().unwrap();
         if state.open >= WINDOW {
-            return false;
+            let may_be_silent = |away: &Away| !away.is_sure && away.fate == Fate::Open;
+            let Some(oldest) = state.away.iter().position(may_be_silent) else { return false };
+            state.away.remove(oldest);
+            state.open -= 1;
+            self.end(1);
         }
         // Without a seq there is no telling one request of a route from the next.
         let known = seq == Seq::NONE && state.away.iter().any(|away| (away.route, away.seq) == (route, seq));
         if !known {
-            state.away.push_back(Away { route, seq, nid: nid.clone(), fate: Fate::Open });
+            if state.away.is_empty() && state.usual.as_ref() != Some(nid) {
+                state.usual = Some(nid.clone());
+            }
+            let elsewhere = Some(nid).filter(|nid| state.usual.as_ref() != Some(*nid)).cloned();
+            state.away.push_back(Away { route, seq, elsewhere, is_sure, fate: Fate::Open });
             state.open += 1;
             self.begin(1);
         }
@@ -121,15 +173,20 @@ impl Requests {
     pub(super) fn receive(&self, route: RouteId, seq: Seq) -> Received {
         let mut state = self.state.lock().unwrap();
         let answers = |away: &Away| away.seq == seq && (away.route == route || route == RouteId::STATUS);
-        let waits = |away: &Away| away.fate != Fate::Failed && answers(away);
+        let waits = |away: &Away| away.fate.is_open() && answers(away);
         // A client that uses a seq again waits for the new request, and has heard of the old one.
         let index = state.away.iter().position(waits).or_else(|| state.away.iter().position(answers));
         let Some(index) = index else { return Received::Push };
-        let late = state.away.remove(index).is_some_and(|away| away.fate == Fate::Failed);
-        if late {
-            return Received::Late;
+        match state.away.remove(index).map(|away| away.fate) {
+            Some(Fate::Failed) => return Received::Late,
+            Some(Fate::Presumed) => return Received::Unexpected,
+            Some(Fate::Open | Fate::Doomed(_)) | None => {}
         }
         state.open -= 1;
+        if state.away.is_empty() && state.away.capacity() <= FEW {
+            // Who asks now and then keeps nothing.
+            state.away = VecDeque::new();
+        }
         self.relieve(state);
         Received::Answer
     }
@@ -138,18 +195,23 @@ impl Requests {
     /// before. Says whether that is anything.
     pub(super) fn doom(&self, nid: &Nid, at: Instant, is_lost: impl Fn(RouteId, Seq) -> bool) -> bool {
         let mut state = self.state.lock().unwrap();
-        let mut any = false;
-        let lost = |away: &&mut Away| away.nid == *nid && is_lost(away.route, away.seq);
-        for away in state.away.iter_mut().filter(lost) {
+        let (mut any, mut expected_again) = (false, 0);
+        let State { away, usual, .. } = &mut *state;
+        let is_there = |away: &Away| away.elsewhere.as_ref().or(usual.as_ref()) == Some(nid);
+        let lost = |away: &&mut Away| is_there(away) && is_lost(away.route, away.seq);
+        for away in away.iter_mut().filter(lost) {
             match away.fate {
                 Fate::Doomed(before) if before <= at => {}
                 Fate::Failed => {}
-                Fate::Open | Fate::Doomed(_) => {
+                Fate::Open | Fate::Doomed(_) | Fate::Presumed => {
+                    expected_again += usize::from(away.fate == Fate::Presumed);
                     away.fate = Fate::Doomed(at);
                     any = true;
                 }
             }
         }
+        state.open += expected_again;
+        self.begin(expected_again);
         any
     }
 
@@ -167,12 +229,7 @@ impl Requests {
             away.seq != Seq::NONE
         });
         // A node that died answers nothing: what it might still answer is remembered for a while only.
-        let mut excess = state.away.len().saturating_sub(WINDOW);
-        state.away.retain(|away| {
-            let goes = excess > 0 && away.fate == Fate::Failed;
-            excess -= usize::from(goes);
-            !goes
-        });
+        state.remember(Fate::Failed);
         self.begin(failed.len());
         self.count(state);
         failed
@@ -193,11 +250,23 @@ impl Requests {
         }
     }
 
-    /// Forgets the older half of what is away: these requests have no answer.
+    /// Waits no more for the older half of what is away: these requests seem to have no answer.
     pub(super) fn presume_oneway(&self) {
         let mut state = self.state.lock().unwrap();
-        let half = state.away.len() / 2;
-        state.away.drain(..half);
+        let half = state.open / 2;
+        for away in state.away.iter_mut().filter(|away| away.fate.is_open()).take(half) {
+            away.fate = Fate::Presumed;
+        }
+        // Without a seq nobody could tell what a status is for.
+        state.away.retain(|away| away.fate != Fate::Presumed || away.seq != Seq::NONE);
+        state.remember(Fate::Presumed);
+        self.count(state);
+    }
+
+    /// Forgets what is with nodes that need not answer.
+    pub(super) fn forget_unsure(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.away.retain(|away| away.is_sure || !away.fate.is_open());
         self.count(state);
     }
 
@@ -207,7 +276,7 @@ impl Requests {
 
     /// Some of those that are away are so no longer.
     fn count(&self, mut state: MutexGuard<'_, State>) {
-        let open = state.away.iter().filter(|away| away.fate != Fate::Failed).count();
+        let open = state.away.iter().filter(|away| away.fate.is_open()).count();
         self.end(state.open - open);
         state.open = open;
         self.relieve(state);
@@ -222,6 +291,18 @@ impl Requests {
     }
 }
 
+impl State {
+    /// Forgets the oldest of this fate when there are too many.
+    fn remember(&mut self, fate: Fate) {
+        let mut excess = self.away.iter().filter(|away| away.fate == fate).count().saturating_sub(REMEMBERED);
+        self.away.retain(|away| {
+            let goes = excess > 0 && away.fate == fate;
+            excess -= usize::from(goes);
+            !goes
+        });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,10 +314,10 @@ mod tests {
     #[test]
     fn answers_are_recognised_by_route_and_seq() {
         let requests = Requests::default();
-        requests.send(RouteId(1), Seq(1), &nid());
-        requests.send(RouteId(1), Seq(2), &nid());
-        requests.send(RouteId(2), Seq(0), &nid());
-        requests.send(RouteId(2), Seq(0), &nid());
+        requests.send(RouteId(1), Seq(1), &nid(), true);
+        requests.send(RouteId(1), Seq(2), &nid(), true);
+        requests.send(RouteId(2), Seq(0), &nid(), true);
+        requests.send(RouteId(2), Seq(0), &nid(), true);
         assert_eq!(requests.receive(RouteId(1), Seq(2)), Received::Answer);
         assert_eq!(requests.receive(RouteId(9), Seq(0)), Received::Push);
         assert_eq!(requests.receive(RouteId::STATUS, Seq(1)), Received::Answer);
@@ -248,13 +329,13 @@ mod tests {
     #[test]
     fn what_was_given_up_is_answered_once() {
         let requests = Requests::default();
-        requests.send(RouteId(1), Seq(1), &nid());
-        requests.send(RouteId(1), Seq(2), &nid());
-        requests.send(RouteId(1), Seq(0), &nid());
+        requests.send(RouteId(1), Seq(1), &nid(), true);
+        requests.send(RouteId(1), Seq(2), &nid(), true);
+        requests.send(RouteId(1), Seq(0), &nid(), true);
         let now = Instant::now();
         assert!(!requests.doom(&Nid::from("n2"), now, |_, _| true));
         assert!(requests.doom(&nid(), now, |_, seq| seq != Seq(3)));
-        requests.send(RouteId(1), Seq(3), &nid());
+        requests.send(RouteId(1), Seq(3), &nid(), true);
         assert_eq!(requests.receive(RouteId(1), Seq(1)), Received::Answer, "it was on its way");
         assert_eq!(requests.fail_doomed(now), [(RouteId(1), Seq(2)), (RouteId(1), Seq(0))]);
         assert_eq!(requests.unanswered.load(SeqCst), 4, "one is open, one answered, two are still to be told");
@@ -268,12 +349,12 @@ mod tests {
     fn what_is_in_doubt_has_its_time_and_what_is_lost_less() {
         let requests = Requests::default();
         let (now, step) = (Instant::now(), std::time::Duration::from_secs(1));
-        requests.send(RouteId(1), Seq(1), &nid());
-        requests.send(RouteId(1), Seq(2), &nid());
+        requests.send(RouteId(1), Seq(1), &nid(), true);
+        requests.send(RouteId(1), Seq(2), &nid(), true);
         assert!(requests.doom(&nid(), now + step * 5, |_, _| true));
         assert!(!requests.doom(&nid(), now + step * 6, |_, _| true), "the first doubt counts");
         assert!(requests.doom(&nid(), now + step, |_, seq| seq == Seq(2)));
-        requests.send(RouteId(1), Seq(3), &nid());
+        requests.send(RouteId(1), Seq(3), &nid(), true);
         assert_eq!(requests.fail_doomed(now), []);
         assert_eq!(requests.fail_doomed(now + step), [(RouteId(1), Seq(2))]);
         assert_eq!(requests.fail_doomed(now + step * 5), [(RouteId(1), Seq(1))]);
@@ -281,14 +362,44 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_waited_for_is_told_of_when_it_is_lost() {
+        let requests = Requests::default();
+        for seq in 1..=WINDOW {
+            assert!(requests.send(RouteId(1), Seq(seq as i32), &nid(), true));
+        }
+        requests.presume_oneway();
+        assert_eq!(requests.unanswered.load(SeqCst), WINDOW / 2);
+        assert_eq!(requests.receive(RouteId(1), Seq(1)), Received::Unexpected, "it was slow");
+        assert_eq!(requests.receive(RouteId(1), Seq(WINDOW as i32)), Received::Answer);
+        let now = Instant::now();
+        assert!(requests.doom(&nid(), now, |_, _| true));
+        let failed: Vec<i32> = requests.fail_doomed(now).iter().map(|(_, seq)| seq.0).collect();
+        assert_eq!(failed, (2..WINDOW as i32).collect::<Vec<_>>(), "each of the others, once");
+        assert_eq!(requests.receive(RouteId(1), Seq(2)), Received::Late);
+        assert_eq!(requests.state.lock().unwrap().open, 0);
+        assert!(requests.end(WINDOW - 1), "all were to be told, and one was answered");
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let requests = Requests::default();
+        for seq in 1..=100_000 {
+            if !requests.send(RouteId(1), Seq(seq), &nid(), true) {
+                requests.presume_oneway();
+            }
+            assert!(requests.state.lock().unwrap().away.len() <= WINDOW + REMEMBERED);
+        }
+    }
+
+    #[test]
     fn a_seq_that_is_used_again_is_answered_again() {
         let requests = Requests::default();
-        requests.send(RouteId(1), Seq(1), &nid());
+        requests.send(RouteId(1), Seq(1), &nid(), true);
         let now = Instant::now();
         requests.doom(&nid(), now, |_, _| true);
         requests.fail_doomed(now);
-        requests.send(RouteId(1), Seq(1), &nid());
-        requests.send(RouteId(2), Seq(1), &nid());
+        requests.send(RouteId(1), Seq(1), &nid(), true);
+        requests.send(RouteId(2), Seq(1), &nid(), true);
         assert_eq!(requests.receive(RouteId(1), Seq(1)), Received::Answer);
         assert_eq!(requests.receive(RouteId::STATUS, Seq(1)), Received::Answer);
         assert_eq!(requests.receive(RouteId(1), Seq(1)), Received::Late);
@@ -296,17 +407,52 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_need_not_answer_is_not_waited_for() {
+        let requests = Requests::default();
+        requests.send(RouteId(1), Seq(1), &nid(), true);
+        for seq in 1..=3 * WINDOW as i32 {
+            assert!(requests.send(RouteId(2), Seq(seq), &nid(), false));
+        }
+        assert_eq!(requests.state.lock().unwrap().open, WINDOW);
+        assert_eq!(requests.receive(RouteId(2), Seq(1)), Received::Push, "it was forgotten");
+        for seq in [(1, 1), (2, 3 * WINDOW as i32)] {
+            assert_eq!(requests.receive(RouteId(seq.0), Seq(seq.1)), Received::Answer);
+        }
+        for seq in 1..=WINDOW as i32 {
+            assert!(requests.send(RouteId(3), Seq(seq), &nid(), true), "there is room for {seq} of {WINDOW}");
+        }
+        assert!(!requests.send(RouteId(3), Seq(0), &nid(), true) && !requests.send(RouteId(2), Seq(0), &nid(), false));
+        assert!(!requests.end(2), "the others are away");
+        requests.forget_unsure();
+        assert_eq!(requests.state.lock().unwrap().open, WINDOW, "they are sure to be answered");
+        assert!(requests.end(WINDOW));
+    }
+
+    #[test]
+    fn who_leaves_waits_for_sure_answers_alone() {
+        let requests = Requests::default();
+        requests.send(RouteId(1), Seq(1), &nid(), true);
+        requests.send(RouteId(2), Seq(1), &nid(), false);
+        requests.send(RouteId(2), Seq(0), &nid(), false);
+        requests.forget_unsure();
+        assert!(!requests.is_idle());
+        assert_eq!(requests.receive(RouteId(2), Seq(1)), Received::Push);
+        assert_eq!(requests.receive(RouteId(1), Seq(1)), Received::Answer);
+        assert!(requests.end(1) && requests.is_idle());
+    }
+
+    #[tokio::test]
     async fn room_comes_back_with_answers() {
         let requests = Requests::default();
         for seq in 1..=WINDOW {
-            assert!(requests.send(RouteId(1), Seq(seq as i32), &nid()));
+            assert!(requests.send(RouteId(1), Seq(seq as i32), &nid(), true));
         }
-        assert!(!requests.send(RouteId(1), Seq(0), &nid()));
+        assert!(!requests.send(RouteId(1), Seq(0), &nid(), true));
         let waits = tokio::time::timeout(std::time::Duration::ZERO, requests.room()).await;
         assert!(waits.is_err());
         assert_eq!(requests.receive(RouteId(1), Seq(7)), Received::Answer);
         requests.room().await;
-        requests.send(RouteId(1), Seq(7), &nid());
+        requests.send(RouteId(1), Seq(7), &nid(), true);
         requests.presume_oneway();
         requests.room().await;
     }

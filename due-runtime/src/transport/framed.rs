@@ -6,6 +6,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::vec::Drain;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -121,10 +122,11 @@ impl<W> FramedWrite<W> {
 }
 
 impl<W: AsyncWrite + Unpin> FramedWrite<W> {
-    async fn write_joined(&mut self, packets: &[Bytes]) -> io::Result<()> {
+    /// What the stream does not take at once is copied: packets may be parts of something larger.
+    async fn write_joined(&mut self, mut packets: Drain<'_, Bytes>) -> io::Result<()> {
         let rest = poll_fn(|cx| {
             let mut joint = JOINT.take();
-            packets.iter().for_each(|packet| joint.extend_from_slice(packet));
+            packets.by_ref().for_each(|packet| joint.extend_from_slice(&packet));
             let written = match Pin::new(&mut self.write).poll_write(cx, &joint) {
                 Poll::Ready(written) => written?,
                 Poll::Pending => 0,
@@ -135,6 +137,7 @@ impl<W: AsyncWrite + Unpin> FramedWrite<W> {
             Poll::Ready(Ok::<_, io::Error>(rest))
         });
         let rest = rest.await?;
+        drop(packets);
         self.write.write_all(&rest).await
     }
 }
@@ -144,21 +147,19 @@ impl<W: AsyncWrite + Unpin + Send + 'static> PacketWrite for FramedWrite<W> {
         for packet in batch.iter_mut() {
             *packet = self.format.in_dialect(dialect, std::mem::take(packet));
         }
-        let mut packets = &batch[..];
-        while let Some(first) = packets.first() {
+        while let Some(first) = batch.first() {
             let mut bytes = first.len();
-            let fit = packets[1..].iter().take_while(|packet| {
+            if bytes > JOINED {
+                self.write.write_all(&batch.remove(0)).await?;
+                continue;
+            }
+            let fit = batch[1..].iter().take_while(|packet| {
                 bytes += packet.len();
                 bytes <= JOINED
             });
-            let (together, later) = packets.split_at(1 + fit.count());
-            packets = later;
-            match together {
-                [only] => self.write.write_all(only).await?,
-                _ => self.write_joined(together).await?,
-            }
+            let together = 1 + fit.count();
+            self.write_joined(batch.drain(..together)).await?;
         }
-        batch.clear();
         self.write.flush().await
     }
 

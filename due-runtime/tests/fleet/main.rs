@@ -14,6 +14,7 @@ mod outages;
 mod partition;
 #[path = "../support/mod.rs"]
 mod support;
+mod together;
 mod world;
 
 use libtest_mimic::{Arguments, Trial};
@@ -25,7 +26,14 @@ fn main() {
         return orders.serve(&folder);
     }
     let arguments = Arguments::from_args();
-    let stories = [nodes::stories(), gates::stories(), outages::stories(), partition::stories(), burdens::stories()];
+    let stories = [
+        nodes::stories(),
+        gates::stories(),
+        outages::stories(),
+        partition::stories(),
+        burdens::stories(),
+        together::stories(),
+    ];
     libtest_mimic::run(&arguments, stories.into_iter().flatten().collect()).exit();
 }
 

@@ -25,12 +25,17 @@ impl World {
     }
 
     pub(crate) fn node(&self, id: &str) -> Member {
-        Member::start(&self.orders(id, Role::Node { work: 2 }))
+        Member::start(&self.orders(id, node(None)))
+    }
+
+    /// When it stops, its users play on with its heir.
+    pub(crate) fn node_with_heir(&self, id: &str, heir: &str) -> Member {
+        Member::start(&self.orders(id, node(Some(heir.to_owned()))))
     }
 
     /// Others reach it at an address of its own.
     pub(crate) fn node_on(&self, host: &str, id: &str) -> Member {
-        Member::start(&Orders { host: host.to_owned(), ..self.orders(id, Role::Node { work: 2 }) })
+        Member::start(&Orders { host: host.to_owned(), ..self.orders(id, node(None)) })
     }
 
     pub(crate) fn gate_on(&self, host: &str, id: &str) -> Member {
@@ -60,6 +65,10 @@ impl World {
         let host = "127.0.0.1".to_owned();
         Orders { id: id.to_owned(), role, redis: self.redis.addr(), registry, host, full_disk: false }
     }
+}
+
+fn node(heir: Option<String>) -> Role {
+    Role::Node { work: 2, heir }
 }
 
 fn lone_gate() -> Role {

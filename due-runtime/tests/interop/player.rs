@@ -73,12 +73,13 @@ impl Player {
         String::from_utf8(self.ask(route, body.as_bytes()).await).unwrap()
     }
 
-    /// Sends a message that is not answered.
+    /// Sends a message that waits for no answer.
     pub(crate) async fn send(&self, route: i32, body: &[u8]) {
         self.send_numbered(route, 0, body).await;
     }
 
-    async fn send_numbered(&self, route: i32, seq: i64, body: &[u8]) {
+    /// The same with a seq, as if it did.
+    pub(crate) async fn send_numbered(&self, route: i32, seq: i64, body: &[u8]) {
         match &self.of {
             Of::Rust(client) => client.send_packet(RouteId(route), due::Seq(seq as i32), body).await.unwrap(),
             Of::Go(go, conn, _) => {

@@ -36,7 +36,7 @@ async fn go_reads_what_we_registered(place: Place) {
                 { "i": 1 }, { "i": 2 }, { "i": 3 }, { "i": 4, "s": true }, { "i": 5, "a": true }, { "i": 6, "s": true },
                 { "i": 7 }, { "i": 8 }, { "i": 9 }, { "i": 10 }, { "i": 11 }, { "i": 13, "n": true }, { "i": 31 },
             ],
-            "endpoint": node.endpoint, "weight": 1, "metadata": { oneway: "11" },
+            "endpoint": node.endpoint, "weight": 1, "metadata": { oneway: "11", "due-answers": "each" },
         })
     );
     let gates = process.ask(json!({ "do": "gates" })).await.unwrap();

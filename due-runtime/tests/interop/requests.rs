@@ -6,6 +6,7 @@ use due::packet::{ByteOrder, Format, HeartbeatTime, RouteWidth, SeqWidth};
 use serde_json::{Value, json};
 
 use crate::ears::text64;
+use crate::node::go_routes;
 use crate::on_both;
 use crate::player::Player;
 use crate::world::{Fleet, GO_GATE, GO_NODE, Place, RUST_GATE, RUST_NODE, Setup};
@@ -17,6 +18,7 @@ on_both!(
     and_in_the_widest_little_endian_packets,
     and_in_the_narrowest,
     clients_that_say_nothing_are_heard_by_their_heartbeats,
+    routes_that_answer_nothing_hold_nobody_up,
 );
 
 async fn every_client_is_answered_by_every_node_through_every_gate(place: Place) {
@@ -57,6 +59,26 @@ async fn clients_that_say_nothing_are_heard_by_their_heartbeats(place: Place) {
     }
     for node in &fleet.nodes {
         assert_eq!(node.ears.take_all("disconnect"), [] as [Value; 0]);
+    }
+}
+
+/// Nodes of Go do not say which of their routes answer, and many do not: what they have counts for nothing.
+async fn routes_that_answer_nothing_hold_nobody_up(place: Place) {
+    const SILENT: i32 = 12;
+    let mut routes = go_routes();
+    routes.as_array_mut().expect("a list").push(json!({ "id": SILENT, "do": "note" }));
+    let fleet = Fleet::with(Setup { go_node: json!({ "routes": routes }), ..Setup::default() }, place).await;
+    for gid in [RUST_GATE, GO_GATE] {
+        for player in [fleet.rust_player(gid).await, fleet.go_player(gid).await] {
+            for seq in 1..=1000 {
+                player.send_numbered(SILENT, seq, b"").await;
+            }
+            assert_eq!(player.ask(1, b"behind them").await, b"behind them");
+            for seq in 1..=1000 {
+                assert_eq!(fleet.nodes[1].heard(SILENT).await["seq"], seq, "{gid}");
+            }
+            player.close().await;
+        }
     }
 }
 

@@ -34,7 +34,7 @@ fn outcome(answer: Result<RawBody, CallError>) -> &'static str {
 }
 
 /// A push of what was delivered, back to its session.
-fn answer(deliver: &[u8]) -> Vec<u8> {
+pub(crate) fn answer(deliver: &[u8]) -> Vec<u8> {
     let (cid, packet) = (&deliver[14..22], &deliver[30..]);
     let push = [&[0, 8], &[0; 8][..], &[1], cid, packet].concat();
     [&(push.len() as u32).to_be_bytes()[..], &push].concat()
@@ -148,7 +148,7 @@ async fn a_node_that_says_no_gets_the_message_sent_on() {
 }
 
 /// The next message, whatever is told of sessions before.
-async fn message(node: &mut Peer) -> Vec<u8> {
+pub(crate) async fn message(node: &mut Peer) -> Vec<u8> {
     loop {
         let frame = node.frame().await;
         if frame.get(5) == Some(&15) {

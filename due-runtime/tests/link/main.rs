@@ -11,6 +11,7 @@ mod log;
 mod losses;
 mod moves;
 mod raw;
+mod returns;
 mod secret;
 mod suite;
 #[cfg(feature = "tls")]

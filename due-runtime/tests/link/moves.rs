@@ -107,6 +107,32 @@ async fn what_waits_for_longer_than_a_second_is_taken() {
     stop.await.unwrap();
 }
 
+/// Gates of ours say so in the number of the request.
+#[tokio::test]
+async fn a_gate_that_waits_for_longer_gets_its_message_back_after_a_second_too() {
+    const PATIENT: u64 = 1 << 63;
+    let patient = |text: String| text.replacen("0000000000000002", &format!("{:016x}", PATIENT | 2), 1);
+    let world = World::tcp();
+    let moves = |node: due::NodeHandle| async move {
+        move_away(node.cluster()).await;
+        Ok(())
+    };
+    let builder = Node::builder().drain(Duration::from_millis(100)).on_stop(moves);
+    let (node, fake, mut gate) = start(&world, builder).await;
+    gate.asks(&deliver(21, 1), &answer(1, 0)).await;
+    gate.send(&patient(deliver(23, 2))).await;
+    // Sent later, and taken after a second.
+    gate.asks(&deliver(23, 3), &answer(3, 0)).await;
+    let stop = tokio::spawn(node.stop());
+    let mut back = fake.greet(2, "n1").await;
+    for number in [1, 3] {
+        assert_eq!(back.frame().await[27..32], pushed(0xffff, number, ""));
+    }
+    gate.expect(&patient(answer(2, 1))).await;
+    stop.await.unwrap();
+    tokio::join!(gate.closed(), back.closed());
+}
+
 #[tokio::test]
 async fn what_a_node_does_not_come_to_before_it_stops_follows_its_user() {
     let world = World::tcp();

@@ -3,7 +3,7 @@
 // Every suite uses a part of it.
 #![allow(dead_code)]
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use due::event::RedisBus;
 use due::locator::RedisLocator;
 use due::redis::Redis;
 use due::registry::{ConsulRegistry, EtcdRegistry};
-use due::{App, Backends, Context, Gate, Node, TcpLink, Uid};
+use due::{App, Backends, Context, Gate, Nid, Node, NodeHandle, TcpLink, Uid};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
@@ -53,8 +53,9 @@ pub(crate) struct Orders {
 pub(crate) enum Role {
     /// Listens for clients on these addresses. `shared`: other members may as well.
     Gate { tcp: Option<String>, ws: Option<String>, shared: bool },
-    /// Notes every request that it handles in its ledger; each takes so many milliseconds.
-    Node { work: u64 },
+    /// Notes every request that it handles in its ledger; each takes so many milliseconds. When it stops, its users are bound
+    /// to its heir.
+    Node { work: u64, heir: Option<String> },
 }
 
 /// `host:port` of a server.
@@ -213,9 +214,12 @@ impl Orders {
                 }
                 app.gate(gate)
             }
-            Role::Node { work } => {
+            Role::Node { work, heir } => {
                 BOOKS.get_or_init(|| Books::open(folder, Duration::from_millis(work)));
-                let node = Node::builder().id(self.id).serve(due::routes![echo, login, play]).on_disconnect(left);
+                let mut node = Node::builder().id(self.id).serve(due::routes![echo, login, play]).on_disconnect(left);
+                if let Some(heir) = heir {
+                    node = node.on_stop(move |node| hand_over_to(Nid::from(heir.as_str()), node));
+                }
                 app.node(node.build().unwrap())
             }
         };
@@ -235,6 +239,7 @@ static BOOKS: std::sync::OnceLock<Books> = std::sync::OnceLock::new();
 struct Books {
     ledger: Mutex<File>,
     departures: Mutex<File>,
+    users: Mutex<BTreeSet<Uid>>,
     work: Duration,
 }
 
@@ -242,7 +247,7 @@ impl Books {
     fn open(folder: &Path, work: Duration) -> Self {
         let [ledger, departures] =
             [ledger(folder), departures(folder)].map(|path| Mutex::new(File::create(path).unwrap()));
-        Self { ledger, departures, work }
+        Self { ledger, departures, users: Mutex::default(), work }
     }
 
     async fn handle(body: RawBody) -> RawBody {
@@ -277,14 +282,49 @@ async fn echo(_: &mut Context, body: RawBody) -> due::Result<RawBody> {
 
 #[due::route(2)]
 async fn login(ctx: &mut Context, uid: RawBody) -> due::Result<RawBody> {
-    ctx.bind(Uid(std::str::from_utf8(&uid.0)?.parse()?)).await?;
+    let uid = Uid(std::str::from_utf8(&uid.0)?.parse()?);
+    ctx.bind(uid).await?;
     ctx.bind_node().await?;
     Ok(RawBody(ctx.nid().as_str().as_bytes().to_vec().into()))
 }
 
+/// Whoever plays here plays on there.
+async fn hand_over_to(heir: Nid, node: NodeHandle) -> due::Result<()> {
+    let users = BOOKS.get().expect("a node has books").users.lock().unwrap().clone();
+    for uid in users {
+        node.cluster().bind_node(uid, "node", &heir).await?;
+    }
+    Ok(())
+}
+
 #[due::route(3, stateful)]
-async fn play(_: &mut Context, body: RawBody) -> due::Result<RawBody> {
+async fn play(ctx: &mut Context, body: RawBody) -> due::Result<RawBody> {
+    let uid = ctx.uid().expect("the route is stateful");
+    BOOKS.get().expect("a node has books").users.lock().unwrap().insert(uid);
     Ok(Books::handle(body).await)
+}
+
+/// Requests of these players that a node has begun though one of its heirs had begun a later one of the same connection, going by
+/// the order of inheritance.
+pub(crate) fn overtaken(nodes: &[&Member], players: &std::ops::RangeInclusive<usize>) -> usize {
+    let mut overtaken = 0;
+    let mut first_of_heirs: HashMap<String, u64> = HashMap::new();
+    for node in nodes.iter().rev() {
+        let mut first_here = first_of_heirs.clone();
+        for line in node.ledger() {
+            let (connection, number) = line.rsplit_once(' ').expect("player, connection and number");
+            let player = connection.split_once(' ').expect("player and connection").0;
+            if !players.contains(&player.parse().unwrap()) {
+                continue;
+            }
+            let number: u64 = number.parse().unwrap();
+            overtaken += usize::from(first_of_heirs.get(connection).is_some_and(|first| number > *first));
+            let first = first_here.entry(connection.to_owned()).or_insert(number);
+            *first = number.min(*first);
+        }
+        first_of_heirs = first_here;
+    }
+    overtaken
 }
 
 /// What all nodes together have handled.
@@ -300,11 +340,21 @@ pub(crate) struct Handled {
 
 impl Handled {
     pub(crate) fn by<'a>(nodes: impl IntoIterator<Item = &'a Member>) -> Self {
+        Self::for_players(nodes, 1..=usize::MAX)
+    }
+
+    /// Of what these have asked. Whoever looks whether a node serves is player 0.
+    pub(crate) fn for_players<'a>(
+        nodes: impl IntoIterator<Item = &'a Member>,
+        players: std::ops::RangeInclusive<usize>,
+    ) -> Self {
         let mut this = Self::default();
         for node in nodes {
             let mut last: HashMap<String, u64> = HashMap::new();
-            // Whoever looks whether a node serves is player 0.
-            for line in node.ledger().into_iter().filter(|line| !line.starts_with("0 ")) {
+            let is_theirs = |line: &String| {
+                line.split_once(' ').is_some_and(|(player, _)| players.contains(&player.parse().unwrap()))
+            };
+            for line in node.ledger().into_iter().filter(is_theirs) {
                 let (connection, number) = line.rsplit_once(' ').expect("player, connection and number");
                 let number: u64 = number.parse().unwrap();
                 let last = last.entry(connection.to_owned()).or_default();

@@ -91,6 +91,11 @@ pub(crate) struct Load {
 impl Load {
     /// Players `1..=players` connect to one of these addresses, and to the next one when a connection ends.
     pub(crate) fn start(players: usize, addresses: Vec<String>, game: Game) -> Self {
+        Self::start_behind(0, players, addresses, game)
+    }
+
+    /// The same for those who come after so many others.
+    pub(crate) fn start_behind(others: usize, players: usize, addresses: Vec<String>, game: Game) -> Self {
         let answered: Arc<[AtomicU64]> = (0..players).map(|_| AtomicU64::new(0)).collect();
         let refused: Arc<AtomicU64> = Arc::default();
         let stop = CancellationToken::new();
@@ -98,7 +103,8 @@ impl Load {
         let mut tasks = JoinSet::new();
         for index in 0..players {
             let player = Player {
-                number: index + 1,
+                index,
+                number: others + index + 1,
                 addresses: Arc::clone(&addresses),
                 game,
                 tally: Arc::default(),
@@ -145,6 +151,7 @@ impl Load {
 }
 
 struct Player {
+    index: usize,
     number: usize,
     addresses: Arc<[String]>,
     game: Game,
@@ -187,7 +194,10 @@ impl Player {
             loop {
                 let came = tokio::select! { came = one.next() => came, came = other.next() => came };
                 match came {
-                    Some(_) => tally.lock().unwrap().doubled += 1,
+                    Some(came) => {
+                        eprintln!("unasked: {came:?}");
+                        tally.lock().unwrap().doubled += 1;
+                    }
                     None => return,
                 }
             }
@@ -235,7 +245,7 @@ impl Player {
         login_due: &Arc<std::sync::atomic::AtomicBool>,
     ) {
         let (client, tally, answered) = (client.clone(), Arc::clone(&self.tally), Arc::clone(&self.answered));
-        let (route, index, login_due) = (RouteId(self.game.route), self.number - 1, Arc::clone(login_due));
+        let (route, index, login_due) = (RouteId(self.game.route), self.index, Arc::clone(login_due));
         let refused = Arc::clone(&self.refused);
         let body = RawBody(Bytes::from(text.clone()));
         let mut call = Box::pin(async move {
@@ -247,7 +257,10 @@ impl Player {
                     tally.answered += 1;
                     answered[index].fetch_add(1, Ordering::Relaxed);
                 }
-                Ok(_) => tally.doubled += 1,
+                Ok(other) => {
+                    eprintln!("{text}: {other:?} came instead");
+                    tally.doubled += 1;
+                }
                 Err(CallError::Status(status)) => {
                     *tally.refused.entry(status.code).or_default() += 1;
                     refused.fetch_add(1, Ordering::Relaxed);

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::findings::{Format, explain, list};
 use crate::output::{show, tell};
 use crate::project::ConfigArg;
+use crate::underway::underway;
 
 /// Show what old clients, or servers of the old version, would not survive.
 ///
@@ -59,9 +60,13 @@ impl Breaking {
         let project = self.config.load()?;
         let against = Against::choose(self.against.as_deref(), &project)?;
         let ignored = project.config.breaking_ignore.clone();
-        let before = against.lock(&project)?;
-        let schema = Builder::from(project.config).schema()?;
+        let (schema, breaks) = underway("comparing the schemas", || {
+            let before = against.lock(&project)?;
+            let schema = Builder::from(project.config).schema()?;
+            let breaks = before.breaks(&schema.lock(), &ignored);
+            Ok::<_, Failure>((schema, breaks))
+        })?;
         show(schema.warnings());
-        Ok((before.breaks(&schema.lock(), &ignored), against.to_string()))
+        Ok((breaks, against.to_string()))
     }
 }

@@ -17,7 +17,9 @@ use crate::output::tell;
 ///
 /// fish: `cargo due completions fish > ~/.config/fish/conf.d/cargo-due.fish`
 ///
-/// powershell, in $PROFILE: `cargo due completions powershell | Out-String | Invoke-Expression`; completes `cargo-due` alone
+/// powershell, in $PROFILE: `cargo due completions powershell | Out-String | Invoke-Expression`
+///
+/// elvish, in ~/.config/elvish/rc.elv: `eval (cargo due completions elvish | slurp)`
 #[derive(Args)]
 pub(crate) struct Completions {
     shell: Shell,
@@ -32,6 +34,7 @@ enum Shell {
     Zsh,
     Fish,
     Powershell,
+    Elvish,
 }
 
 impl Completions {
@@ -41,12 +44,14 @@ impl Completions {
             Shell::Zsh => clap_complete::Shell::Zsh,
             Shell::Fish => clap_complete::Shell::Fish,
             Shell::Powershell => clap_complete::Shell::PowerShell,
+            Shell::Elvish => clap_complete::Shell::Elvish,
         };
         let of_cargo = match self.shell {
             Shell::Bash => include_str!("completions/cargo.bash"),
             Shell::Zsh => include_str!("completions/cargo.zsh"),
             Shell::Fish => include_str!("completions/cargo.fish"),
-            Shell::Powershell => "",
+            Shell::Powershell => include_str!("completions/register.ps1"),
+            Shell::Elvish => include_str!("completions/cargo.elv"),
         };
         let mut script = Vec::new();
         // clap_complete writes bash names of two kinds for a program with a hyphen, which then do not meet.
@@ -58,7 +63,17 @@ impl Completions {
         });
         clap_complete::generate(shell, &mut command, name, &mut script);
         let script = String::from_utf8_lossy(&script).replace(" default cargo_due\n", " default cargo-due\n");
+        let script = if shell == clap_complete::Shell::PowerShell { of_cargo_too(&script) } else { script };
         tell(|out| out.write_all(script.as_bytes()).and_then(|()| out.write_all(of_cargo.as_bytes())))?;
         Ok(Outcome::Fine)
     }
+}
+
+/// A PowerShell script whose block serves two commands, and is yet to be registered.
+fn of_cargo_too(script: &str) -> String {
+    let elements = "    $commandElements = $commandAst.CommandElements\n";
+    script
+        .replacen("Register-ArgumentCompleter -Native -CommandName 'cargo-due' -ScriptBlock {", "$__cargoDue = {", 1)
+        .replacen(elements, &format!("{elements}{}", include_str!("completions/cargo.ps1")), 1)
+        .replacen("for ($i = 1; ", "for ($i = $first; ", 1)
 }

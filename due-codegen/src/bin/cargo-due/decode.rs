@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::frames::lines;
 use crate::output::{count, json, show, tell};
 use crate::project::ConfigArg;
+use crate::underway::underway;
 
 /// Take frames apart: name every field with its place, and decode the bodies by their routes.
 ///
@@ -115,11 +116,11 @@ impl Decode {
         match project {
             Some(project) => {
                 options.packet = project.config.packet.clone();
-                let read = Builder::from(project.config).schema()?;
+                let read = underway("reading the schema", || Builder::from(project.config).schema())?;
                 show(read.warnings());
                 schema = Some(read);
             }
-            None => eprintln!("no due.toml in this folder or above it: routes stay numbers, and bodies bytes"),
+            None => say!("no due.toml in this folder or above it: routes stay numbers, and bodies bytes"),
         }
         self.set(&mut options)?;
         let decoded = decode(&input, schema.as_ref(), &options);
@@ -206,7 +207,7 @@ impl Decode {
                 _ => "client packets",
             };
             let how = if schema.is_some() { "by their routes and shape" } else { "by their shape" };
-            eprintln!("read as {what}, {how}; --wire and --dialect say otherwise");
+            say!("read as {what}, {how}; --wire and --dialect say otherwise");
         }
         tell(|out| {
             for (index, frame) in decoded.frames.iter().enumerate() {

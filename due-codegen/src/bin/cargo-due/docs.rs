@@ -10,6 +10,8 @@ use crate::Outcome;
 use crate::failure::Failure;
 use crate::output::{show, tell};
 use crate::project::ConfigArg;
+use crate::unbroken::Unbroken;
+use crate::underway::underway;
 
 /// Write one HTML page about the schema: services, routes, messages, pushes, events, codes, with examples.
 ///
@@ -45,15 +47,19 @@ impl Docs {
         if self.out.is_none() && io::stdout().is_terminal() {
             return Err(Failure::text("the page is for a browser: name a file with --out, as `--out docs.html`"));
         }
-        let schema = Builder::from(self.config.load()?.config).schema()?;
-        show(schema.warnings());
+        let builder = Builder::from(self.config.load()?.config);
         let mut options = DocsOptions::default();
         options.title.clone_from(&self.title);
         options.view = Some(match self.view {
             ViewArg::Full => View::Full,
             ViewArg::Client => View::Client,
         });
-        let page = schema.docs(&options)?;
+        let (schema, page) = underway("writing the page", || {
+            let schema = builder.schema()?;
+            let page = schema.docs(&options)?;
+            Ok::<_, Failure>((schema, page))
+        })?;
+        show(schema.warnings());
         let Some(path) = &self.out else {
             tell(|out| write!(out, "{page}"))?;
             return Ok(Outcome::Fine);
@@ -64,10 +70,14 @@ impl Docs {
                 tell(|out| writeln!(out, "up to date: {}", path.display()))?;
                 return Ok(Outcome::Fine);
             }
-            eprintln!("`{}` is out of date: run `cargo due docs --out {}`", path.display(), path.display());
+            say!("`{}` is out of date: run `cargo due docs --out {}`", path.display(), path.display());
             return Ok(Outcome::Findings);
         }
-        let word = match (path.exists(), page.write(path)?) {
+        let unbroken = Unbroken::begin()?;
+        let existed = path.exists();
+        let changed = page.write(path)?;
+        drop(unbroken);
+        let word = match (existed, changed) {
             (_, false) => "up to date:",
             (true, true) => "changed",
             (false, true) => "new",

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use due_codegen::{Diagnostics, IdsError, WriteError};
+use due_codegen::{Diagnostics, IdsError, WriteError, plain};
 
 use crate::output;
 
@@ -56,7 +56,7 @@ impl Failure {
                     text.push_str(&format!(": {source}"));
                     cause = source.source();
                 }
-                eprintln!("{text}");
+                say!("{}", plain(text));
             }
         }
     }

@@ -60,7 +60,7 @@ impl Format {
             Self::Text => {
                 output::show(findings);
                 if !findings.is_empty() {
-                    eprintln!("{}", count(findings.iter().count(), "finding"));
+                    say!("{}", count(findings.iter().count(), "finding"));
                 }
             }
             Self::Json => json(&Document { version: 1, findings: findings.iter().map(finding).collect() })?,

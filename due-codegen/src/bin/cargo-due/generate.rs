@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use clap::Args;
-use due_codegen::{Builder, Change, Changes, Memo, Tree};
+use due_codegen::{Builder, ChangeKind, Memo, Staged};
 use similar::TextDiff;
 
 use crate::Outcome;
@@ -12,13 +12,14 @@ use crate::failure::Failure;
 use crate::output::{count, show, tell};
 use crate::project::{ConfigArg, Project};
 use crate::remembered::Remembered;
-use crate::underway::Underway;
+use crate::unbroken::Unbroken;
+use crate::underway::underway;
 use crate::watch::watch;
 
 /// Generate the code that `due.toml` describes.
 ///
-/// Writes only files that changed, each whole or not at all, and removes files that no longer belong to the output if
-/// they were generated.
+/// Writes only files that changed, all of them or none, and removes files that no longer belong to the output if they
+/// were generated.
 #[derive(Args)]
 pub(crate) struct Generate {
     /// Write nothing; show what is new, changed or stale, and exit with 1 if anything is.
@@ -45,54 +46,56 @@ impl Generate {
         let memo = Memo::begin(&path, &config);
         let builder = Builder::from(config);
         if nothing {
-            show(&builder.check()?);
-            eprintln!("nothing is generated: `{}` has no section [rust], [typescript] or [[template]]", path.display());
+            show(&underway("checking the schema", || builder.check())?);
+            say!("nothing is generated: `{}` has no section [rust], [typescript] or [[template]]", path.display());
             return Ok(Outcome::Fine);
         }
-        // A check asks nobody but the files.
-        let remembered = (!self.check).then(|| Remembered::of(&path)).flatten();
-        if let Some(files) = remembered.as_ref().and_then(|remembered| memo.up_to_date(&remembered.load())) {
-            tell(|out| up_to_date(out, files))?;
+        // A check may ask it as well: it compares what a check compares.
+        let remembered = Remembered::of(&path);
+        if let Some(same) = remembered.as_ref().and_then(|remembered| memo.up_to_date(&remembered.load())) {
+            show(&same.warnings);
+            tell(|out| up_to_date(out, same.files))?;
             return Ok(Outcome::Fine);
         }
-        let underway = Underway::begin("generating");
-        let output = builder.render()?;
-        drop(underway);
-        show(output.warnings());
-        // All folders are compared before one is written: all or nothing.
-        let changes = output.trees().iter().map(Tree::compare).collect::<Result<Vec<Changes>, _>>()?;
+        let staged = underway("generating", || builder.stage())?;
+        show(staged.warnings());
         if !self.check {
-            for changes in &changes {
-                changes.write()?;
-            }
-            if let Some((remembered, memo)) = remembered.zip(memo.finish(&output)) {
-                remembered.save(&memo);
-            }
+            // Once begun, all of it is written.
+            let _unbroken = Unbroken::begin()?;
+            staged.commit()?;
         }
-        tell(|out| list(out, &changes, self.check))?;
-        let fine = !self.check || changes.iter().all(Changes::is_empty);
+        let fine = !self.check || staged.changes().is_empty();
+        if let Some((remembered, memo)) = remembered.filter(|_| fine).zip(memo.finish(&staged)) {
+            remembered.save(&memo);
+        }
+        self.list(&staged)?;
         Ok(if fine { Outcome::Fine } else { Outcome::Findings })
     }
-}
 
-fn list(out: &mut impl Write, changes: &[Changes], check: bool) -> io::Result<()> {
-    for Change { path, old, new, .. } in changes.iter().flatten() {
-        let word = match (old, new, check) {
-            (None, ..) => "new",
-            (Some(_), Some(_), _) => "changed",
-            (_, None, true) => "stale",
-            (_, None, false) => "removed",
-        };
-        writeln!(out, "{word} {}", shown(path))?;
-        if check {
-            let (old, new) = (old.as_deref().unwrap_or(""), new.as_deref().unwrap_or(""));
-            write!(out, "{}", TextDiff::from_lines(old, new).unified_diff().header(&shown(path), "generated"))?;
+    /// What was done, or has to be.
+    fn list(&self, staged: &Staged) -> Result<(), Failure> {
+        for change in staged.changes() {
+            let word = match (change.kind, self.check) {
+                (ChangeKind::New, _) => "new",
+                (ChangeKind::Stale, true) => "stale",
+                (ChangeKind::Stale, false) => "removed",
+                _ => "changed",
+            };
+            let path = shown(&change.path);
+            let (old, new) = if self.check { staged.texts(change)? } else { Default::default() };
+            tell(|out| {
+                writeln!(out, "{word} {path}")?;
+                if self.check {
+                    write!(out, "{}", TextDiff::from_lines(&old, &new).unified_diff().header(&path, "generated"))?;
+                }
+                Ok(())
+            })?;
         }
+        if staged.changes().is_empty() {
+            tell(|out| up_to_date(out, staged.files()))?;
+        }
+        Ok(())
     }
-    if changes.iter().all(Changes::is_empty) {
-        up_to_date(out, changes.iter().map(Changes::unchanged).sum())?;
-    }
-    Ok(())
 }
 
 fn up_to_date(out: &mut impl Write, files: usize) -> io::Result<()> {

@@ -8,6 +8,8 @@ use due_codegen::{Builder, IdBlock, Ids, Lock};
 use crate::failure::Failure;
 use crate::output::{count, tell};
 use crate::project::ConfigArg;
+use crate::unbroken::Unbroken;
+use crate::underway::underway;
 use crate::{Outcome, table};
 
 /// Show the next free id, and which ids are used by whom.
@@ -31,7 +33,7 @@ impl Id {
         let project = self.config.load()?;
         let path = project.lock_path();
         let lock = if path.exists() { Some(Lock::load(&path)?) } else { None };
-        let schema = Builder::from(project.config).draft()?;
+        let schema = underway("reading the schema", || Builder::from(project.config).draft())?;
         let ids = schema.ids(lock.as_ref());
         if self.assign {
             return self.assign(ids);
@@ -58,7 +60,9 @@ impl Id {
 
     fn assign(&self, ids: Ids<'_>) -> Result<Outcome, Failure> {
         let assignment = ids.assign(self.service.as_deref())?;
+        let unbroken = Unbroken::begin()?;
         assignment.write()?;
+        drop(unbroken);
         let assigned = assignment.assigned();
         tell(|out| {
             for one in assigned {

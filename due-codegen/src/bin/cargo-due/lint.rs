@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::findings::{Format, explain, list};
 use crate::output::{show, tell};
 use crate::project::ConfigArg;
+use crate::underway::underway;
 
 /// Check names and layout of the schema.
 ///
@@ -54,8 +55,12 @@ impl Lint {
     fn findings(&self) -> Result<Diagnostics, Failure> {
         let config = self.config.load()?.config;
         let options = config.lint.clone();
-        let schema = Builder::from(config).schema()?;
+        let (schema, findings) = underway("checking the schema", || {
+            let schema = Builder::from(config).schema()?;
+            let findings = schema.lint(&options);
+            Ok::<_, Failure>((schema, findings))
+        })?;
         show(schema.warnings());
-        Ok(schema.lint(&options))
+        Ok(findings)
     }
 }

@@ -13,6 +13,8 @@ use crate::failure::Failure;
 use crate::findings::Format;
 use crate::output::{count, show, tell};
 use crate::project::ConfigArg;
+use crate::unbroken::Unbroken;
+use crate::underway::underway;
 
 /// Record in `due.lock` what ships: every route, push, event, field and enum value.
 ///
@@ -44,16 +46,16 @@ impl LockVerb {
             Some(text) => Lock::parse(path.display().to_string(), text.clone())?,
             None => Lock::default(),
         };
-        let schema = Builder::from(project.config).schema()?;
+        let (schema, now, breaks) = underway("reading the schema", || {
+            let schema = Builder::from(project.config).schema()?;
+            let now = schema.lock();
+            let breaks = before.breaks(&now, &ignored);
+            Ok::<_, Failure>((schema, now, breaks))
+        })?;
         show(schema.warnings());
-        let now = schema.lock();
-        let breaks = before.breaks(&now, &ignored);
         if breaks.has_errors() && !self.accept {
             Format::Text.write(&breaks)?;
-            eprintln!(
-                "`{}` is as it was: undo what breaks, or record it with `cargo due lock --accept`",
-                path.display()
-            );
+            say!("`{}` is as it was: undo what breaks, or record it with `cargo due lock --accept`", path.display());
             return Ok(Outcome::Findings);
         }
         let next = before.followed_by(&now);
@@ -63,10 +65,12 @@ impl LockVerb {
             tell(|out| writeln!(out, "up to date: {}", path.display()))?;
         } else if self.check {
             tell(|out| diff(out, &path, old.as_deref().unwrap_or_default(), &text))?;
-            eprintln!("`{}` is out of date: run `cargo due lock` and check it in", path.display());
+            say!("`{}` is out of date: run `cargo due lock` and check it in", path.display());
             return Ok(Outcome::Findings);
         } else {
+            let unbroken = Unbroken::begin()?;
             next.write(&path)?;
+            drop(unbroken);
             let changes = before.changes(&next);
             let word = if old.is_some() { "changed" } else { "new" };
             let lines = count(changes.added, "line");

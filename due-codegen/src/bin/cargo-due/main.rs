@@ -1,5 +1,14 @@
 //! The `cargo due` command: one file per verb, findings to standard error, answers to standard output.
 
+/// A line on standard error. Whoever closed it, as `cargo due lint 2>&1 | head` does, or has no room for it does not miss it, and the work
+/// goes on.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
 mod against;
 mod bench;
 mod breaking;
@@ -23,6 +32,7 @@ mod project;
 mod remembered;
 mod routes;
 mod table;
+mod unbroken;
 mod underway;
 mod watch;
 

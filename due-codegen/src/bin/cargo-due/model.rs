@@ -9,6 +9,7 @@ use crate::Outcome;
 use crate::failure::Failure;
 use crate::output::{json, show, tell};
 use crate::project::ConfigArg;
+use crate::underway::underway;
 
 /// Show what the schema declares, as the templates of due.toml see it.
 ///
@@ -34,9 +35,13 @@ impl Model {
             tell(|out| out.write_all(FIELDS.as_bytes()))?;
             return Ok(Outcome::Fine);
         }
-        let schema = Builder::from(self.config.load()?.config).schema()?;
+        let builder = Builder::from(self.config.load()?.config);
+        let (schema, model) = underway("reading the schema", || {
+            let schema = builder.schema()?;
+            let model = schema.model();
+            Ok::<_, Failure>((schema, model))
+        })?;
         show(schema.warnings());
-        let model = schema.model();
         if self.json {
             json(&model)?;
         } else {

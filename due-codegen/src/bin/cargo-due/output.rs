@@ -28,13 +28,13 @@ pub(crate) fn show(diagnostics: &Diagnostics) {
         }
         let mut text = String::new();
         match handler.render_report(&mut text, diagnostic) {
-            Ok(()) => eprintln!("{gap}{}", text.trim_end()),
-            Err(_) => eprintln!("{gap}{}", diagnostic.compact()),
+            Ok(()) => say!("{gap}{}", text.trim_end()),
+            Err(_) => say!("{gap}{}", diagnostic.compact()),
         }
         gap = "\n";
     }
     if warnings > MOST_WARNINGS {
-        eprintln!("{gap}and {} like these", count(warnings - MOST_WARNINGS, "warning"));
+        say!("{gap}and {} like these", count(warnings - MOST_WARNINGS, "warning"));
     }
 }
 

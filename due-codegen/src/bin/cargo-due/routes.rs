@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::output::{json, show, tell};
 use crate::project::ConfigArg;
+use crate::underway::underway;
 use crate::{Outcome, table};
 
 /// Show every route, push, event and mesh rpc: id, flags, types, and where it is declared.
@@ -33,13 +34,14 @@ const TITLES: &[&str] = &["ID", "KIND", "TARGET", "NAME", "FLAGS", "REQUEST", "R
 
 impl Routes {
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
-        let schema = Builder::from(self.config.load()?.config).schema()?;
+        let builder = Builder::from(self.config.load()?.config);
+        let schema = underway("reading the schema", || builder.schema())?;
         show(schema.warnings());
         let routes = schema.routes();
         if self.json {
             json(&Document { version: 1, routes })?;
         } else if routes.is_empty() {
-            eprintln!("there are no routes, pushes, events or mesh services");
+            say!("there are no routes, pushes, events or mesh services");
         } else {
             let rows: Vec<Vec<String>> = routes.iter().map(row).collect();
             tell(|out| table::write(out, TITLES, &rows))?;

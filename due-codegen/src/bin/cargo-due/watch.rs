@@ -32,7 +32,7 @@ pub(crate) fn watch(config: &Path, once: impl Fn() -> Result<(), Failure>) -> Re
         if let Err(failure) = once() {
             failure.show();
         }
-        eprintln!("watching {}; Ctrl-C ends it", watch.names.join(", "));
+        say!("watching {}; Ctrl-C ends it", watch.names.join(", "));
         watch.wait()?;
     }
 }

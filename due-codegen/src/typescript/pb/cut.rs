@@ -1,5 +1,6 @@
 //! Takes parts out of a description, so that what is left reads as if they had never been written.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use prost_reflect::prost_types::FileDescriptorProto;
@@ -33,6 +34,15 @@ impl Cut {
         self.cut_services(&mut file.proto, &mut file.fields);
         let comments = std::mem::take(&mut file.comments);
         file.comments = comments.into_iter().filter_map(|(path, comment)| Some((self.moved(path)?, comment))).collect();
+    }
+
+    /// The file without what has no name afterwards.
+    pub(super) fn names<'a>(&self, file: &'a FileDescriptorProto) -> Cow<'a, FileDescriptorProto> {
+        let mut file = Cow::Borrowed(file);
+        if !self.services.is_empty() {
+            self.cut_services(file.to_mut(), &mut Vec::new());
+        }
+        file
     }
 
     fn cut_options(&self, fields: &mut Vec<Field>) {

@@ -22,6 +22,7 @@ mod statements;
 mod text;
 mod wire;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use prost_reflect::FileDescriptor;
@@ -36,43 +37,47 @@ pub(super) use self::page::relative;
 use crate::config::View;
 use crate::options::Options;
 use crate::output::{GeneratedFile, HEADER};
-use crate::parallel;
 use crate::source::{OPTIONS_PROTO, Sources};
 
 /// The messages of all files of a run, imported ones too. What `@bufbuild/protobuf/wkt` has is not among them.
 #[derive(Debug)]
-pub(super) struct Messages {
+pub(super) struct Messages<'a> {
+    pub(super) sources: &'a Sources,
     /// In the order of the pool.
-    files: Vec<Description>,
+    files: Vec<FileDescriptor>,
+    cutter: Option<Cutter>,
     modules: Modules,
 }
 
-impl Messages {
-    pub(super) fn new(sources: &Sources, view: View) -> Self {
+impl<'a> Messages<'a> {
+    pub(super) fn new(sources: &'a Sources, view: View) -> Self {
         let cutter = (view == View::Client).then(|| Cutter::new(sources));
         let dropped = |file: &FileDescriptor| cutter.as_ref().is_some_and(|cutter| cutter.drops(file));
-        let (known, own): (Vec<FileDescriptor>, _) =
+        let (known, files): (Vec<FileDescriptor>, _) =
             sources.pool.files().filter(|file| !dropped(file)).partition(|file| is_well_known(file.name()));
-        let files = parallel::map(&own, |file| {
-            let mut description = Description::new(file, sources);
-            if let Some(cutter) = &cutter {
-                cutter.cut(file).apply(&mut description);
-            }
-            description
-        });
         let mut modules = Modules::default();
-        let known = known.iter().map(FileDescriptor::file_descriptor_proto);
-        known.chain(files.iter().map(|file| &file.proto)).for_each(|file| modules.add(file));
-        Self { files, modules }
+        for file in known.iter().chain(&files) {
+            let proto = file.file_descriptor_proto();
+            let cut = cutter.as_ref().filter(|_| !is_well_known(file.name())).map(|cutter| cutter.cut(file));
+            let named = cut.as_ref().map_or(Cow::Borrowed(proto), |cut| cut.names(proto));
+            modules.add(&named);
+        }
+        Self { sources, files, cutter, modules }
     }
 
-    /// Their text. `import_extension` ends the paths of imports between them: nothing, `.js` or `.ts`.
-    pub(super) fn print(&self, import_extension: &str) -> Vec<GeneratedFile> {
-        let print = |file: &Description| {
-            let text = print::print(file, &self.modules, import_extension);
-            GeneratedFile::new(format!("{}_pb.ts", stem(file.proto.name())), format!("{HEADER}\n{text}"))
-        };
-        parallel::map(&self.files, print)
+    /// What there is a text for.
+    pub(super) fn files(&self) -> &[FileDescriptor] {
+        &self.files
+    }
+
+    /// The text of one of the files. `import_extension` ends the paths of imports between them: nothing, `.js` or `.ts`.
+    pub(super) fn print(&self, file: &FileDescriptor, import_extension: &str) -> GeneratedFile {
+        let mut description = Description::new(file, self.sources);
+        if let Some(cutter) = &self.cutter {
+            cutter.cut(file).apply(&mut description);
+        }
+        let text = print::print(&description, &self.modules, import_extension);
+        GeneratedFile::new(format!("{}_pb.ts", stem(file.name())), format!("{HEADER}\n{text}"))
     }
 
     /// How others import a message.
@@ -82,6 +87,7 @@ impl Messages {
 }
 
 /// Decides what clients do not get to see: services between servers, internal rpcs, and all options of due.
+#[derive(Debug)]
 struct Cutter {
     options: Options,
     extensions: BTreeSet<(String, u32)>,
@@ -155,7 +161,8 @@ mod tests {
         let (inputs, _) = roots.matching(&[pattern.to_owned()], &mut report);
         let sources = source::load(inputs, &roots, &mut report);
         assert!(!report.has_errors(), "{}", report.finish());
-        let mut files = Messages::new(&sources, view).print("");
+        let messages = Messages::new(&sources, view);
+        let mut files: Vec<GeneratedFile> = messages.files().iter().map(|file| messages.print(file, "")).collect();
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files
     }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use prost_reflect::prost::Message as _;
 use prost_reflect::{
     DescriptorPool, DeserializeOptions, DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MapKey,
-    MessageDescriptor, SerializeOptions, Value,
+    MessageDescriptor, SerializeOptions, Syntax, Value,
 };
 
 /// A number sequence from one seed, so that a failure can be repeated.
@@ -86,7 +86,7 @@ impl Dice {
             "google.protobuf.FloatValue" => set("value", Value::F32(-0.5)),
             _ => {
                 for field in of.fields() {
-                    let any = field.full_name() == "types.v1.Known.any";
+                    let any = matches!(field.kind(), Kind::Message(of) if of.full_name() == "google.protobuf.Any");
                     if !any && (field.is_required() || self.below(3) > 0) && (depth < 4 || field.is_required()) {
                         let value = self.field(&field, depth);
                         message.set_field(&field, value);
@@ -141,7 +141,7 @@ impl Dice {
 
     fn number(&mut self, of: &EnumDescriptor) -> i32 {
         let values: Vec<i32> = of.values().map(|value| value.number()).collect();
-        let open = of.full_name() != "google.protobuf.NullValue" && of.full_name() != "legacy.Priority";
+        let open = of.full_name() != "google.protobuf.NullValue" && of.parent_file().syntax() == Syntax::Proto3;
         match self.below(values.len() as u64 + u64::from(open)) as usize {
             at if at < values.len() => values[at],
             _ => 77,
@@ -200,6 +200,7 @@ agree! {
     oneofs_agree: all::types::v1::Choice, all::types::v1::Clash;
     recursion_agrees: all::types::v1::Tree, all::types::v1::Branch, all::types::v1::Outer, all::types::v1::outer::middle::Inner;
     well_known_types_agree: all::types::v1::Known, all::types::v1::Wrappers;
+    descriptions_of_schemas_agree: all::schemas::v1::Described, all::schemas::v1::Declared;
     names_agree: all::types::v1::Names, all::types::v1::HasAlias, all::types::v1::Nothing;
     keywords_agree: all::r#type::r#match::self_::Fn;
     proto2_agrees: all::legacy::Order;

@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::answer;
 use super::frame::{self, Frame, HEARTBEAT, op};
-use super::handed::Handed;
+use super::handed::{Found, Handed, Mark};
 use super::incoming::{Incoming, ReadError, Unit};
 use super::outgoing::{Outgoing, Refused};
 use super::pool::Shared;
@@ -22,7 +22,7 @@ use super::request::{self, put_handshake};
 use super::secret::Identity;
 use super::socket;
 use crate::backoff::{Backoff, jittered};
-use crate::cluster::link::{Delivery, GateAnswer, LinkError, Missed};
+use crate::cluster::link::{Delivery, GateAnswer, LinkError, Losses, Origin};
 use crate::id::{Cid, Nid, RouteId, Seq};
 use crate::packet::Frame as ClientFrame;
 use crate::transport::{StreamRead, StreamWrite};
@@ -47,8 +47,8 @@ const NOT_GREETED: &str =
     "it closes instead of answering: it may want a secret or TLS (`TcpLink::secret`, `TcpLink::tls`)";
 const NO_ANSWER: &str = "it does not answer";
 const UNUSED: &str = "the server has left the cluster";
-/// Stateful messages that no answer has come for take so many times what may be queued: the kernels on the way hold
-/// some as well.
+/// Stateful messages that no receipt has come for take so many times what may be queued: the kernels on the way hold some
+/// as well.
 const HANDED: usize = 4;
 
 pub(super) struct Connection {
@@ -94,7 +94,7 @@ struct Halves {
 #[derive(Default)]
 struct Kept {
     calls: HashSet<u64>,
-    messages: HashSet<(Cid, RouteId, Seq)>,
+    messages: HashSet<Mark>,
 }
 
 impl Connection {
@@ -125,12 +125,16 @@ impl Connection {
         delivery: Delivery,
         write: impl FnOnce(&mut Vec<u8>, &Delivery),
     ) -> Result<(), (Refused, Delivery)> {
-        // The answer waits for the lock.
-        let mut handed = self.handed.lock().unwrap();
-        if let Err(refused) = self.out.append(|buf| write(buf, &delivery)) {
-            return Err((refused, delivery));
-        }
-        handed.insert(seq, delivery.packet.body.len(), delivery);
+        let mark = Mark { cid: delivery.cid, route: delivery.packet.route, seq: delivery.packet.seq };
+        let forgotten = {
+            // The answer waits for the lock.
+            let mut handed = self.handed.lock().unwrap();
+            if let Err(refused) = self.out.append(|buf| write(buf, &delivery)) {
+                return Err((refused, delivery));
+            }
+            handed.insert(seq, mark, delivery.packet.body.len(), delivery)
+        };
+        self.lose_marked(forgotten);
         Ok(())
     }
 
@@ -297,11 +301,9 @@ impl Connection {
     }
 
     fn answered(&self, frame: &Frame<'_>) {
-        if frame.op == op::DELIVER {
-            let handed = self.handed.lock().unwrap().remove(frame.seq);
-            if let Some(delivery) = handed {
-                return self.received(delivery, frame);
-            }
+        let handed = self.handed.lock().unwrap().remove(frame.seq);
+        if let Some(found) = handed {
+            return self.received(found, frame);
         }
         let Some(call) = self.calls.lock().unwrap().remove(&frame.seq) else {
             tracing::debug!(opcode = frame.op, seq = frame.seq, "an answer came too late");
@@ -316,14 +318,40 @@ impl Connection {
     }
 
     /// The node has queued the message, or says that the user is bound to another one.
-    fn received(&self, delivery: Delivery, frame: &Frame<'_>) {
-        let (Some(Err(_)), Some(misses)) = (answer::read(frame), delivery.misses.clone()) else { return };
-        let Some(nid) = self.shared.target.nid() else { return };
-        if let Err(full) = misses.try_send(Missed { nid: nid.clone(), delivery }) {
-            tracing::warn!(%nid, "too many messages have missed their node; one is given up");
-            let Delivery { cid, packet, .. } = full.into_inner().delivery;
-            self.lose(|other, route, seq| (other, route, seq) == (cid, packet.route, packet.seq));
+    fn received(&self, found: Found<Delivery>, frame: &Frame<'_>) {
+        match answer::read(frame).filter(|_| frame.op == op::DELIVER) {
+            Some(Ok(_)) => {}
+            Some(Err(_)) => {
+                self.comes_back(found);
+            }
+            None => {
+                tracing::warn!(to = %self.shared.target, opcode = frame.op, "a receipt of a node makes no sense");
+                let (Found::Whole(mark, _) | Found::Mark(mark)) = found;
+                self.lose_marked(vec![mark]);
+            }
         }
+    }
+
+    /// Another node is to get the message, or its client is told.
+    fn comes_back(&self, found: Found<Delivery>) -> Option<Mark> {
+        let nid = self.shared.target.nid()?;
+        let mark = match found {
+            Found::Mark(mark) => mark,
+            Found::Whole(mark, delivery) => {
+                let gate = match &delivery.origin {
+                    Origin::Gate { gate, .. } => Some(Arc::clone(gate)),
+                    Origin::Node { .. } => None,
+                };
+                match gate.is_some_and(|gate| gate.take_back(nid, delivery).is_none()) {
+                    true => return Some(mark),
+                    false => mark,
+                }
+            }
+        };
+        if let Some(losses) = self.losses() {
+            losses.strayed(nid, mark.cid, mark.route, mark.seq);
+        }
+        Some(mark)
     }
 
     /// Ends when the pool has had no user for a while.
@@ -355,14 +383,24 @@ impl Connection {
             let _ = call.answer.send(Err(error.clone()));
         }
         self.handed.lock().unwrap().retain(|seq| kept.calls.contains(&seq));
-        self.lose(|cid, route, seq| self.carries(cid) && !kept.messages.contains(&(cid, route, seq)));
+        self.lose(|cid, route, seq| self.carries(cid) && !kept.messages.contains(&Mark { cid, route, seq }));
     }
 
     fn lose(&self, lost: impl Fn(Cid, RouteId, Seq) -> bool) {
-        let losses = self.shared.member.losses.get().and_then(std::sync::Weak::upgrade);
-        if let (Some(losses), Some(nid)) = (losses, self.shared.target.nid()) {
+        if let (Some(losses), Some(nid)) = (self.losses(), self.shared.target.nid()) {
             losses.lost(nid, &lost);
         }
+    }
+
+    fn lose_marked(&self, lost: Vec<Mark>) {
+        if !lost.is_empty() {
+            let lost: HashSet<Mark> = lost.into_iter().collect();
+            self.lose(|cid, route, seq| lost.contains(&Mark { cid, route, seq }));
+        }
+    }
+
+    fn losses(&self) -> Option<Arc<dyn Losses>> {
+        self.shared.member.losses.get().and_then(std::sync::Weak::upgrade)
     }
 
     fn carries(&self, cid: Cid) -> bool {
@@ -376,24 +414,26 @@ impl Connection {
             if let Some(deliver) = request::deliver(&frame).ok().filter(|_| frame.op == op::DELIVER)
                 && let Some((route, seq)) = self.shared.member.format.peek(deliver.packet)
             {
-                kept.messages.insert((deliver.cid, route, seq));
+                kept.messages.insert(Mark { cid: deliver.cid, route, seq });
             }
         }
         kept
     }
 
     /// Gives messages that were never written back to the gate of their clients: any other node may take them. Says which.
-    fn give_back(&self, queue: &[u8]) -> HashSet<(Cid, RouteId, Seq)> {
-        let losses = self.shared.member.losses.get().and_then(std::sync::Weak::upgrade);
-        let (Some(losses), Some(nid)) = (losses, self.shared.target.nid()) else { return HashSet::new() };
+    fn give_back(&self, queue: &[u8]) -> HashSet<Mark> {
+        let (Some(losses), Some(nid)) = (self.losses(), self.shared.target.nid()) else { return HashSet::new() };
         let delivers = frames(queue).filter(|frame| frame.op == op::DELIVER);
         let given_back = delivers.filter_map(|frame| {
+            let handed = self.handed.lock().unwrap().remove(frame.seq);
+            if let Some(found) = handed {
+                return self.comes_back(found);
+            }
             let request::Deliver { cid, uid, packet } = request::deliver(&frame).ok()?;
             let message = (cid, self.shared.member.format.parse_sized(Bytes::copy_from_slice(packet)).ok()?);
             let (cid, ClientFrame::Packet(packet)) = message else { return None };
-            let (route, seq) = (packet.route, packet.seq);
-            self.handed.lock().unwrap().remove(frame.seq);
-            losses.unsent(nid, cid, uid, packet).then_some((cid, route, seq))
+            let mark = Mark { cid, route: packet.route, seq: packet.seq };
+            losses.unsent(nid, cid, uid, packet).then_some(mark)
         });
         given_back.collect()
     }

@@ -17,6 +17,10 @@ const REST_OF_HEAD: usize = 10;
 const HEARTBEAT_BIT: u8 = 0x80;
 const DISCONNECT_BIT: u8 = 0x40;
 
+/// In the seq of a Deliver: its gate waits for the answer until the message has its turn, however long that takes. Go
+/// processes count their requests from 1, and echo every seq.
+pub(super) const PATIENT: u64 = 1 << 63;
+
 /// What a frame asks for, or answers.
 pub(super) mod op {
     pub(in super::super) const HANDSHAKE: u8 = 1;

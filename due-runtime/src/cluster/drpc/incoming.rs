@@ -1,9 +1,10 @@
 //! Frames out of a byte stream, many per read.
 
+use std::cell::RefCell;
 use std::io;
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 
@@ -12,11 +13,20 @@ use super::frame::{self, Frame, HEAD, Impossible, op};
 
 /// What one read takes: the more, the more there was before.
 const READ: std::ops::RangeInclusive<usize> = 4 * 1024..=256 * 1024;
+/// Longest beginning of a frame that is copied to where its rest is read.
+const BEGINNING: usize = 4 * 1024;
+/// Buffers that a thread keeps for when nobody holds a part of them any more.
+const MOST_LEFT: usize = 8;
 /// How long the rest of an answer to a publish may take: a gate of due v2.5.8 forgets it when it is zero.
 const GRACE: Duration = Duration::from_millis(50);
 /// Head and code.
 const SHORT_ANSWER: usize = HEAD + 2;
 const TOTAL: usize = 8;
+
+thread_local! {
+    /// Buffers that somebody held a part of when there was more to read. New ones would cost page faults each time.
+    static LEFT: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+}
 
 pub(super) struct Incoming<R> {
     read: R,
@@ -113,6 +123,12 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         Ok(Some(frame::parse(&self.buf[..len]).map_or(Unit::Heartbeat, Unit::Frame)))
     }
 
+    /// The bytes of the frame that was given last. They are a part of what was read with it, all of which stays until
+    /// nobody holds any.
+    pub(super) fn share(&mut self) -> Bytes {
+        self.buf.split_to(std::mem::take(&mut self.seen)).freeze()
+    }
+
     fn measure(&mut self) -> Result<Length, Impossible> {
         self.buf.advance(std::mem::take(&mut self.seen));
         if let Some(len) = self.known {
@@ -160,7 +176,11 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
             self.buf = BytesMut::new();
         }
         // A peer that announces much and sends little costs little: the buffer doubles with what has come.
-        self.buf.reserve(self.chunk);
+        if self.buf.len() > BEGINNING {
+            self.buf.reserve(self.chunk);
+        } else if !self.buf.try_reclaim(self.chunk) {
+            self.leave_buffer();
+        }
         // What comes behind a large frame has to wait, or all of it would be answered at once.
         let missing = frame::announced(&self.buf).saturating_sub(self.buf.len());
         let room = (self.buf.capacity() - self.buf.len()).min(missing.max(self.chunk));
@@ -171,6 +191,25 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
             self.chunk = (self.chunk / 2).max(*READ.start());
         }
         Ok(read)
+    }
+
+    /// Goes on in another buffer: somebody still holds a part of this one, or it is too small.
+    fn leave_buffer(&mut self) {
+        let room = self.chunk + self.buf.len();
+        LEFT.with_borrow_mut(|left| {
+            let free = left.iter_mut().position(|left| left.try_reclaim(room));
+            let mut next = match free {
+                Some(index) => left.remove(index),
+                None => BytesMut::with_capacity(room.max(self.chunk + BEGINNING)),
+            };
+            next.extend_from_slice(&self.buf);
+            let mut last = std::mem::replace(&mut self.buf, next);
+            last.clear();
+            if left.len() == MOST_LEFT {
+                left.remove(0);
+            }
+            left.push(last);
+        });
     }
 }
 

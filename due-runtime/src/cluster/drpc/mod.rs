@@ -164,7 +164,8 @@ impl TcpLink {
     }
 
     /// How much may wait for each connection, in bytes. Default: 8 MiB. Clients whose messages find no room are not
-    /// read; pushes that find none fail.
+    /// read; pushes that find none fail. Stateful messages that a node has not said anything of take four times as much at
+    /// most: of older ones that come back, clients are told ([`Code::TOO_MANY_REQUESTS`](crate::Code::TOO_MANY_REQUESTS)).
     pub fn queue_bytes(self, bytes: usize) -> Self {
         self.set(|settings| settings.queue_bytes = bytes)
     }

@@ -1,4 +1,4 @@
-//! What gates are told of their stateful messages: not before their turn comes, if that is soon.
+//! What gates are told of their stateful messages: not before their turn comes, or not much later than asked for.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -14,8 +14,9 @@ use super::frame::op;
 use super::outgoing::Outgoing;
 use crate::cluster::link::{GateAnswer, LinkError, Receipt};
 
-/// A message that waits for longer is said to be taken, and cannot go back any more: gates of due v2.5.8 give a call up
-/// after 3 s, by default, and send the next message of the session after the answer.
+/// A message that waits for longer is said to be taken, and cannot go back any more, unless its gate is
+/// [patient](super::frame::PATIENT): gates of due v2.5.8 give a call up after 3 s, by default, and send the next message of
+/// the session after the answer.
 const HELD_BACK: Duration = Duration::from_secs(1);
 
 /// Those of one connection that are held back, the oldest first.
@@ -68,19 +69,23 @@ impl Receipts {
     pub(super) async fn say_in_time(&self) -> Infallible {
         loop {
             match self.oldest() {
-                Some(deadline) => sleep_until(deadline).await,
+                Some((deadline, answers)) => {
+                    sleep_until(deadline).await;
+                    // All of a crowd may be due at once; answers that are not only receipts need their room.
+                    answers.room().await;
+                    self.say_due(Instant::now());
+                }
                 None => self.added.notified().await,
             }
-            self.say_due(Instant::now());
         }
     }
 
     /// Forgets those that have been said meanwhile.
-    fn oldest(&self) -> Option<Instant> {
+    fn oldest(&self) -> Option<(Instant, Arc<Outgoing>)> {
         let mut held = self.held.lock().unwrap();
         while let Some((deadline, unsaid)) = held.front() {
             if !unsaid.is_said.load(Ordering::Acquire) {
-                return Some(*deadline);
+                return Some((*deadline, Arc::clone(&unsaid.answers)));
             }
             held.pop_front();
         }
@@ -89,7 +94,8 @@ impl Receipts {
 
     fn say_due(&self, now: Instant) {
         let mut held = self.held.lock().unwrap();
-        while held.front().is_some_and(|(deadline, _)| *deadline <= now) {
+        let is_due = |(deadline, unsaid): &(Instant, Arc<Unsaid>)| *deadline <= now && !unsaid.answers.is_crowded();
+        while held.front().is_some_and(is_due) {
             held.pop_front().inspect(|(_, unsaid)| unsaid.taken());
         }
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::frame::op;
+use super::frame::{self, op};
 use super::outgoing::Refused;
 use super::pool::{Lease, Pool};
 use super::request::{Trigger, put_deliver, put_gate_op, put_push, put_set_state, put_state_op, put_trigger};
@@ -24,6 +24,10 @@ impl GateLink for RemoteGate {
         let pool = &self.0.0;
         let connection = pool.keyed(cid.0);
         Ok(pool.send(|| connection.out.append(|buf| put_push(buf, cid, &packet)))?)
+    }
+
+    fn is_remote(&self) -> bool {
+        true
     }
 
     fn room(&self) -> Option<BoxFuture<'_, ()>> {
@@ -72,13 +76,13 @@ impl NodeLink for RemoteNode {
     fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered> {
         let pool: &Pool = &self.0.0;
         let connection = pool.keyed(key_of(&delivery));
-        let outcome = match delivery.misses {
+        let outcome = match delivery.turn {
             None => {
                 let sent = pool.send(|| connection.out.append(|buf| self.put(buf, 0, &delivery)));
                 sent.map_err(|refused| (refused, delivery))
             }
             Some(_) => {
-                let seq = pool.next_seq();
+                let seq = pool.next_seq() | frame::PATIENT;
                 let put = |buf: &mut Vec<u8>, delivery: &Delivery| self.put(buf, seq, delivery);
                 match connection.hand_over(seq, delivery, put) {
                     Err((Refused::Idle, delivery)) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes};
 
-use super::frame::{self, Frame, op};
+use super::frame::{self, Frame, HEAD, op};
 use crate::cluster::link::{Audience, Event, GateOp, Then};
 use crate::id::{Cid, Uid};
 use crate::packet::{Format, Packet};
@@ -44,6 +44,8 @@ pub(super) enum Bad {
     Value,
     /// A message of a gate that the registry does not know: its answer would reach nobody.
     NoWayBack,
+    /// There is no room for the answer.
+    Unread,
 }
 
 const CONNECTION: u8 = 1;
@@ -100,6 +102,19 @@ pub(super) fn gate_op(frame: &Frame<'_>) -> Result<GateOp, Bad> {
         op::STATE => fields.end_with(|_| Ok(GateOp::State)),
         op::SET_STATE => set_state(frame).map(GateOp::SetState),
         _ => Err(Bad::Opcode),
+    }
+}
+
+/// Bytes of a frame before the packet that it pushes to a session.
+pub(super) const PUSH_HEAD: usize = HEAD + 1 + size_of::<i64>();
+
+/// Whom a frame pushes a packet to, if that is one session and nothing else is asked: what nodes answer.
+pub(super) fn pushed_to(frame: &Frame<'_>) -> Option<Cid> {
+    let is_push = frame.op == op::PUSH && frame.seq == 0 && !frame.disconnect;
+    let (head, _) = frame.payload.split_at_checked(PUSH_HEAD - HEAD).filter(|_| is_push)?;
+    match *head {
+        [CONNECTION, ref cid @ ..] => Some(Cid(i64::from_be_bytes(cid.try_into().ok()?))),
+        _ => None,
     }
 }
 

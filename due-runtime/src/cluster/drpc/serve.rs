@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::Buf;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::answer;
 use super::connection::write_all;
-use super::frame::{Frame, op};
+use super::frame::{Frame, PATIENT, op};
 use super::guard::PROOF_WAIT;
 use super::incoming::{Incoming, Unit};
 use super::outgoing::Outgoing;
@@ -30,6 +30,7 @@ use crate::cluster::link::{
     Delivery, GateAnswer, GateLink, GateOp, LinkError, NodeAnswer, NodeLink, NodeOp, Origin, Server, SessionEvent,
     Then, Undelivered,
 };
+use crate::cluster::scratch;
 use crate::future::BoxFuture;
 use crate::id::{Gid, Nid};
 use crate::packet::{Frame as ClientFrame, Packet};
@@ -263,27 +264,64 @@ impl Connection {
                 coop::consume_budget().await;
             }
             let Unit::Frame(frame) = unit else { continue };
+            if let (Server::Gate(gate), Some(cid)) = (&self.shared.server, request::pushed_to(&frame)) {
+                let mut packet = incoming.share();
+                packet.advance(request::PUSH_HEAD);
+                // Nobody has asked what becomes of it.
+                let _ = gate.push_with(cid, packet, &mut wakes);
+                continue;
+            }
+            if let (Server::Node(node, _), Some((gid, gate))) = (&self.shared.server, caller.gate())
+                && frame.op == op::DELIVER
+                && frame.seq == 0
+            {
+                match self.message(&frame, gid, gate) {
+                    Ok(delivery) => {
+                        if let Err(undelivered) = node.deliver(delivery) {
+                            insist(&**node, undelivered).await;
+                        }
+                    }
+                    Err(bad) => self.complain(&frame, bad)?,
+                }
+                continue;
+            }
             let handled = match &self.shared.server {
                 _ if frame.op == op::HANDSHAKE => self.greet(&frame, caller).await,
                 Server::Gate(gate) => self.at_gate(gate, &frame, &mut wakes).await,
                 Server::Node(node, cluster) => self.at_node(node, cluster, &frame, caller).await,
             };
-            match handled {
-                Ok(()) => {}
-                Err(Bad::Opcode) => tracing::debug!(opcode = frame.op, "not served here"),
-                Err(Bad::Length) => {
-                    let (opcode, bytes) = (frame.op, frame.payload.len());
-                    match self.misread.swap(true, Ordering::Relaxed) {
-                        false => tracing::warn!(opcode, bytes, "payloads of a wrong length get no answer"),
-                        true => tracing::debug!(opcode, bytes, "a payload of a wrong length"),
-                    }
-                }
-                // Its client would wait for nothing; a gate that sees its connection end tells it.
-                Err(Bad::NoWayBack) => return Err(io::Error::other("no way back to this gate is known").into()),
-                Err(Bad::Value) => self.answer(&frame, &Err(LinkError::Failed("invalid argument".to_owned()))),
+            if let Err(bad) = handled {
+                self.complain(&frame, bad)?;
             }
         }
         Ok(())
+    }
+
+    /// Says why a request is not carried out; fails if nothing more can be.
+    fn complain(&self, frame: &Frame<'_>, bad: Bad) -> io::Result<()> {
+        match bad {
+            Bad::Opcode => tracing::debug!(opcode = frame.op, "not served here"),
+            Bad::Length => {
+                let (opcode, bytes) = (frame.op, frame.payload.len());
+                match self.misread.swap(true, Ordering::Relaxed) {
+                    false => tracing::warn!(opcode, bytes, "payloads of a wrong length get no answer"),
+                    true => tracing::debug!(opcode, bytes, "a payload of a wrong length"),
+                }
+            }
+            // Its client would wait for nothing; a gate that sees its connection end tells it.
+            Bad::NoWayBack => return Err(io::Error::other("no way back to this gate is known")),
+            Bad::Unread => return Err(io::Error::other("it does not read its answers")),
+            Bad::Value => self.answer(frame, &Err(LinkError::Failed("invalid argument".to_owned()))),
+        }
+        Ok(())
+    }
+
+    /// A client's message, from a gate that is known.
+    fn message(&self, frame: &Frame<'_>, gid: &Gid, gate: &Arc<dyn GateLink>) -> Result<Delivery, Bad> {
+        let request::Deliver { cid, uid, packet } = request::deliver(frame)?;
+        let packet = self.unpack(packet)?;
+        let origin = Origin::Gate { gid: gid.clone(), gate: Arc::clone(gate) };
+        Ok(Delivery { origin, cid, uid, packet, request: None, turn: None, receipt: None })
     }
 
     async fn greet(&self, frame: &Frame<'_>, caller: &mut Caller) -> Result<(), Bad> {
@@ -320,8 +358,7 @@ impl Connection {
     }
 
     async fn at_gate(&self, gate: &Arc<dyn GateLink>, frame: &Frame<'_>, wakes: &mut Wakes) -> Result<(), Bad> {
-        let op = request::gate_op(frame)?;
-        let op = match op {
+        let op = match request::gate_op(frame)? {
             GateOp::Push { target: SessionTarget::Session(cid), packet, then: Then::Stay } => {
                 let pushed = gate.push_with(cid, packet, wakes).map(|()| GateAnswer::Done);
                 self.answer(frame, &pushed);
@@ -384,7 +421,7 @@ impl Connection {
                     let is_gate = matches!(caller, Caller::Gate(..));
                     return if is_gate { Err(Bad::NoWayBack) } else { Ok(()) };
                 };
-                let mut delivery = Delivery { origin, cid, uid, packet, request: None, misses: None, receipt: None };
+                let mut delivery = Delivery { origin, cid, uid, packet, request: None, turn: None, receipt: None };
                 if frame.seq == 0 {
                     deliver(&**node, delivery).await;
                     return Ok(());
@@ -393,8 +430,14 @@ impl Connection {
                     let unsaid = Unsaid::new(&self.answers, frame.seq);
                     delivery.receipt = Some(unsaid.clone());
                     match node.call(NodeOp::Deliver(delivery)).await {
+                        Ok(_) if frame.seq & PATIENT != 0 => {}
                         Ok(_) => self.receipts.hold(unsaid),
-                        Err(error) => drop(unsaid.say(&Err(error))),
+                        Err(error) => {
+                            if !unsaid.say(&Err(error)) {
+                                // Nobody would tell the client; a gate that sees its connection end does.
+                                return Err(Bad::Unread);
+                            }
+                        }
                     }
                     return Ok(());
                 }
@@ -417,8 +460,8 @@ impl Connection {
     }
 
     fn unpack(&self, packet: &[u8]) -> Result<Packet, Bad> {
-        // An allocation of its own, because it may wait for long.
-        match self.shared.format.parse_sized(Bytes::copy_from_slice(packet)) {
+        // Not a part of what was read, because it may wait for long.
+        match self.shared.format.parse_sized(scratch::copy(packet)) {
             Ok(ClientFrame::Packet(packet)) => Ok(packet),
             Ok(ClientFrame::Heartbeat | ClientFrame::KeepAlive) | Err(_) => Err(Bad::Value),
         }
@@ -474,6 +517,14 @@ impl Connection {
 }
 
 impl Caller {
+    /// Set if it is a gate to which the way back is known.
+    fn gate(&self) -> Option<(&Gid, &Arc<dyn GateLink>)> {
+        match self {
+            Self::Gate(gid, Known { link: Some(link), .. }) => Some((gid, link)),
+            _ => None,
+        }
+    }
+
     fn room(&self) -> Option<BoxFuture<'_, ()>> {
         match self {
             Self::Gate(_, known) => known.link.as_deref()?.room(),
@@ -529,19 +580,29 @@ fn refused(frame: &Frame<'_>) -> Result<(), Bad> {
     Ok(())
 }
 
-async fn deliver(node: &dyn NodeLink, mut delivery: Delivery) {
+async fn deliver(node: &dyn NodeLink, delivery: Delivery) {
+    if let Err(undelivered) = node.deliver(delivery) {
+        insist(node, undelivered).await;
+    }
+}
+
+/// Waits with a message that was not taken until it is, or will never be.
+async fn insist(node: &dyn NodeLink, mut undelivered: Undelivered) {
     loop {
-        delivery = match node.deliver(delivery) {
-            Ok(()) => return,
-            Err(Undelivered::Full(delivery)) => match node.crowd_out(delivery) {
+        let delivery = match undelivered {
+            Undelivered::Full(delivery) => match node.crowd_out(delivery) {
                 Some(delivery) => delivery,
                 None => return,
             },
-            Err(Undelivered::Gone(delivery)) => return node.too_late(delivery),
+            Undelivered::Gone(delivery) => return node.too_late(delivery),
         };
         match &delivery.origin {
             Origin::Gate { gid, .. } => node.room(gid, delivery.cid).await,
             Origin::Node { nid, .. } => node.room(&Gid::from(nid.as_str()), delivery.cid).await,
         }
+        undelivered = match node.deliver(delivery) {
+            Ok(()) => return,
+            Err(undelivered) => undelivered,
+        };
     }
 }

@@ -1,5 +1,6 @@
 //! How messages, events and the end of the node come to actors.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -138,7 +139,7 @@ impl NodeCore {
         delivery: Delivery,
         clear: Option<Bytes>,
     ) {
-        let turn = unless_cancelled(&self.end.overdue, actor.shell().turn(ticket)).await;
+        let turn = unless_cancelled(&self.end.overdue, pin!(actor.shell().turn(ticket))).await;
         let (delivery, seat, _until_answered) = match turn {
             Some(Some(turn)) if !self.end.overdue.is_cancelled() => (delivery, Ok(actor), Some(turn)),
             Some(None) => {

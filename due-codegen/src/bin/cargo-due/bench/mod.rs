@@ -125,7 +125,7 @@ impl Bench {
         tell(|out| text::write(out, &report))?;
         self.write(&report)?;
         for broken in &report.failed {
-            eprintln!("failed: {broken}");
+            say!("failed: {broken}");
         }
         Ok(if report.failed.is_empty() { Outcome::Fine } else { Outcome::Findings })
     }

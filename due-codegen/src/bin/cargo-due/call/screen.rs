@@ -1,11 +1,12 @@
 //! What people see: answers and pushes on standard output, everything else on standard error.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use due::packet::Packet;
 use due::{Body as _, Code, Disconnect, RouteId, Status, Traffic};
+use due_codegen::plain;
 use prost_reflect::DynamicMessage;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -41,7 +42,7 @@ impl Backlog {
     pub(super) fn admit_losses(&self) {
         match self.lost.load(Ordering::Relaxed) {
             0 => {}
-            lost => eprintln!("{lost} packets came faster than they could be shown, and were not"),
+            lost => say!("{lost} packets came faster than they could be shown, and were not"),
         }
     }
 }
@@ -64,7 +65,8 @@ impl Screen<'_> {
     pub(super) fn show(&mut self, seen: &Seen) -> Result<(), Failure> {
         if self.verbose {
             let anatomy = Anatomy { catalog: self.catalog, manners: self.manners };
-            eprint!("{}", anatomy.show(seen));
+            // Whoever closed standard error does not miss it.
+            let _ = write!(io::stderr(), "{}", anatomy.show(seen));
         }
         match seen.received(self.manners) {
             Some(packet) if packet.route == RouteId::STATUS => {
@@ -87,7 +89,7 @@ impl Screen<'_> {
         };
         if info.flags.contains(&"oneway") {
             self.refused = true;
-            eprintln!("refused: {} answers {}", slashed(info), Refusal::from(status));
+            say!("{}", plain(format!("refused: {} answers {}", slashed(info), Refusal::from(status))));
         }
     }
 
@@ -119,17 +121,17 @@ impl Screen<'_> {
         if let Some(answer) = &refusal.answer {
             self.answer(answer)?;
         }
-        eprintln!("refused: {} answers {refusal}{}", route.name, unsent(left));
+        say!("{}", plain(format!("refused: {} answers {refusal}{}", route.name, unsent(left))));
         if Code(refusal.code) == Code::UNAUTHORIZED && route.authorized {
-            eprintln!("help: the route needs a user: name the call that logs in before it");
+            say!("help: the route needs a user: name the call that logs in before it");
         } else if route.internal {
-            eprintln!("help: the route is `internal`: gates refuse it from clients");
+            say!("help: the route is `internal`: gates refuse it from clients");
         }
         Ok(())
     }
 
     fn value(&self, message: &DynamicMessage) -> Result<Value, String> {
-        body::to_value(message, self.defaults).map_err(|error| error.to_string())
+        body::to_value(message, self.defaults)
     }
 }
 

@@ -8,6 +8,7 @@ use prost_reflect::{DescriptorPool, FieldDescriptor, MessageDescriptor};
 
 use crate::failure::Failure;
 use crate::output::show;
+use crate::underway::underway;
 
 /// What a project's `.proto` files declare.
 pub(crate) struct Catalog {
@@ -44,7 +45,7 @@ pub(crate) enum Known<'a> {
 
 impl Catalog {
     pub(crate) fn load(config: Config) -> Result<Self, Failure> {
-        let schema = Builder::from(config).schema()?;
+        let schema = underway("reading the schema", || Builder::from(config).schema())?;
         show(schema.warnings());
         let pool = DescriptorPool::decode(schema.descriptor_set().as_slice())
             .map_err(|error| Failure::Other(Box::new(error)))?;

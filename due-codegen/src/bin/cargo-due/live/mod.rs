@@ -1,5 +1,6 @@
 //! What `call` and `bench` share: a gate that runs, and a schema that was not compiled in.
 
+mod any;
 pub(crate) mod body;
 pub(crate) mod catalog;
 mod fields;

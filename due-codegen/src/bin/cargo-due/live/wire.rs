@@ -134,7 +134,7 @@ impl Anatomy<'_> {
 
 fn json(codec: &Codec, message: &MessageDescriptor, body: &[u8]) -> String {
     let value = body::decode(codec, message, body);
-    match value.and_then(|value| body::to_value(&value, false).map_err(|error| error.to_string())) {
+    match value.and_then(|value| body::to_value(&value, false)) {
         Ok(value) => value.to_string(),
         Err(error) => format!("({error})"),
     }
@@ -143,7 +143,8 @@ fn json(codec: &Codec, message: &MessageDescriptor, body: &[u8]) -> String {
 fn status(codec: &Codec, body: &Bytes) -> String {
     match Status::decode_body(codec, body) {
         Ok(status) => {
-            format!("about route {}, seq {}: code {} {}", status.route, status.seq, status.code, status.message)
+            let message = due_codegen::plain(status.message);
+            format!("about route {}, seq {}: code {} {message}", status.route, status.seq, status.code)
         }
         Err(error) => format!("({error})"),
     }

@@ -120,9 +120,7 @@ impl Scaffold {
     /// The code and the lock that belong to the schema, in a folder that has the files.
     pub(crate) fn generate(&self, folder: &Path) -> Result<(), Failure> {
         let builder = Builder::from(Config::load(folder.join(FILE_NAME))?.0);
-        for tree in builder.render()?.trees() {
-            tree.compare()?.write()?;
-        }
+        builder.stage()?.commit()?;
         Ok(builder.schema()?.lock().write(folder.join(LOCK_NAME))?)
     }
 }

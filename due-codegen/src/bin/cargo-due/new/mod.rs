@@ -13,10 +13,12 @@ use clap::{Args, ValueEnum};
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::output::tell;
+use crate::unbroken::Unbroken;
+use crate::underway::underway;
 use files::Scaffold;
 use name::Name;
 use origin::Origin;
-use place::Place;
+use place::{Place, Repository};
 
 /// Make a project that builds, runs and passes its own tests: a schema, a gate and a node, a TypeScript client.
 ///
@@ -66,14 +68,25 @@ impl New {
         let place = Place::find(&self.path)?;
         let scaffold = Scaffold { name, template: self.template, origin, nested: place.is_in_workspace() };
         let files = scaffold.files()?;
-        let project = place.begin()?;
-        for (path, text) in files {
-            project.write(&path, &text)?;
+        let unbroken = Unbroken::begin()?;
+        let repository = underway("making the project", || {
+            let project = place.begin(&unbroken)?;
+            for (path, text) in files {
+                project.write(&path, &text)?;
+            }
+            scaffold.generate(project.folder())?;
+            let repository = match self.vcs {
+                Vcs::Git => project.init_git()?,
+                Vcs::None => Repository::None,
+            };
+            project.finish()?;
+            Ok::<_, Failure>(repository)
+        })?;
+        drop(unbroken);
+        if repository == Repository::NoGit {
+            say!("there is no git: no repository is made");
         }
-        scaffold.generate(project.folder())?;
-        let repository = self.vcs == Vcs::Git && project.init_git()?;
-        project.finish()?;
-        self.say(&scaffold, repository)
+        self.say(&scaffold, repository == Repository::New)
     }
 
     fn say(&self, scaffold: &Scaffold, repository: bool) -> Result<Outcome, Failure> {

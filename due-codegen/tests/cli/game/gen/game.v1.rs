@@ -46,6 +46,9 @@ pub struct Everything {
     /// Field `sure` = 10.
     #[prost(bool, optional, tag = "10")]
     pub sure: ::core::option::Option<bool>,
+    /// Field `extra` = 11.
+    #[prost(message, optional, tag = "11")]
+    pub extra: ::core::option::Option<::due::codegen::prost_types::Any>,
 }
 /// Message `game.v1.Point`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::due::codegen::prost::Message)]
@@ -205,6 +208,7 @@ const _: () = {
                 __due::Field::new("when", "when"),
                 __due::Field::new("nick", "nick"),
                 __due::Field::new("sure", "sure"),
+                __due::Field::new("extra", "extra"),
             ];
             &__due::Table {
                 name: "game.v1.Everything",
@@ -223,6 +227,7 @@ const _: () = {
                 7 => __due::Opt::<__due::Msg>::view(&self.when),
                 8 => __due::Opt::<__due::Plain>::view(&self.nick),
                 9 => __due::Opt::<__due::Plain>::view(&self.sure),
+                10 => __due::Opt::<__due::Msg>::view(&self.extra),
                 _ => __due::View::None,
             }
         }
@@ -238,6 +243,7 @@ const _: () = {
                 7 => __due::Opt::<__due::Msg>::slot(&mut self.when),
                 8 => __due::Opt::<__due::Plain>::slot(&mut self.nick),
                 9 => __due::Opt::<__due::Plain>::slot(&mut self.sure),
+                10 => __due::Opt::<__due::Msg>::slot(&mut self.extra),
                 _ => __due::Slot::None,
             }
         }

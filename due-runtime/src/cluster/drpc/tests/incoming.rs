@@ -52,6 +52,28 @@ async fn chunks_make_no_difference() {
 }
 
 #[tokio::test]
+async fn frames_that_are_kept_stay_as_they_are_when_more_is_read() {
+    let (near, mut far) = duplex(64 * 1024);
+    let mut incoming = Incoming::requests(near, LIMIT);
+    let write = tokio::spawn(async move {
+        for seq in 0..200 {
+            let mut frame = Vec::new();
+            frame::put(&mut frame, op::PUSH, seq, false, |buf| buf.resize(buf.len() + 3000, seq as u8));
+            far.write_all(&frame).await.unwrap();
+        }
+    });
+    let mut kept = Vec::new();
+    while next(&mut incoming).await.is_some() {
+        kept.push(incoming.share());
+    }
+    write.await.unwrap();
+    assert_eq!(kept.len(), 200);
+    for (seq, frame) in (0..).zip(kept) {
+        assert_eq!(frame[frame::HEAD..], [seq; 3000]);
+    }
+}
+
+#[tokio::test]
 async fn impossible_sizes_end_the_stream_before_anything_is_reserved() {
     for (head, expected) in [
         ("00000000", "a frame of 0 bytes is too short"),
