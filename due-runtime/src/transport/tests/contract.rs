@@ -263,6 +263,38 @@ async fn a_slow_reader_makes_the_writer_wait<K: Kind>() {
     assert!(batch.is_empty());
 }
 
+/// A gate's packets are parts of what it has read from a node at once.
+async fn what_has_to_wait_keeps_nothing_else<K: Kind>() {
+    const PACKETS: usize = 100;
+    let format = format();
+    let ((_read, mut write), (mut read, _write)) = connected::<K>(format.clone(), format.clone()).await;
+    let whole = Bytes::from(packet(&format, 1, &[7; 1000]).repeat(PACKETS));
+    let mut batch = Vec::new();
+    let parts = || whole.chunks(whole.len() / PACKETS).map(|part| whole.slice_ref(part));
+    {
+        let mut writing = pin!(async {
+            loop {
+                batch.extend(parts());
+                write.write(&mut batch, Dialect::Sized).await.unwrap();
+            }
+        });
+        for _ in 0..1000 {
+            assert!(poll_once(writing.as_mut()).is_pending());
+            tokio::task::yield_now().await;
+        }
+        assert!(whole.is_unique(), "parts of it are kept");
+        let reading = async {
+            for _ in 0..PACKETS * 20 {
+                assert_eq!(next(&mut read, &format).await, (1, Bytes::from_static(&[7; 1000])));
+            }
+        };
+        tokio::select! {
+            () = writing => unreachable!("it goes on for ever"),
+            () = reading => {}
+        }
+    }
+}
+
 async fn too_large_a_frame_is_fatal<K: Kind>() {
     let roomy = Arc::new(Format::new().buffer_bytes(200_000));
     let ((_read, mut write), (mut read, mut session_write)) = connected::<K>(roomy.clone(), format()).await;
@@ -287,8 +319,11 @@ fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
 }
 
 macro_rules! contract {
-    ($($test:ident),* $(,)?) => {
+    ($($test:ident),*; of sockets: $($socket:ident),*) => {
         contract!(@kind over_mem OverMem, $($test),*);
+        contract!(@sockets $($test,)* $($socket),*);
+    };
+    (@sockets $($test:ident),*) => {
         #[cfg(feature = "tcp")]
         contract!(@kind over_tcp OverTcp, $($test),*);
         #[cfg(feature = "kcp")]
@@ -321,5 +356,6 @@ contract!(
     closing_one_end_ends_the_other,
     a_slow_reader_makes_the_writer_wait,
     too_large_a_frame_is_fatal,
-    nobody_listens,
+    nobody_listens;
+    of sockets: what_has_to_wait_keeps_nothing_else
 );

@@ -5,14 +5,13 @@ mod forwarded;
 mod handshake;
 mod upgrade;
 
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, Stream as _, StreamExt};
+use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio::time::timeout;
@@ -257,8 +256,8 @@ async fn connect_over(
 }
 
 fn halves<S: Socket>(stream: WebSocketStream<ReadAhead<S>>, format: Arc<Format>) -> (WsRead<S>, WsWrite<S>) {
-    let (sink, stream) = stream.split();
-    (WsRead { stream }, WsWrite { sink, format })
+    let stream = Arc::new(Mutex::new(stream));
+    (WsRead { stream: Arc::clone(&stream) }, WsWrite { stream, format })
 }
 
 fn config(format: &Format) -> WebSocketConfig {
@@ -277,16 +276,20 @@ pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Socket for S {}
 
+/// The connection, of which one half reads and the other writes.
+type Shared<S> = Arc<Mutex<WebSocketStream<ReadAhead<S>>>>;
+
 /// The reading half; see [`PacketRead`].
 #[derive(Debug)]
 pub struct WsRead<S> {
-    stream: SplitStream<WebSocketStream<ReadAhead<S>>>,
+    stream: Shared<S>,
 }
 
 impl<S: Socket> WsRead<S> {
     fn poll_inbound(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Inbound, ReadError>>> {
+        let mut stream = self.stream.lock().unwrap();
         loop {
-            return match std::task::ready!(Pin::new(&mut self.stream).poll_next(cx)) {
+            return match ready!(stream.poll_next_unpin(cx)) {
                 None | Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => Poll::Ready(None),
                 Some(Ok(Message::Binary(message))) => Poll::Ready(Some(Ok(Inbound::Message(message)))),
                 // The answer goes out with the next poll, which then reports the end.
@@ -300,7 +303,7 @@ impl<S: Socket> WsRead<S> {
 
 impl<S: Socket> PacketRead for WsRead<S> {
     async fn read(&mut self) -> Result<Option<Inbound>, ReadError> {
-        std::future::poll_fn(|cx| self.poll_inbound(cx)).await.transpose()
+        poll_fn(|cx| self.poll_inbound(cx)).await.transpose()
     }
 
     fn buffered(&mut self) -> Option<Result<Inbound, ReadError>> {
@@ -315,17 +318,35 @@ impl<S: Socket> PacketRead for WsRead<S> {
 /// The writing half; see [`PacketWrite`].
 #[derive(Debug)]
 pub struct WsWrite<S> {
-    sink: SplitSink<WebSocketStream<ReadAhead<S>>, Message>,
+    stream: Shared<S>,
     format: Arc<Format>,
 }
 
 impl<S: Socket> PacketWrite for WsWrite<S> {
     async fn write(&mut self, batch: &mut Vec<Bytes>, dialect: Dialect) -> io::Result<()> {
-        for packet in batch.drain(..) {
-            let message = Message::Binary(self.format.in_dialect(dialect, packet));
-            self.sink.feed(message).await.map_err(into_io)?;
-        }
-        self.sink.flush().await.map_err(into_io)
+        let (mut next, mut are_copies) = (0, false);
+        let written = poll_fn(|cx| {
+            let mut stream = self.stream.lock().unwrap();
+            while let Some(packet) = batch.get_mut(next) {
+                match stream.poll_ready_unpin(cx) {
+                    Poll::Ready(ready) => ready?,
+                    Poll::Pending => {
+                        // What has to wait may be parts of something larger, which they would keep for that time.
+                        if !std::mem::replace(&mut are_copies, true) {
+                            batch[next..].iter_mut().for_each(|packet| *packet = Bytes::copy_from_slice(packet));
+                        }
+                        return Poll::Pending;
+                    }
+                }
+                let packet = self.format.in_dialect(dialect, std::mem::take(packet));
+                stream.start_send_unpin(Message::Binary(packet))?;
+                next += 1;
+            }
+            stream.poll_flush_unpin(cx)
+        });
+        written.await.map_err(into_io)?;
+        batch.clear();
+        Ok(())
     }
 
     async fn close(&mut self, reason: CloseReason) {
@@ -337,9 +358,19 @@ impl<S: Socket> PacketWrite for WsWrite<S> {
             CloseReason::TooLarge => CloseCode::Size,
             CloseReason::Full => CloseCode::Again,
         };
-        let goodbye = Message::Close(Some(CloseFrame { code, reason: "".into() }));
+        let mut goodbye = Some(Message::Close(Some(CloseFrame { code, reason: "".into() })));
+        let said = poll_fn(|cx| {
+            let mut stream = self.stream.lock().unwrap();
+            if goodbye.is_some() {
+                ready!(stream.poll_ready_unpin(cx))?;
+            }
+            if let Some(goodbye) = goodbye.take() {
+                stream.start_send_unpin(goodbye)?;
+            }
+            stream.poll_flush_unpin(cx)
+        });
         // A peer that is gone already, or has closed first, has nothing to be told.
-        let _ = timeout(CLOSE_WAIT, self.sink.send(goodbye)).await;
+        let _ = timeout(CLOSE_WAIT, said).await;
     }
 }
 
