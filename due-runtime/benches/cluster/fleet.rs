@@ -130,14 +130,16 @@ impl Fleet {
         [Some(self.gate_pid()), node].into_iter().flatten().map(|pid| proc::cpu_time(pid, None)).sum()
     }
 
-    /// Has the node send something to everybody.
-    pub(crate) async fn broadcast(&mut self, route: i32, body: &[u8]) {
+    /// Has the node send so many messages to everybody, whose first eight bytes count on.
+    pub(crate) async fn broadcast(&mut self, route: i32, body: &[u8], count: usize) {
         match &mut self.of {
             Of::Floor(_) => unreachable!("floors do not broadcast"),
-            Of::Rust { node, .. } => node.tell(&text64(body)),
+            Of::Rust { node, .. } => node.tell(&format!("{count} {}", text64(body))),
             Of::Go { node, .. } => {
                 const SESSIONS: i32 = 1;
-                let command = json!({ "do": "broadcast", "kind": SESSIONS, "route": route, "body": text64(body) });
+                let command = json!({
+                    "do": "broadcasts", "kind": SESSIONS, "route": route, "body": text64(body), "count": count,
+                });
                 node.ask(command).await.expect("Go broadcasts");
             }
         }

@@ -16,6 +16,8 @@ pub(crate) const CLOSED: [Shape; 4] = [
 /// Connections, and bytes of a body.
 pub(crate) const OPEN: [(usize, usize); 6] =
     [(50, 1024), (200, 1024), (500, 1024), (1000, 1024), (50, 2048), (1000, 2048)];
+/// How many broadcasts follow each other before everybody has the first.
+pub(crate) const BROADCASTS: [usize; 2] = [1, 32];
 /// Connections, and messages per second of all of them.
 pub(crate) const PACED: [(usize, u32); 3] = [(50, 10_000), (1000, 10_000), (200, 20_000)];
 
@@ -29,7 +31,7 @@ pub(crate) struct Plan {
     /// Messages of an open loop.
     pub(crate) open: usize,
     pub(crate) logins: usize,
-    /// Who hears a broadcast, and how many there are in a round.
+    /// Who hears a broadcast, and how often in a round there are some.
     pub(crate) crowd: usize,
     pub(crate) broadcasts: usize,
     pub(crate) idle: usize,

@@ -72,16 +72,22 @@ pub(crate) fn gate(args: &[String]) {
     })
 }
 
-/// Every line that it is told is a broadcast, in base64.
+/// Every line that it is told is a number of broadcasts, and the first of them in base64.
 pub(crate) fn node(args: &[String]) {
     runtime().block_on(async {
         let node = Node::builder().serve(due::routes![echo, echo_json, bind]).build().expect("three routes");
         let app = App::new().backends(backends(args)).node(node).start().await.expect("backends and a free port");
         let mut orders = orders();
-        while let Some(body) = orders.recv().await {
-            let news = News(RawBody(BASE64.decode(body).expect("base64").into()));
-            let cluster = app.cluster().expect("there is a node");
-            cluster.broadcast(Audience::Sessions, &news).await.expect("it can be written");
+        let cluster = app.cluster().expect("there is a node");
+        while let Some(order) = orders.recv().await {
+            let (count, body) = order.split_once(' ').expect("two words");
+            let mut body = BASE64.decode(body).expect("base64");
+            for _ in 0..count.parse().expect("a number") {
+                let news = News(RawBody(body.clone().into()));
+                cluster.broadcast(Audience::Sessions, &news).await.expect("it can be written");
+                let (number, _) = body.split_first_chunk_mut().expect("eight bytes");
+                *number = (u64::from_be_bytes(*number) + 1).to_be_bytes();
+            }
         }
     });
 }

@@ -62,7 +62,7 @@ pub(crate) trait Losses: Send + Sync {
 /// What a link serves.
 #[derive(Clone)]
 pub(crate) enum Server {
-    Gate(Arc<dyn GateLink>),
+    Gate(Arc<dyn GateServer>),
     /// The cluster resolves who calls: answers to a gate's messages go through its own link.
     Node(Arc<dyn NodeLink>, Cluster),
 }
@@ -85,12 +85,8 @@ pub(crate) trait Door: Send + Sync {
 pub(crate) trait GateLink: Send + Sync {
     /// Queues a packet for a session and asks for no answer (8); never waits.
     fn push(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError>;
-    /// The same as one of many: the caller wakes the sessions when it has no more for them. The packet may be a part of
-    /// something larger: it is not held for long, or copied.
-    fn push_with(&self, cid: Cid, packet: Bytes, wakes: &mut Wakes) -> Result<(), LinkError> {
-        let _ = wakes;
-        self.push(cid, packet)
-    }
+    /// The same with the answer to a request, for which there is always room: nobody has many requests under way.
+    fn answer(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError>;
     /// Whether packets leave this process, and are copied when they are pushed.
     fn is_remote(&self) -> bool {
         false
@@ -107,6 +103,25 @@ pub(crate) trait GateLink: Send + Sync {
     }
     /// Every failure comes within the call timeout of the link.
     fn call(&self, op: GateOp) -> BoxFuture<'_, Result<GateAnswer, LinkError>>;
+}
+
+/// A gate, as the link serves it to other processes.
+pub(crate) trait GateServer: GateLink {
+    /// [`push`](GateLink::push) of a packet of another process, an answer or not, as one of many: the caller wakes the
+    /// sessions when it has no more for them. The packet may be a part of something larger: it is not held for long, or
+    /// copied.
+    fn push_part(&self, cid: Cid, part: Bytes, wakes: &mut Wakes) -> Result<(), Unpushed>;
+    /// Waits for room for a packet that came back from [`push_part`](Self::push_part), unless the client reads too slowly.
+    fn push_in_time(&self, cid: Cid, packet: Bytes) -> BoxFuture<'_, Result<(), LinkError>>;
+    /// The session of this target.
+    fn find(&self, target: SessionTarget) -> Option<Cid>;
+}
+
+/// Why a packet is not queued.
+pub(crate) enum Unpushed {
+    /// It comes back: the session takes it later.
+    Busy(Bytes),
+    Never(LinkError),
 }
 
 /// A node, as gates and other nodes see it.

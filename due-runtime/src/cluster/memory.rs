@@ -23,6 +23,7 @@ impl Link for MemoryLink {
             Server::Gate(gate) => {
                 let mut gates = self.gates.write().unwrap();
                 gates.retain(|_, gate| gate.strong_count() > 0);
+                let gate: Arc<dyn GateLink> = gate;
                 gates.insert(Gid::from(&*member.id), Arc::downgrade(&gate));
             }
             Server::Node(node, _) => {

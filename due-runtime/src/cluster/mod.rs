@@ -27,8 +27,8 @@ pub use error::{Close, ClusterError, ServerId, Tally, Target};
 pub use handle::Cluster;
 pub use link::{Audience, Event};
 pub(crate) use link::{
-    Delivery, Door, GateAnswer, GateLink, GateOp, LinkError, Losses, Member, NodeAnswer, NodeLink, NodeOp, Origin,
-    Server, SessionEvent, Then, Undelivered,
+    Delivery, Door, GateAnswer, GateLink, GateOp, GateServer, LinkError, Losses, Member, NodeAnswer, NodeLink, NodeOp,
+    Origin, Server, SessionEvent, Then, Undelivered, Unpushed,
 };
 pub use peers::{NodeCall, NodeCallError, NodeCaller, NodeTarget};
 pub(crate) use picture::Sight;

@@ -8,12 +8,12 @@ use bytes::Bytes;
 use tokio::time::sleep;
 
 use super::{DuplicateLogin, GateCore};
-use crate::cluster::{Audience, Delivery, Event, GateAnswer, GateLink, GateOp, LinkError, Then};
+use crate::cluster::{Audience, Delivery, Event, GateAnswer, GateLink, GateOp, GateServer, LinkError, Then, Unpushed};
 use crate::error::{Code, Error};
 use crate::future::BoxFuture;
 use crate::id::{Cid, Gid, Nid, RouteId, Seq, Uid};
 use crate::locator::LocateError;
-use crate::session::{Refused, Session, SessionTarget, Wakes};
+use crate::session::{Refused, Session, SessionTarget, Urgency, Wakes};
 use crate::transport::CloseReason;
 
 /// A user who goes to and fro between gates is let alone for so long: the other gate knows him by his name only, and would
@@ -22,14 +22,11 @@ const SETTLED: Duration = Duration::from_millis(300);
 
 impl GateLink for GateCore {
     fn push(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError> {
-        self.push_with(cid, packet, &mut Wakes::default())
+        Ok(self.queue(cid, packet, Urgency::Now, &mut Wakes::default())?)
     }
 
-    fn push_with(&self, cid: Cid, packet: Bytes, wakes: &mut Wakes) -> Result<(), LinkError> {
-        let answers = self.format.peek(&packet);
-        let queued = self.sessions.with(cid, |session| session.queue_answer(answers, packet));
-        wakes.add(queued.ok_or(LinkError::NoSession)??);
-        Ok(())
+    fn answer(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError> {
+        Ok(self.queue(cid, packet, Urgency::Owed, &mut Wakes::default())?)
     }
 
     fn take_back(&self, nid: &Nid, delivery: Delivery) -> Option<Delivery> {
@@ -61,7 +58,10 @@ impl GateLink for GateCore {
                     Ok(GateAnswer::Done)
                 }
                 GateOp::Push { target, packet, then } => {
-                    let pushed = self.session(target).and_then(|session| push(&session, packet, then));
+                    let pushed = match self.session(target) {
+                        Ok(session) => push(&session, packet, then).await,
+                        Err(error) => Err(error),
+                    };
                     if let (Err(LinkError::NoSession), SessionTarget::User(uid)) = (&pushed, target) {
                         self.forget(uid).await;
                     }
@@ -69,17 +69,17 @@ impl GateLink for GateCore {
                 }
                 GateOp::Multicast { targets, packet, then } => {
                     let sessions = targets.into_iter().filter_map(|target| self.sessions.get(target));
-                    Ok(push_all(sessions, &packet, then))
+                    Ok(push_all(sessions, &packet, then).await)
                 }
                 GateOp::Broadcast { audience, packet, then } => {
                     let sessions = match audience {
                         Audience::Sessions => self.sessions.sessions(),
                         Audience::Users => self.sessions.users(),
                     };
-                    Ok(push_all(sessions.into_iter(), &packet, then))
+                    Ok(push_all(sessions.into_iter(), &packet, then).await)
                 }
                 GateOp::Publish { channel, packet, then } => {
-                    Ok(push_all(self.sessions.members(&channel).into_iter(), &packet, then))
+                    Ok(push_all(self.sessions.members(&channel).into_iter(), &packet, then).await)
                 }
                 GateOp::Subscribe { targets, channel } => self.each(&targets, |cid| {
                     self.sessions.subscribe(cid, &channel);
@@ -94,7 +94,34 @@ impl GateLink for GateCore {
     }
 }
 
+impl GateServer for GateCore {
+    fn push_part(&self, cid: Cid, part: Bytes, wakes: &mut Wakes) -> Result<(), Unpushed> {
+        self.queue(cid, part, Urgency::CanWait, wakes).map_err(|refused| match refused {
+            Refused::Busy(packet) => Unpushed::Busy(packet),
+            refused => Unpushed::Never(refused.into()),
+        })
+    }
+
+    fn push_in_time(&self, cid: Cid, packet: Bytes) -> BoxFuture<'_, Result<(), LinkError>> {
+        Box::pin(async move { Ok(self.session(SessionTarget::Session(cid))?.push_in_time(packet).await?) })
+    }
+
+    fn find(&self, target: SessionTarget) -> Option<Cid> {
+        match target {
+            SessionTarget::Session(cid) => Some(cid),
+            SessionTarget::User(_) => self.sessions.get(target).map(|session| session.cid()),
+        }
+    }
+}
+
 impl GateCore {
+    fn queue(&self, cid: Cid, packet: Bytes, urgency: Urgency, wakes: &mut Wakes) -> Result<(), Refused> {
+        let answers = self.format.peek(&packet);
+        let queued = self.sessions.with(cid, |session| session.queue_part(answers, packet, urgency));
+        wakes.add(queued.ok_or(Refused::Closed)??);
+        Ok(())
+    }
+
     fn session(&self, target: SessionTarget) -> Result<Arc<Session>, LinkError> {
         self.sessions.get(target).ok_or(LinkError::NoSession)
     }
@@ -241,23 +268,39 @@ fn logged_in_elsewhere() -> Error {
     Error::new(Code::UNAUTHORIZED, "the user has logged in elsewhere")
 }
 
-fn push(session: &Session, packet: Bytes, then: Then) -> Result<(), LinkError> {
-    session.push(packet)?;
+async fn push(session: &Session, packet: Bytes, then: Then) -> Result<(), LinkError> {
+    session.push_in_time(packet).await?;
     if then == Then::Disconnect {
         session.finish();
     }
     Ok(())
 }
 
-fn push_all(sessions: impl Iterator<Item = Arc<Session>>, packet: &Bytes, then: Then) -> GateAnswer {
-    let delivered = sessions.filter(|session| push(session, packet.clone(), then).is_ok()).count();
-    GateAnswer::Total(delivered as u64)
+/// Whoever has no room at the moment delays none of the others.
+async fn push_all(sessions: impl Iterator<Item = Arc<Session>>, packet: &Bytes, then: Then) -> GateAnswer {
+    let (mut delivered, mut busy) = (0, Vec::new());
+    for session in sessions {
+        match session.push(packet.clone(), Urgency::CanWait) {
+            Ok(()) => {
+                delivered += 1;
+                if then == Then::Disconnect {
+                    session.finish();
+                }
+            }
+            Err(Refused::Busy(_)) => busy.push(session),
+            Err(_) => {}
+        }
+    }
+    for session in busy {
+        delivered += u64::from(push(&session, packet.clone(), then).await.is_ok());
+    }
+    GateAnswer::Total(delivered)
 }
 
 impl From<Refused> for LinkError {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::Full | Refused::Dropped => Self::Backlogged,
+            Refused::Busy(_) | Refused::Full | Refused::Dropped => Self::Backlogged,
             Refused::Closed => Self::NoSession,
         }
     }

@@ -7,7 +7,7 @@ use crate::cluster::{Answers, Candidate, Delivery, Event, GateLink, NodeLink, Or
 use crate::error::{Code, Error};
 use crate::id::{Cid, Nid, RouteId, Seq, Uid};
 use crate::packet::Packet;
-use crate::session::{Move, Session};
+use crate::session::{Move, Session, Urgency};
 use crate::skew;
 use crate::status::Status;
 use prost::Message as _;
@@ -66,7 +66,7 @@ impl GateCore {
         let Some(answer) = greetings.hear(session, greeting) else { return false };
         match self.format.encode(RouteId::STATUS, packet.seq, &answer) {
             // The client reads too slowly or has gone: `push` has seen to it.
-            Ok(packet) => drop(session.push(packet)),
+            Ok(packet) => drop(session.push(packet, Urgency::Owed)),
             Err(error) => tracing::warn!(%error, "an answer about a schema could not be written"),
         }
         true
@@ -249,7 +249,7 @@ impl GateCore {
         }
         match self.cluster.packet(RouteId::STATUS, seq, &Status::of(route, seq, error)) {
             // The client reads too slowly or has gone: `push` has seen to it.
-            Ok(packet) => drop(session.push(packet)),
+            Ok(packet) => drop(session.push(packet, Urgency::Owed)),
             Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "a status could not be written"),
         }
     }

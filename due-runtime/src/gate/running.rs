@@ -54,7 +54,7 @@ impl Gate {
             authorize_timeout: settings.authorize_timeout,
             max_sessions: settings.max_sessions,
             rate_limits: settings.rate_limits,
-            outboxes: Arc::new(OutboxRules { limits, overflow, format: Arc::clone(&format) }),
+            outboxes: Arc::new(OutboxRules::new(limits, overflow, Arc::clone(&format))),
             linger: settings.linger.unwrap_or(if settings.reuse_port { LINGER } else { Duration::ZERO }),
             drain: settings.drain,
             duplicate_login: settings.duplicate_login,

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use super::HeartbeatMechanism;
 use super::connection::Connection;
 use crate::packet::Dialect;
+use crate::session::Urgency;
 
 impl Connection {
     /// Ends when the peer has been silent for two intervals, or without a user for too long.
@@ -67,7 +68,7 @@ impl Connection {
         let dialect = self.session.dialect().unwrap_or(Dialect::Bare);
         let heartbeat = self.gate.format.heartbeat(dialect, now.as_nanos() as i64);
         // A session that takes nothing more needs no heartbeat.
-        let _ = self.session.push(heartbeat);
+        let _ = self.session.push(heartbeat, Urgency::Now);
     }
 }
 

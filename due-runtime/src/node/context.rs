@@ -181,7 +181,8 @@ impl Context {
     ///
     /// # Errors
     /// [`ClusterError::NoSession`] for every message that a node sent: its user has to be located, which
-    /// [`Cluster::push`] to [`session`](Self::session) does.
+    /// [`Cluster::push`] to [`session`](Self::session) does. [`ClusterError::Backlogged`] when as much waits for the client,
+    /// or on the way to its gate, as may: [`Cluster::push`] waits instead.
     pub fn push<P: Push>(&self, message: &P) -> Result<(), ClusterError> {
         let (gid, gate) = self.gate()?;
         let packet = self.cluster().packet(P::ROUTE, Seq::NONE, message)?;

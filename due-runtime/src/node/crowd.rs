@@ -177,6 +177,10 @@ mod tests {
             Err(LinkError::NoSession)
         }
 
+        fn answer(&self, _: Cid, _: Bytes) -> Result<(), LinkError> {
+            Err(LinkError::NoSession)
+        }
+
         fn call(&self, _: GateOp) -> BoxFuture<'_, Result<GateAnswer, LinkError>> {
             Box::pin(std::future::ready(Err(LinkError::Timeout)))
         }

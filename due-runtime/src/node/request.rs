@@ -349,7 +349,7 @@ pub(super) fn stopping() -> Error {
 
 fn send(ctx: &Context, packet: Bytes) {
     let Origin::Gate { gate, .. } = &ctx.origin else { return };
-    if let Err(error) = gate.push(ctx.cid, packet) {
+    if let Err(error) = gate.answer(ctx.cid, packet) {
         tracing::debug!(cid = %ctx.cid, route = %ctx.route(), %error, "the client is gone before its answer");
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 use ending::Ending;
 use order::Order;
 pub(crate) use order::{Move, Turn};
-pub(crate) use outbox::{Outbox, OutboxRules, Refused};
+pub(crate) use outbox::{Outbox, OutboxRules, Refused, Urgency};
 pub use outbox::{OutboxLimits, Overflow};
 pub(crate) use requests::{Back, Request, WINDOW};
 use requests::{Received, Requests};
@@ -128,16 +128,22 @@ impl Session {
     }
 
     /// Queues one packet (sized form). A session whose client reads too slowly is cut, unless its gate drops pushes.
-    pub(crate) fn push(&self, packet: Bytes) -> Result<(), Refused> {
-        if let Some(waker) = self.queue(packet)? {
+    pub(crate) fn push(&self, packet: Bytes, urgency: Urgency) -> Result<(), Refused> {
+        if let Some(waker) = self.cut_if_full(self.outbox.queue(packet, urgency))? {
             waker.wake();
         }
         Ok(())
     }
 
-    /// See [`Outbox::queue`].
-    pub(crate) fn queue(&self, packet: Bytes) -> Result<Option<Waker>, Refused> {
-        self.cut_if_full(self.outbox.queue(packet))
+    /// [`push`](Self::push) that waits while there is no room, unless the client reads too slowly.
+    pub(crate) async fn push_in_time(&self, mut packet: Bytes) -> Result<(), Refused> {
+        loop {
+            match self.push(packet, Urgency::CanWait) {
+                Err(Refused::Busy(back)) => packet = back,
+                pushed => return pushed,
+            }
+            self.outbox.relief().await;
+        }
     }
 
     fn cut_if_full<T>(&self, queued: Result<T, Refused>) -> Result<T, Refused> {
@@ -194,15 +200,20 @@ impl Session {
         }
     }
 
-    /// Queues a packet of another process, as [`push`](Self::push) does. If it is an answer, its request ends with that;
-    /// one that comes too late is dropped. See [`Outbox::queue_part`].
-    pub(crate) fn queue_answer(&self, answers: Option<(RouteId, Seq)>, part: Bytes) -> Result<Option<Waker>, Refused> {
-        let queue = || self.cut_if_full(self.outbox.queue_part(part));
+    /// Queues a packet of a node. If it is an answer of another process, its request ends with that; one that comes too late is
+    /// dropped. See [`Outbox::queue_part`].
+    pub(crate) fn queue_part(
+        &self,
+        answers: Option<(RouteId, Seq)>,
+        part: Bytes,
+        urgency: Urgency,
+    ) -> Result<Option<Waker>, Refused> {
+        let queue = |urgency| self.cut_if_full(self.outbox.queue_part(part, urgency));
         match answers.map_or(Received::Push, |(route, seq)| self.requests.receive(route, seq)) {
-            Received::Push | Received::Unexpected => queue(),
+            Received::Push | Received::Unexpected => queue(urgency),
             Received::Late => Ok(None),
             Received::Answer => {
-                let queued = queue();
+                let queued = queue(Urgency::Owed);
                 if self.requests.end(1) {
                     self.leave_if_answered();
                 }

@@ -245,7 +245,7 @@ mod tests {
 
     fn session() -> Arc<Session> {
         let format = Arc::new(Format::new());
-        let rules = OutboxRules { limits: OutboxLimits::default(), overflow: Overflow::default(), format };
+        let rules = OutboxRules::new(OutboxLimits::default(), Overflow::default(), format);
         Arc::new(Session::new(Cid(1), Peer::default(), Attributes::new(), &Arc::new(rules)))
     }
 

@@ -3,15 +3,20 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::ops::{AddAssign, SubAssign};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
 
 use crate::packet::Format;
 
-/// How much may wait for one slow client; [`Overflow`] says what happens then.
+/// How much may wait for one client. Nodes that push more are made to wait while the client reads; nobody waits for one that
+/// has taken nothing for half a second: [`Overflow`] says what happens then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutboxLimits {
     /// Packets; default 1024, as the write queue of due's ws server.
@@ -26,7 +31,8 @@ impl Default for OutboxLimits {
     }
 }
 
-/// What happens to a client that reads too slowly, when its [`OutboxLimits`] are reached.
+/// What happens to a client that reads too slowly: its [`OutboxLimits`] are reached, and it has taken nothing for half a
+/// second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Overflow {
@@ -43,11 +49,32 @@ pub(crate) struct OutboxRules {
     pub(crate) limits: OutboxLimits,
     pub(crate) overflow: Overflow,
     pub(crate) format: Arc<Format>,
+    /// An outbox that somebody waits for takes more.
+    relieved: Notify,
+}
+
+impl OutboxRules {
+    pub(crate) fn new(limits: OutboxLimits, overflow: Overflow, format: Arc<Format>) -> Self {
+        Self { limits, overflow, format, relieved: Notify::new() }
+    }
+}
+
+/// What a packet is to a full outbox.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Urgency {
+    /// Who pushes it can wait for room.
+    CanWait,
+    /// Now or never.
+    Now,
+    /// The client has asked for it, and does not ask for much at a time: it has room beyond the limits.
+    Owed,
 }
 
 /// Why a packet was not taken.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
+    /// There is no room at the moment, but the client reads.
+    Busy(Bytes),
     /// The client reads too slowly.
     Full,
     /// It was a push, and there is no older one to drop in its place.
@@ -61,6 +88,8 @@ pub(crate) enum Refused {
 const READ_AHEAD: usize = 256 * 1024;
 /// The writer takes no more at a time: what it has taken cannot be dropped any more.
 const WRITE_AHEAD: usize = 128 * 1024;
+/// A client that has not taken what the writer took for so long reads too slowly.
+const SLOW: Duration = Duration::from_millis(500);
 
 pub(crate) struct Outbox {
     state: Mutex<State>,
@@ -72,13 +101,16 @@ pub(crate) struct Outbox {
 struct State {
     queue: VecDeque<Bytes>,
     /// At the front of the queue, known to be no pushes.
-    awaited: usize,
+    answers: usize,
     /// Queued, and held by the writer.
     all: Load,
     /// The part of it that counts against reading on.
     owed: Load,
-    /// What the writer took last and has not confirmed.
+    /// What the writer took last and has not confirmed, and when.
     taken: (Load, Load),
+    taken_at: Instant,
+    /// Somebody waits for room.
+    awaited: bool,
     dropped: u64,
     phase: Phase,
     /// Writer and reader are one task.
@@ -103,10 +135,12 @@ impl Outbox {
     pub(crate) fn new(rules: Arc<OutboxRules>) -> Self {
         let state = State {
             queue: VecDeque::new(),
-            awaited: 0,
+            answers: 0,
             all: Load::default(),
             owed: Load::default(),
             taken: Default::default(),
+            taken_at: Instant::now(),
+            awaited: false,
             dropped: 0,
             phase: Phase::Open,
             waker: None,
@@ -115,30 +149,41 @@ impl Outbox {
     }
 
     /// Queues one packet; never waits. The caller wakes the writer, when all that comes at once is queued.
-    pub(crate) fn queue(&self, packet: Bytes) -> Result<Option<Waker>, Refused> {
-        self.put(self.state.lock().unwrap(), packet)
+    pub(crate) fn queue(&self, packet: Bytes, urgency: Urgency) -> Result<Option<Waker>, Refused> {
+        self.put(self.state.lock().unwrap(), packet, urgency)
     }
 
     /// [`queue`](Self::queue) for a part of something larger. It stays one until the writer has its next turn; if that may
     /// take long, as the client has not taken what came before, it is copied.
-    pub(crate) fn queue_part(&self, packet: Bytes) -> Result<Option<Waker>, Refused> {
+    pub(crate) fn queue_part(&self, packet: Bytes, urgency: Urgency) -> Result<Option<Waker>, Refused> {
         let state = self.state.lock().unwrap();
         let is_behind = state.taken.0.packets > 0;
-        self.put(state, if is_behind { Bytes::copy_from_slice(&packet) } else { packet })
+        self.put(state, if is_behind { Bytes::copy_from_slice(&packet) } else { packet }, urgency)
     }
 
-    fn put(&self, mut state: MutexGuard<'_, State>, packet: Bytes) -> Result<Option<Waker>, Refused> {
+    fn put(&self, mut state: MutexGuard<'_, State>, packet: Bytes, urgency: Urgency) -> Result<Option<Waker>, Refused> {
         if state.phase != Phase::Open {
             return Err(Refused::Closed);
         }
-        while !self.fits(&state, &packet) {
-            if self.drop_oldest(&mut state) {
-                state.dropped += 1;
-            } else if self.may_drop(&packet) {
-                state.dropped += 1;
-                return Err(Refused::Dropped);
-            } else {
-                return Err(Refused::Full);
+        if !self.fits(&state, &packet) {
+            let is_slow = state.is_slow();
+            match urgency {
+                Urgency::CanWait if !is_slow => {
+                    state.awaited = true;
+                    return Err(Refused::Busy(packet));
+                }
+                Urgency::Owed if !is_slow => {}
+                _ => {
+                    if !self.make_room(&mut state, &packet) {
+                        let droppable = self.may_drop(&packet);
+                        state.dropped += u64::from(droppable);
+                        return Err(match (droppable, is_slow) {
+                            (true, _) => Refused::Dropped,
+                            (false, true) => Refused::Full,
+                            (false, false) => Refused::Busy(packet),
+                        });
+                    }
+                }
             }
         }
         let load = self.load_of(&packet);
@@ -147,6 +192,27 @@ impl Outbox {
         self.is_crowded.store(self.crowded(&state), Ordering::Relaxed);
         state.queue.push_back(packet);
         Ok(if state.queue.len() == 1 { state.waker.take() } else { None })
+    }
+
+    /// Waits until a packet that was [`Busy`](Refused::Busy) may have room, or the client turns out to be too slow for it.
+    pub(crate) async fn relief(&self) {
+        let mut relieved = pin!(self.rules.relieved.notified());
+        loop {
+            relieved.as_mut().enable();
+            let patience = {
+                let state = self.state.lock().unwrap();
+                if state.phase != Phase::Open || !state.awaited || state.is_slow() {
+                    return;
+                }
+                match state.taken.0.packets {
+                    // The writer has its turn soon, however busy this process is.
+                    0 => SLOW,
+                    _ => SLOW.saturating_sub(state.taken_at.elapsed()),
+                }
+            };
+            let _ = timeout(patience, relieved.as_mut()).await;
+            relieved.set(self.rules.relieved.notified());
+        }
     }
 
     /// What is queued, or the first part of it; what was taken before counts as written from now on. `None` says that
@@ -167,6 +233,9 @@ impl Outbox {
         let relieved = was_crowded && !self.crowded(&state);
         if relieved {
             self.is_crowded.store(false, Ordering::Relaxed);
+        }
+        if all.packets > 0 {
+            self.relieve(&mut state);
         }
         let taken = match state.phase {
             Phase::Closed => Poll::Ready(None),
@@ -202,7 +271,8 @@ impl Outbox {
             state.taken.0 += load.0;
             state.taken.1 += load.1;
         }
-        state.awaited = state.awaited.saturating_sub(count);
+        state.taken_at = Instant::now();
+        state.answers = state.answers.saturating_sub(count);
         batch
     }
 
@@ -261,7 +331,15 @@ impl Outbox {
         if phase == Phase::Closed {
             state.queue = VecDeque::new();
         }
+        self.relieve(&mut state);
         wake(state);
+    }
+
+    /// Whoever waits with a packet is to try again.
+    fn relieve(&self, state: &mut State) {
+        if std::mem::take(&mut state.awaited) {
+            self.rules.relieved.notify_waiters();
+        }
     }
 
     /// A packet larger than the whole limit still fits an empty outbox, so that no limit makes a route mute.
@@ -279,14 +357,25 @@ impl Outbox {
         self.rules.overflow == Overflow::DropOldestPush && !self.rules.format.is_awaited(packet)
     }
 
+    /// Drops older pushes for a packet, as many as it takes. `false`: there are not enough.
+    fn make_room(&self, state: &mut State, packet: &Bytes) -> bool {
+        while !self.fits(state, packet) {
+            if !self.drop_oldest(state) {
+                return false;
+            }
+            state.dropped += 1;
+        }
+        true
+    }
+
     fn drop_oldest(&self, state: &mut State) -> bool {
-        while let Some(packet) = state.queue.get(state.awaited) {
+        while let Some(packet) = state.queue.get(state.answers) {
             if self.may_drop(packet) {
                 state.all -= self.load_of(packet).0;
-                state.queue.remove(state.awaited);
+                state.queue.remove(state.answers);
                 return true;
             }
-            state.awaited += 1;
+            state.answers += 1;
         }
         false
     }
@@ -299,6 +388,11 @@ impl Outbox {
 }
 
 impl State {
+    /// Whether the client has not taken for long what the writer took.
+    fn is_slow(&self) -> bool {
+        self.taken.0.packets > 0 && self.taken_at.elapsed() >= SLOW
+    }
+
     fn wait(&mut self, cx: &Context<'_>) {
         self.waker.get_or_insert_with(|| cx.waker().clone()).clone_from(cx.waker());
     }
@@ -336,7 +430,7 @@ mod tests {
 
     impl Outbox {
         fn push(&self, packet: Bytes) -> Result<(), Refused> {
-            self.queue(packet).map(|waker| waker.into_iter().for_each(Waker::wake))
+            self.queue(packet, Urgency::Now).map(|waker| waker.into_iter().for_each(Waker::wake))
         }
     }
 
@@ -346,7 +440,7 @@ mod tests {
 
     fn outbox_with(packets: usize, bytes: usize, overflow: Overflow) -> Outbox {
         let limits = OutboxLimits { packets, bytes };
-        Outbox::new(Arc::new(OutboxRules { limits, overflow, format: Arc::new(Format::new()) }))
+        Outbox::new(Arc::new(OutboxRules::new(limits, overflow, Arc::new(Format::new()))))
     }
 
     fn packet(seq: i32, body: &'static [u8]) -> Bytes {
@@ -358,11 +452,86 @@ mod tests {
         let by_count = outbox(2, 100);
         assert_eq!(by_count.push(Bytes::from_static(b"a")), Ok(()));
         assert_eq!(by_count.push(Bytes::from_static(b"b")), Ok(()));
-        assert_eq!(by_count.push(Bytes::from_static(b"c")), Err(Refused::Full));
+        assert_eq!(by_count.push(Bytes::from_static(b"c")), Err(Refused::Busy(Bytes::from_static(b"c"))));
 
         let by_bytes = outbox(10, 4);
         assert_eq!(by_bytes.push(Bytes::from_static(b"larger than all")), Ok(()));
-        assert_eq!(by_bytes.push(Bytes::from_static(b"x")), Err(Refused::Full));
+        assert_eq!(by_bytes.push(Bytes::from_static(b"x")), Err(Refused::Busy(Bytes::from_static(b"x"))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_is_room_soon_where_a_client_reads() {
+        let outbox = outbox(2, 100);
+        outbox.push(Bytes::from_static(b"a")).unwrap();
+        outbox.push(Bytes::from_static(b"b")).unwrap();
+        let c = Bytes::from_static(b"c");
+        let can_wait = |packet: &Bytes| outbox.queue(packet.clone(), Urgency::CanWait).map(drop);
+        // The writer has not begun yet, whose fault that may be.
+        assert_eq!(can_wait(&c), Err(Refused::Busy(c.clone())));
+        tokio::time::advance(2 * SLOW).await;
+        assert_eq!(can_wait(&c), Err(Refused::Busy(c.clone())));
+        assert!(futures_poll(pin!(outbox.relief())).is_pending());
+
+        outbox.take().await.unwrap();
+        tokio::time::advance(SLOW / 2).await;
+        assert_eq!(outbox.push(c.clone()), Err(Refused::Busy(c.clone())), "who cannot wait is told so");
+        let mut relief = pin!(outbox.relief());
+        assert_eq!(can_wait(&c), Err(Refused::Busy(c.clone())));
+        assert!(futures_poll(relief.as_mut()).is_pending());
+        assert!(futures_poll(pin!(outbox.take())).is_pending(), "the client has taken all");
+        relief.await;
+        assert_eq!(can_wait(&c), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_a_client_that_does_not_read() {
+        for overflow in [Overflow::Disconnect, Overflow::DropOldestPush] {
+            let outbox = outbox_with(2, 100, overflow);
+            outbox.push(packet(0, b"a")).unwrap();
+            outbox.take().await.unwrap();
+            outbox.push(packet(0, b"b")).unwrap();
+            let c = packet(0, b"c");
+            let can_wait = || outbox.queue(c.clone(), Urgency::CanWait).map(drop);
+            assert_eq!(can_wait(), Err(Refused::Busy(c.clone())));
+            let begun = Instant::now();
+            outbox.relief().await;
+            assert_eq!(begun.elapsed(), SLOW);
+            match overflow {
+                Overflow::Disconnect => assert_eq!(can_wait(), Err(Refused::Full)),
+                Overflow::DropOldestPush => assert_eq!(can_wait(), Ok(())),
+            }
+            outbox.relief().await;
+            assert_eq!(begun.elapsed(), SLOW, "it is known already");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_is_no_reason_to_wait() {
+        for end in [Outbox::finish, Outbox::close] {
+            let outbox = outbox(1, 100);
+            outbox.push(Bytes::from_static(b"a")).unwrap();
+            let b = Bytes::from_static(b"b");
+            assert_eq!(outbox.queue(b.clone(), Urgency::CanWait).map(drop), Err(Refused::Busy(b.clone())));
+            let mut relief = pin!(outbox.relief());
+            assert!(futures_poll(relief.as_mut()).is_pending());
+            end(&outbox);
+            assert!(futures_poll(relief.as_mut()).is_ready());
+            assert_eq!(outbox.queue(b, Urgency::CanWait).map(drop), Err(Refused::Closed));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_has_room_while_its_client_reads() {
+        let outbox = outbox(2, 100);
+        for body in [b"a", b"b"] {
+            outbox.push(Bytes::from_static(body)).unwrap();
+        }
+        let answer = || outbox.queue(Bytes::from_static(b"answer"), Urgency::Owed).map(drop);
+        assert_eq!(answer(), Ok(()));
+        outbox.take().await.unwrap();
+        assert_eq!(answer(), Ok(()));
+        tokio::time::advance(SLOW).await;
+        assert_eq!(answer(), Err(Refused::Full));
     }
 
     #[tokio::test]
@@ -371,7 +540,7 @@ mod tests {
         outbox.push(Bytes::from_static(b"a")).unwrap();
         outbox.push(Bytes::from_static(b"b")).unwrap();
         assert_eq!(outbox.take().await.unwrap().len(), 2);
-        assert_eq!(outbox.push(Bytes::from_static(b"c")), Err(Refused::Full));
+        assert_eq!(outbox.push(Bytes::from_static(b"c")), Err(Refused::Busy(Bytes::from_static(b"c"))));
         outbox.finish();
         assert_eq!(outbox.take().await, None);
     }
@@ -381,9 +550,9 @@ mod tests {
         let outbox = outbox(8, 100);
         let whole = Bytes::from(b"ab".to_vec());
         let is_part = |packet: &Bytes| whole.as_ptr_range().contains(&packet.as_ptr());
-        outbox.queue_part(whole.slice(..1)).unwrap();
+        outbox.queue_part(whole.slice(..1), Urgency::Now).unwrap();
         let first = outbox.take().await.unwrap();
-        outbox.queue_part(whole.slice(1..)).unwrap();
+        outbox.queue_part(whole.slice(1..), Urgency::Now).unwrap();
         let second = outbox.take().await.unwrap();
         assert_eq!([is_part(&first[0]), is_part(&second[0])], [true, false]);
         assert_eq!([first, second].concat(), ["a", "b"]);
@@ -439,7 +608,7 @@ mod tests {
             (packet(3, b"f"), Ok(())),
             (packet(4, b"g"), Ok(())),
             (packet(0, b"h"), Err(Refused::Dropped)),
-            (packet(5, b"i"), Err(Refused::Full)),
+            (packet(5, b"i"), Err(Refused::Busy(packet(5, b"i")))),
         ] {
             assert_eq!(outbox.push(packet), pushed);
         }

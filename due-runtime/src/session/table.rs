@@ -183,7 +183,7 @@ mod tests {
 
     fn session(table: &SessionTable, cid: i64) -> Arc<Session> {
         let (limits, overflow) = (OutboxLimits::default(), Overflow::default());
-        let rules = Arc::new(OutboxRules { limits, overflow, format: Arc::new(Format::new()) });
+        let rules = Arc::new(OutboxRules::new(limits, overflow, Arc::new(Format::new())));
         let session = Arc::new(Session::new(Cid(cid), Peer::default(), Attributes::new(), &rules));
         table.insert(Arc::clone(&session));
         session

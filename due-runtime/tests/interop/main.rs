@@ -24,6 +24,7 @@ mod rpcx;
 mod secrets;
 mod signatures;
 mod stateful;
+mod streams;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;

@@ -31,6 +31,7 @@ pub(crate) fn go_routes() -> Value {
         { "id": 10, "do": "ip" },
         { "id": 11, "do": "note" },
         { "id": 14, "do": "echo", "internal": true },
+        { "id": 15, "do": "flood" },
         { "id": 31, "do": "letter" },
         { "id": 33, "do": "letter" },
     ])
@@ -103,6 +104,18 @@ async fn echo_inside(_: &mut Context, body: RawBody) -> due::Result<RawBody> {
     Ok(body)
 }
 
+/// Pushes as many numbers as the body says, and then answers.
+#[due::route(15)]
+async fn flood(ctx: &mut Context, count: RawBody) -> due::Result<RawBody> {
+    let count: u32 = text(&count)?.parse()?;
+    for number in 0..count {
+        let mut body = vec![0; 1024];
+        body[..4].copy_from_slice(&number.to_be_bytes());
+        ctx.cluster().push(ctx.session(), &Note(body)).await?;
+    }
+    Ok(name(ctx))
+}
+
 fn name(ctx: &Context) -> RawBody {
     RawBody(ctx.nid().as_str().as_bytes().to_vec().into())
 }
@@ -131,7 +144,7 @@ pub(crate) fn rust_node(nid: &str, ears: &Arc<Ears>, codec: &Codec) -> NodeBuild
         Codec::Proto => due::routes![crate::letters::reply_in_proto],
         _ => due::routes![crate::letters::reply],
     };
-    let routes = due::routes![echo, who, login, play, logout, leave, join, part, kick, ip, note, echo_inside];
+    let routes = due::routes![echo, who, login, play, logout, leave, join, part, kick, ip, note, echo_inside, flood];
     Node::builder()
         .id(nid.to_owned())
         .name("game")

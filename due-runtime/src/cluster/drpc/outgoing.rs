@@ -67,6 +67,15 @@ impl Outgoing {
 
     /// Appends what `write` writes, all or nothing; never waits.
     pub(super) fn append(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Refused> {
+        self.put(self.limit, write)
+    }
+
+    /// [`append`](Self::append) for what is bounded otherwise: it always has room.
+    pub(super) fn append_beyond(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Refused> {
+        self.put(usize::MAX, write)
+    }
+
+    fn put(&self, limit: usize, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Refused> {
         let mut state = self.state.lock().unwrap();
         match state.phase {
             Phase::Open => {}
@@ -78,7 +87,7 @@ impl Outgoing {
         write(&mut state.queue);
         // A frame of any size fits where there is room.
         let others = before + state.taken;
-        if others > self.limit / 2 && state.queue.len() + state.taken > self.limit {
+        if others > limit / 2 && state.queue.len() + state.taken > limit {
             state.queue.truncate(before);
             return Err(Refused::Full);
         }

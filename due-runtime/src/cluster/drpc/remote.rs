@@ -26,6 +26,13 @@ impl GateLink for RemoteGate {
         Ok(pool.send(|| connection.out.append(|buf| put_push(buf, cid, &packet)))?)
     }
 
+    /// Requests are not read while this gate does not read: see [`room`](Self::room).
+    fn answer(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError> {
+        let pool = &self.0.0;
+        let connection = pool.keyed(cid.0);
+        Ok(pool.send(|| connection.out.append_beyond(|buf| put_push(buf, cid, &packet)))?)
+    }
+
     fn is_remote(&self) -> bool {
         true
     }

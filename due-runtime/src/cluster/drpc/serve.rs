@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -27,15 +27,15 @@ use super::server::Shared;
 use super::socket;
 use crate::cluster::Cluster;
 use crate::cluster::link::{
-    Delivery, GateAnswer, GateLink, GateOp, LinkError, NodeAnswer, NodeLink, NodeOp, Origin, Server, SessionEvent,
-    Then, Undelivered,
+    Delivery, GateAnswer, GateLink, GateOp, GateServer, LinkError, NodeAnswer, NodeLink, NodeOp, Origin, Server,
+    SessionEvent, Then, Undelivered, Unpushed,
 };
 use crate::cluster::scratch;
 use crate::future::BoxFuture;
-use crate::id::{Gid, Nid};
+use crate::id::{Cid, Gid, Nid};
 use crate::packet::{Frame as ClientFrame, Packet};
 use crate::registry::Kind;
-use crate::session::{SessionTarget, Wakes};
+use crate::session::Wakes;
 use crate::transport::{Stream, StreamRead};
 
 /// Who has sent nothing in two of these is gone.
@@ -268,7 +268,7 @@ impl Connection {
                 let mut packet = incoming.share();
                 packet.advance(request::PUSH_HEAD);
                 // Nobody has asked what becomes of it.
-                let _ = gate.push_with(cid, packet, &mut wakes);
+                let _ = push(&**gate, cid, packet, &mut wakes).await;
                 continue;
             }
             if let (Server::Node(node, _), Some((gid, gate))) = (&self.shared.server, caller.gate())
@@ -357,13 +357,16 @@ impl Connection {
         Ok(())
     }
 
-    async fn at_gate(&self, gate: &Arc<dyn GateLink>, frame: &Frame<'_>, wakes: &mut Wakes) -> Result<(), Bad> {
+    async fn at_gate(&self, gate: &Arc<dyn GateServer>, frame: &Frame<'_>, wakes: &mut Wakes) -> Result<(), Bad> {
         let op = match request::gate_op(frame)? {
-            GateOp::Push { target: SessionTarget::Session(cid), packet, then: Then::Stay } => {
-                let pushed = gate.push_with(cid, packet, wakes).map(|()| GateAnswer::Done);
-                self.answer(frame, &pushed);
-                return Ok(());
-            }
+            GateOp::Push { target, packet, then: Then::Stay } => match gate.find(target) {
+                Some(cid) => {
+                    let pushed = push(&**gate, cid, packet, wakes).await.map(|()| GateAnswer::Done);
+                    self.answer(frame, &pushed);
+                    return Ok(());
+                }
+                None => GateOp::Push { target, packet, then: Then::Stay },
+            },
             op => op,
         };
         // What comes next may wait.
@@ -468,9 +471,12 @@ impl Connection {
     }
 
     /// Waits a little for the answer, so that requests are carried out in order; then it is somebody else's to wait.
-    /// Messages are waited for: nothing of their session may overtake them.
+    /// Messages for sessions and of sessions are waited for: nothing of their session may overtake them.
     async fn answer_when_done(&self, frame: &Frame<'_>, mut call: BoxFuture<'static, Answer>) {
-        let patience = if frame.op == op::DELIVER { GIVEN_UP } else { IN_ORDER };
+        let patience = match frame.op {
+            op::DELIVER | op::MULTICAST | op::BROADCAST | op::PUBLISH => GIVEN_UP,
+            _ => IN_ORDER,
+        };
         if let Ok(answer) = timeout(patience, &mut call).await {
             return self.answer(frame, &answer);
         }
@@ -578,6 +584,18 @@ async fn known<L: ?Sized>(cluster: &Cluster, look: impl Fn() -> Option<Arc<L>>) 
 fn refused(frame: &Frame<'_>) -> Result<(), Bad> {
     tracing::debug!(opcode = frame.op, "not from this kind of server");
     Ok(())
+}
+
+/// Packets of a session keep their order: one that has to wait for room holds up what comes behind it.
+async fn push(gate: &dyn GateServer, cid: Cid, part: Bytes, wakes: &mut Wakes) -> Result<(), LinkError> {
+    match gate.push_part(cid, part, wakes) {
+        Ok(()) => Ok(()),
+        Err(Unpushed::Never(error)) => Err(error),
+        Err(Unpushed::Busy(packet)) => {
+            wakes.wake_all();
+            gate.push_in_time(cid, packet).await
+        }
+    }
 }
 
 async fn deliver(node: &dyn NodeLink, delivery: Delivery) {

@@ -78,6 +78,7 @@ type command struct {
 	Route      int32           `json:"route"`
 	Seq        int32           `json:"seq"`
 	Body       []byte          `json:"body"`
+	Count      int             `json:"count"`
 	Ack        bool            `json:"ack"`
 	Disconnect bool            `json:"disconnect"`
 	Force      bool            `json:"force"`

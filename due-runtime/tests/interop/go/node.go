@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,7 +11,11 @@ import (
 	"github.com/dobyte/due/v2/cluster/node"
 	"github.com/dobyte/due/v2/encoding"
 	"github.com/dobyte/due/v2/eventbus"
+	"github.com/dobyte/due/v2/session"
 )
+
+// The route of pushes.
+const pushes = 50
 
 // A route of a node, and what the node does with its requests.
 type route struct {
@@ -146,6 +151,21 @@ func (p *peer) answer(do string, ctx node.Context, body []byte) ([]byte, error) 
 		return []byte(p.cfg.ID), ctx.Subscribe(string(body))
 	case "part":
 		return []byte(p.cfg.ID), ctx.Unsubscribe(string(body))
+	case "flood": // the body is how many numbers to push before the answer
+		count, err := strconv.ParseUint(string(body), 10, 32)
+		if err != nil {
+			return nil, err
+		}
+		for number := range uint32(count) {
+			err := ctx.Proxy().Push(ctx.Context(), &cluster.PushArgs{
+				GID: ctx.GID(), Kind: session.Conn, Target: ctx.CID(),
+				Message: &cluster.Message{Route: pushes, Data: binary.BigEndian.AppendUint32(make([]byte, 0, 1024), number)[:1024]},
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+		return []byte(p.cfg.ID), nil
 	case "kick":
 		return nil, ctx.Disconnect()
 	case "ip":

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"reflect"
 	"unsafe"
@@ -81,6 +82,19 @@ func (p *peer) reach(proxy proxy, newMeshClient transport.NewMeshClient) map[str
 			return proxy.Broadcast(ctx, &cluster.BroadcastArgs{
 				Kind: session.Kind(c.Kind), Message: message(c), Ack: c.Ack, Disconnect: c.Disconnect,
 			})
+		},
+		"broadcasts": func(c command) (any, error) { // one right after another; the first eight bytes count on
+			first := binary.BigEndian.Uint64(c.Body)
+			for number := range uint64(c.Count) {
+				body := binary.BigEndian.AppendUint64(nil, first+number)
+				_, err := proxy.Broadcast(ctx, &cluster.BroadcastArgs{
+					Kind: session.Kind(c.Kind), Message: &cluster.Message{Route: c.Route, Data: append(body, c.Body[8:]...)},
+				})
+				if err != nil {
+					return nil, err
+				}
+			}
+			return nil, nil
 		},
 		"publish": func(c command) (any, error) {
 			return proxy.Publish(ctx, &cluster.PublishArgs{

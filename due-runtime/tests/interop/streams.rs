@@ -1,0 +1,112 @@
+//! Much at once for one client: it gets all of it, as long as it reads.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpSocket;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::Mutex;
+use tokio::time::{interval, sleep, timeout};
+
+use crate::ears::PATIENCE;
+use crate::node::PUSH;
+use crate::on_both;
+use crate::world::{Fleet, GO_GATE, GO_NODE, Place, RUST_GATE, RUST_NODE};
+
+on_both!(a_stream_of_pushes_arrives_whole, a_burst_of_requests_is_answered_whole);
+
+/// Of 1 KiB: more than the sockets and the gate hold for a client.
+const PUSHES: u32 = 20_000;
+const REQUESTS: u16 = 20_000;
+const ECHO: u16 = 1;
+const FLOOD: u16 = 15;
+const HEARTBEAT: [u8; 5] = [0, 0, 0, 1, 0x80];
+
+async fn a_stream_of_pushes_arrives_whole(place: Place) {
+    let fleet = Fleet::start(place).await;
+    for gid in [RUST_GATE, GO_GATE] {
+        let (mut read, write) = connect(&fleet, gid).await;
+        let mut answered = BTreeSet::new();
+        // Nodes take turns.
+        for seq in [1, 2] {
+            write.lock().await.write_all(&request(FLOOD, seq, PUSHES.to_string().as_bytes())).await.unwrap();
+            for number in 0..PUSHES {
+                let (route, none, body) = read.next().await;
+                assert_eq!((route, none, &body[..4]), (PUSH as u16, 0, &number.to_be_bytes()[..]), "{gid}");
+                // Slower than nodes push.
+                if number % 500 == 0 {
+                    sleep(Duration::from_millis(10)).await;
+                }
+            }
+            let (route, answers, nid) = read.next().await;
+            assert_eq!((route, answers), (FLOOD, seq), "{gid}");
+            answered.insert(String::from_utf8(nid).unwrap());
+        }
+        assert!(answered.contains(RUST_NODE) && answered.contains(GO_NODE), "{gid}: {answered:?}");
+    }
+}
+
+async fn a_burst_of_requests_is_answered_whole(place: Place) {
+    let fleet = Fleet::start(place).await;
+    for gid in [RUST_GATE, GO_GATE] {
+        let (mut read, write) = connect(&fleet, gid).await;
+        let all: Vec<u8> = (1..=REQUESTS).flat_map(|seq| request(ECHO, seq, &seq.to_be_bytes())).collect();
+        let ask = async { write.lock().await.write_all(&all).await.unwrap() };
+        let answers = async {
+            let mut missing: BTreeSet<u16> = (1..=REQUESTS).collect();
+            while !missing.is_empty() {
+                let (route, seq, body) = read.next().await;
+                assert_eq!((route, &body[..]), (ECHO, &seq.to_be_bytes()[..]), "{gid}");
+                assert!(missing.remove(&seq), "{gid}: {seq} is answered twice");
+            }
+        };
+        tokio::join!(ask, answers);
+    }
+}
+
+/// A client that reads and writes bytes, so that nothing else holds it up.
+async fn connect(fleet: &Fleet, gid: &str) -> (Packets, Arc<Mutex<OwnedWriteHalf>>) {
+    let (_, addr) = fleet.url(gid).split_once("://").expect("a URL");
+    let socket = TcpSocket::new_v4().unwrap();
+    // The system would hold megabytes for a client that does not read.
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    let (read, write) = socket.connect(addr.parse().unwrap()).await.unwrap().into_split();
+    let write = Arc::new(Mutex::new(write));
+    let heart = Arc::clone(&write);
+    // Ends with the gate.
+    tokio::spawn(async move {
+        let mut beats = interval(Duration::from_millis(500));
+        while heart.lock().await.write_all(&HEARTBEAT).await.is_ok() {
+            beats.tick().await;
+        }
+    });
+    (Packets(BufReader::new(read)), write)
+}
+
+fn request(route: u16, seq: u16, body: &[u8]) -> Vec<u8> {
+    let size = (5 + body.len() as u32).to_be_bytes();
+    [&size[..], &[0], &route.to_be_bytes(), &seq.to_be_bytes(), body].concat()
+}
+
+struct Packets(BufReader<OwnedReadHalf>);
+
+impl Packets {
+    /// Route, seq and body of the next packet that is no heartbeat.
+    async fn next(&mut self) -> (u16, u16, Vec<u8>) {
+        timeout(PATIENCE, self.read()).await.expect("in time").expect("the gate goes on")
+    }
+
+    async fn read(&mut self) -> std::io::Result<(u16, u16, Vec<u8>)> {
+        loop {
+            let size = self.0.read_u32().await?;
+            let mut packet = vec![0; size as usize];
+            self.0.read_exact(&mut packet).await?;
+            let number = |at: usize| u16::from_be_bytes([packet[at], packet[at + 1]]);
+            if packet[0] == 0 {
+                return Ok((number(1), number(3), packet[5..].to_vec()));
+            }
+        }
+    }
+}
