@@ -161,6 +161,11 @@ impl DispatchTable {
         self.mismatches.iter()
     }
 
+    /// Whether some nodes are of due in Go, which drop what comes from a gate that they do not know.
+    pub(crate) fn has_strangers(&self) -> bool {
+        self.routes.values().any(|entry| entry.servers.values().any(|answers| *answers == Answers::Some))
+    }
+
     pub(crate) fn route(&self, route: RouteId) -> Option<&RouteEntry> {
         self.routes.get(&route)
     }
@@ -372,10 +377,12 @@ mod tests {
         assert_eq!(talker.metadata["due.oneway"], "2");
         let mut silent = node("n2", State::Work, 1);
         silent.routes = talker.routes[1..].to_vec();
+        assert!(!table(std::slice::from_ref(&talker), Balance::RoundRobin).has_strangers());
         let both = table(&[talker, silent], Balance::RoundRobin);
         let of = |route, nid: &str| both.route(RouteId(route)).unwrap().answers_of(&Nid::from(nid));
         assert_eq!([of(1, "n1"), of(2, "n1")], [Answers::Each, Answers::None]);
         assert_eq!([of(2, "n2"), of(2, "n3")], [Answers::Some; 2], "they do not say");
+        assert!(both.has_strangers());
         let entry = both.route(RouteId(2)).unwrap();
         assert_eq!([0, 1].map(|_| entry.pick().unwrap().answers), [Answers::None, Answers::Some]);
     }

@@ -10,6 +10,7 @@ mod error;
 mod handle;
 mod link;
 mod memory;
+mod newcomers;
 mod peers;
 mod picture;
 mod presence;

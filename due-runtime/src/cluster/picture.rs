@@ -1,15 +1,17 @@
 //! Which gates and nodes there are, as one server knows it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::calls::Calls;
 use super::link::{GateLink, Link, Member};
+use super::newcomers::Newcomers;
 use super::{Backends, Balance, DispatchTable};
 use crate::id::Gid;
 use crate::registry::{Instance, Kind, Registry, RegistryError};
@@ -30,6 +32,8 @@ pub(super) struct Picture {
     /// Told when nodes are gone.
     calls: Arc<Calls>,
     news: Mutex<News>,
+    /// When those are to be looked at again that have just come.
+    unsettled: watch::Sender<Option<Instant>>,
     begun: Instant,
     /// When the registry was asked last for who is gone.
     asked: tokio::sync::Mutex<Option<Instant>>,
@@ -47,6 +51,9 @@ struct News {
     nodes: Sightings,
     /// Of the gates that are there.
     endpoints: HashMap<Gid, Arc<str>>,
+    newcomers: Newcomers,
+    /// The nodes of the last list, if some have just come.
+    unsettled: Vec<Instance>,
 }
 
 /// A gate, as the registry knows it.
@@ -78,6 +85,7 @@ impl Picture {
             nodes: ArcSwap::default(),
             calls: Arc::clone(calls),
             news: Mutex::default(),
+            unsettled: watch::Sender::default(),
             begun: Instant::now(),
             asked: tokio::sync::Mutex::default(),
         });
@@ -92,6 +100,7 @@ impl Picture {
                 }
             });
         }
+        tokio::spawn(stop.clone().run_until_cancelled_owned(settle(Arc::downgrade(&this))));
         Ok(this)
     }
 
@@ -181,7 +190,13 @@ impl Picture {
         match kind {
             _ if news.has_left => {}
             Kind::Node => {
-                let nodes = DispatchTable::build(instances, &**link, member, *balance, &self.nodes.load());
+                let seen = news.newcomers.see(instances, Instant::now());
+                news.unsettled = match news.newcomers.settle_at() {
+                    Some(_) => instances.to_vec(),
+                    None => Vec::new(),
+                };
+                self.unsettled.send_replace(news.newcomers.settle_at());
+                let nodes = DispatchTable::build(&seen, &**link, member, *balance, &self.nodes.load());
                 self.calls.part(|nid| nodes.node(nid).is_some());
                 self.nodes.store(Arc::new(nodes));
             }
@@ -195,6 +210,30 @@ impl Picture {
                 let at = |instance: &Instance| (Gid::from(instance.id.as_str()), Arc::from(instance.endpoint.as_str()));
                 news.endpoints = instances.iter().map(at).collect();
             }
+        }
+    }
+}
+
+/// Looks at nodes again that have settled meanwhile.
+async fn settle(picture: Weak<Picture>) {
+    let Some(mut times) = picture.upgrade().map(|picture| picture.unsettled.subscribe()) else { return };
+    loop {
+        let at = *times.borrow_and_update();
+        let news = match at {
+            Some(at) => timeout_at(at, times.changed()).await,
+            None => Ok(times.changed().await),
+        };
+        match (news, at) {
+            (Ok(Ok(())), _) | (Err(_), None) => continue,
+            (Ok(Err(_)), _) => return,
+            (Err(_), Some(_)) => {}
+        }
+        let Some(picture) = picture.upgrade() else { return };
+        let mut news = picture.news.lock().unwrap();
+        // A list may have come just now.
+        if news.newcomers.settle_at() == at {
+            let nodes = std::mem::take(&mut news.unsettled);
+            picture.learn(Kind::Node, &nodes, &mut news);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -151,10 +151,17 @@ impl RunningGate {
         &self.addresses
     }
 
-    /// Waits until nodes find the gate: one that they do not find gives its clients no answer.
+    /// Waits until nodes find the gate: one that they do not find gives its clients no answer. Ours ask the registry for a gate
+    /// that they do not know, those of Go have to be told by it.
     pub(crate) fn listed(&self) -> impl Future<Output = Result<(), RegistryError>> + Send + use<> {
         let core = Arc::clone(&self.core);
-        async move { core.presence.listed().await }
+        async move {
+            core.presence.listed().await?;
+            if core.cluster.nodes().has_strangers() {
+                sleep(core.presence.latency()).await;
+            }
+            Ok(())
+        }
     }
 
     /// Learns the nodes, then accepts clients.

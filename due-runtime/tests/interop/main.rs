@@ -11,6 +11,7 @@ mod ears;
 mod events;
 mod go;
 mod greetings;
+mod joins;
 mod letters;
 mod links;
 mod logins;
