@@ -161,8 +161,8 @@ impl GateBuilder {
         self
     }
 
-    /// What may wait for one client. A client that lets more pile up is disconnected, unless [`overflow`](Self::overflow)
-    /// says otherwise.
+    /// What may wait for one client. Who pushes more waits while the client reads. One that does not is disconnected, unless
+    /// [`overflow`](Self::overflow) says otherwise.
     pub fn outbox(mut self, limits: OutboxLimits) -> Self {
         self.settings.outbox = limits;
         self
