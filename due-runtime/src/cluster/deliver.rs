@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use bytes::BytesMut;
 
 use super::Cluster;
+use super::dispatch::RouteEntry;
 use super::error::ClusterError;
 use super::handle::positive;
 use super::link::{Delivery, LinkError, NodeLink, NodeOp, Origin};
@@ -78,7 +79,7 @@ impl Cluster {
             let entry = nodes.route(route).ok_or(ClusterError::NoRoute(route))?;
             if !entry.stateful {
                 let picked = entry.pick().ok_or(ClusterError::NoRoute(route))?;
-                let untried = || entry.candidates().iter().find(|candidate| !tried.contains(&candidate.nid));
+                let untried = || entry.candidates().find(|candidate| !tried.contains(&candidate.nid));
                 let picked = if tried.contains(&picked.nid) { untried().unwrap_or(picked) } else { picked };
                 return Ok(Found { nid: picked.nid.clone(), name: None });
             }
@@ -97,8 +98,8 @@ impl Cluster {
     /// Whether a node serves the route that was not tried.
     pub(super) fn has_other(&self, route: RouteId, tried: &[Nid]) -> bool {
         let nodes = self.nodes();
-        let candidates = nodes.route(route).map_or(&[][..], |entry| entry.candidates());
-        candidates.iter().any(|candidate| !tried.contains(&candidate.nid))
+        let mut candidates = nodes.route(route).into_iter().flat_map(RouteEntry::candidates);
+        candidates.any(|candidate| !tried.contains(&candidate.nid))
     }
 
     /// The node, and how it finds the way back.

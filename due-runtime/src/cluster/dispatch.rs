@@ -193,9 +193,9 @@ impl RouteEntry {
         self.work.pick().or_else(|| self.busy.pick())
     }
 
-    /// Every node that [`pick`](Self::pick) might have named.
-    pub(crate) fn candidates(&self) -> &[Candidate] {
-        if self.work.candidates.is_empty() { &self.busy.candidates } else { &self.work.candidates }
+    /// Every node that may take a message, those at work first.
+    pub(crate) fn candidates(&self) -> impl Iterator<Item = &Candidate> {
+        self.work.candidates.iter().chain(&self.busy.candidates)
     }
 }
 
@@ -328,6 +328,9 @@ mod tests {
             assert!(picks(&[node("s", State::Shut, 1)], balance, 2).is_empty());
         }
         assert!(table(&nodes, Balance::Random).node(&Nid::from("h")).is_some(), "bound users still reach it");
+        let table = table(&nodes, Balance::Random);
+        let all: Vec<&str> = table.route(RouteId(1)).unwrap().candidates().map(|one| one.nid.as_str()).collect();
+        assert_eq!(all, ["w", "b"], "busy ones as well where those at work are gone");
     }
 
     #[test]

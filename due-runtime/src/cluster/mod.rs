@@ -20,7 +20,7 @@ mod sessions;
 mod whereabouts;
 
 pub use backends::Backends;
-pub(crate) use dispatch::{Answers, Candidate, DispatchTable};
+pub(crate) use dispatch::{Answers, Candidate, DispatchTable, RouteEntry};
 pub use dispatch::{Balance, RouteMismatch};
 #[cfg(feature = "link")]
 pub use drpc::{ShortSecret, TcpLink, fuzzing};

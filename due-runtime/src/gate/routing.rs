@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::GateCore;
-use crate::cluster::{Answers, Candidate, Delivery, Event, GateLink, NodeLink, Origin, SessionEvent, Undelivered};
+use crate::cluster::{
+    Answers, Candidate, Delivery, Event, GateLink, NodeLink, Origin, RouteEntry, SessionEvent, Undelivered,
+};
 use crate::error::{Code, Error};
 use crate::id::{Cid, Nid, RouteId, Seq, Uid};
 use crate::packet::Packet;
@@ -135,7 +137,7 @@ impl GateCore {
     pub(super) async fn hand_to_another(&self, session: &Arc<Session>, nid: &Nid, mut delivery: Delivery) {
         let route = delivery.packet.route;
         let nodes = self.cluster.nodes();
-        let others = nodes.route(route).map_or(&[][..], |entry| entry.candidates()).to_vec();
+        let others: Vec<Candidate> = nodes.route(route).into_iter().flat_map(RouteEntry::candidates).cloned().collect();
         drop(nodes);
         for other in others.iter().filter(|other| other.nid != *nid) {
             match self.hand_over(session, &other.nid, &*other.node, delivery, other.answers).await {
