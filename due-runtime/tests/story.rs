@@ -460,7 +460,7 @@ async fn who_has_closed_his_direction_still_gets_his_answers() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_cut_and_delays_nobody() {
-    let limits = due::OutboxLimits { packets: 8, bytes: 1 << 16 };
+    let limits = due::OutboxLimits { packets: 8, bytes: 1 << 16, ..due::OutboxLimits::default() };
     let app = start(Gate::builder().outbox(limits), Node::builder()).await;
     let (stuck, mut other) = (Raw::connect(&app).await, Raw::connect(&app).await);
     other.send(1, 1, r#"{"name":"a"}"#).await;

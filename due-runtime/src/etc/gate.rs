@@ -49,9 +49,16 @@ impl Etc {
         if let Some(Typed::Time(time)) = self.agreed("authorizeTimeout", &wires, &mut report) {
             gate = gate.authorize_timeout(*time);
         }
+        let mut outbox = OutboxLimits::default();
         if let Some(Typed::Int(packets)) = self.agreed("writeQueueSize", &wires, &mut report) {
-            gate = gate.outbox(OutboxLimits { packets: *packets as usize, ..OutboxLimits::default() });
+            outbox.packets = *packets as usize;
         }
+        if let Some(Typed::Time(time)) = self.agreed("writeTimeout", &wires, &mut report)
+            && !time.is_zero()
+        {
+            outbox.patience = *time;
+        }
+        gate = gate.outbox(outbox);
         for wire in wires {
             gate = match wire {
                 "tcp" => self.tcp(gate, &mut report),
@@ -102,9 +109,13 @@ impl Etc {
     /// What all listeners that say it say.
     fn agreed(&self, key: &str, wires: &[&str], report: &mut Report) -> Option<&Typed> {
         let of = |wire: &&str| {
-            // The outbox of kcp is the gate's like any other, only due has no key for it.
+            // The outbox of kcp is the gate's like any other, only due has no keys for it.
             let path = format!("network.{wire}.server.{key}");
-            if *wire == "kcp" && key == "writeQueueSize" { None } else { Some((self.settings.get(&path)?, path)) }
+            if *wire == "kcp" && matches!(key, "writeQueueSize" | "writeTimeout") {
+                None
+            } else {
+                Some((self.settings.get(&path)?, path))
+            }
         };
         let mut said = wires.iter().filter_map(of);
         let (first, path): (&Setting, String) = said.next()?;

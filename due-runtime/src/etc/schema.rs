@@ -65,7 +65,8 @@ use Kind::{
 
 const BALANCES: Kind = Word(&["random", "rr", "wrr"]);
 const MECHANISMS: Kind = Word(&["resp", "tick"]);
-const QUEUE: &str = "a client that lets `writeQueueSize` packets pile up is disconnected";
+const PATIENCE: &str =
+    "how long nodes that push more than `writeQueueSize` wait for a client that takes nothing; at 0s half a second";
 const LINK_QUEUE: &str = "up to 8 MiB wait for each connection";
 const DIALS: &str = "connecting is tried three times before what waits is given up, and then goes on";
 const LINK_TLS: &str = "mutual TLS between processes, all three or none; see `TcpLink::tls`";
@@ -186,7 +187,7 @@ pub(super) static KEYS: &[Key] = &[
     key("network.tcp.server.certFile", Text, "", Used),
     key("network.tcp.server.keyFile", Text, "", Used),
     key("network.tcp.server.maxConnNum", COUNT, "5000", Used),
-    key("network.tcp.server.writeTimeout", Time(1), "0s", Without(QUEUE)),
+    key("network.tcp.server.writeTimeout", Time(1), "0s", Note(PATIENCE)),
     key("network.tcp.server.writeQueueSize", COUNT, "1024", Note("packets; due's default is 512")),
     key("network.tcp.server.heartbeatInterval", Time(1), "10s", Used),
     key("network.tcp.server.heartbeatMechanism", MECHANISMS, "resp", Used),
@@ -197,7 +198,7 @@ pub(super) static KEYS: &[Key] = &[
     key("network.ws.server.certFile", Text, "", Used),
     key("network.ws.server.keyFile", Text, "", Used),
     key("network.ws.server.maxConnNum", COUNT, "5000", Used),
-    key("network.ws.server.writeTimeout", Time(1), "0s", Without(QUEUE)),
+    key("network.ws.server.writeTimeout", Time(1), "0s", Note(PATIENCE)),
     key("network.ws.server.writeQueueSize", COUNT, "1024", Note("packets")),
     key("network.ws.server.heartbeatInterval", Time(1), "10s", Used),
     key("network.ws.server.heartbeatMechanism", MECHANISMS, "resp", Used),

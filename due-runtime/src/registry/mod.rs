@@ -58,7 +58,8 @@ pub trait Registry: Send + Sync + fmt::Debug + 'static {
     }
 
     /// How long it takes, as a rule, until watches of other processes show a change. A node that leaves goes on to serve
-    /// for at least so long after it has said so. Default: zero.
+    /// for at least so long after it has said so, and a gate that joins nodes of due in Go accepts nobody earlier. Default:
+    /// zero.
     fn latency(&self) -> Duration {
         Duration::ZERO
     }

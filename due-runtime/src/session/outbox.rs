@@ -15,24 +15,26 @@ use tokio::time::{Instant, timeout};
 
 use crate::packet::Format;
 
-/// How much may wait for one client. Nodes that push more are made to wait while the client reads; nobody waits for one that
-/// has taken nothing for half a second: [`Overflow`] says what happens then.
+/// How much may wait for one client. Nodes that push more are made to wait while the client reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutboxLimits {
     /// Packets; default 1024, as the write queue of due's ws server.
     pub packets: usize,
-    /// Bytes of those packets; default 4 MiB.
+    /// Bytes of those packets, at most 2 GiB; default 4 MiB.
     pub bytes: usize,
+    /// How long others wait with more for a client that takes nothing; [`Overflow`] says what happens then. Default half a
+    /// second; due waits for ever.
+    pub patience: Duration,
 }
 
 impl Default for OutboxLimits {
     fn default() -> Self {
-        Self { packets: 1024, bytes: 4 << 20 }
+        Self { packets: 1024, bytes: 4 << 20, patience: Duration::from_millis(500) }
     }
 }
 
-/// What happens to a client that reads too slowly: its [`OutboxLimits`] are reached, and it has taken nothing for half a
-/// second.
+/// What happens to a client that reads too slowly: its [`OutboxLimits`] are reached, and it has taken nothing for so long as
+/// they say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Overflow {
@@ -55,6 +57,7 @@ pub(crate) struct OutboxRules {
 
 impl OutboxRules {
     pub(crate) fn new(limits: OutboxLimits, overflow: Overflow, format: Arc<Format>) -> Self {
+        let limits = OutboxLimits { bytes: limits.bytes.min(MOST_BYTES), ..limits };
         Self { limits, overflow, format, relieved: Notify::new() }
     }
 }
@@ -88,8 +91,9 @@ pub(crate) enum Refused {
 const READ_AHEAD: usize = 256 * 1024;
 /// The writer takes no more at a time: what it has taken cannot be dropped any more.
 const WRITE_AHEAD: usize = 128 * 1024;
-/// A client that has not taken what the writer took for so long reads too slowly.
-const SLOW: Duration = Duration::from_millis(500);
+const MOST_BYTES: usize = 1 << 31;
+/// Before somebody who waits for the writer to begin looks again.
+const WRITERS_TURN: Duration = Duration::from_millis(10);
 
 pub(crate) struct Outbox {
     state: Mutex<State>,
@@ -119,8 +123,9 @@ struct State {
 
 #[derive(Clone, Copy, Default)]
 struct Load {
-    packets: usize,
-    bytes: usize,
+    packets: u32,
+    /// No more than are counted in 32 bits: every session has four of these.
+    bytes: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -166,7 +171,7 @@ impl Outbox {
             return Err(Refused::Closed);
         }
         if !self.fits(&state, &packet) {
-            let is_slow = state.is_slow();
+            let is_slow = self.is_slow(&state);
             match urgency {
                 Urgency::CanWait if !is_slow => {
                     state.awaited = true;
@@ -201,13 +206,14 @@ impl Outbox {
             relieved.as_mut().enable();
             let patience = {
                 let state = self.state.lock().unwrap();
-                if state.phase != Phase::Open || !state.awaited || state.is_slow() {
+                if state.phase != Phase::Open || !state.awaited || self.is_slow(&state) {
                     return;
                 }
+                let patience = self.rules.limits.patience;
                 match state.taken.0.packets {
                     // The writer has its turn soon, however busy this process is.
-                    0 => SLOW,
-                    _ => SLOW.saturating_sub(state.taken_at.elapsed()),
+                    0 => patience.max(WRITERS_TURN),
+                    _ => patience.saturating_sub(state.taken_at.elapsed()),
                 }
             };
             let _ = timeout(patience, relieved.as_mut()).await;
@@ -345,12 +351,19 @@ impl Outbox {
     /// A packet larger than the whole limit still fits an empty outbox, so that no limit makes a route mute.
     fn fits(&self, state: &State, packet: &Bytes) -> bool {
         let (limits, load) = (&self.rules.limits, &state.all);
-        load.packets < limits.packets && (load.bytes == 0 || load.bytes + packet.len() <= limits.bytes)
+        let (packets, bytes) = (load.packets as usize, load.bytes as usize);
+        packets < limits.packets && (bytes == 0 || bytes + packet.len() <= limits.bytes)
     }
 
     fn crowded(&self, state: &State) -> bool {
         let (limits, load) = (&self.rules.limits, &state.owed);
-        load.packets >= (limits.packets / 2).max(1) || load.bytes >= (limits.bytes / 2).clamp(1, READ_AHEAD)
+        let (packets, bytes) = (load.packets as usize, load.bytes as usize);
+        packets >= (limits.packets / 2).max(1) || bytes >= (limits.bytes / 2).clamp(1, READ_AHEAD)
+    }
+
+    /// Whether the client has not taken for long what the writer took.
+    fn is_slow(&self, state: &State) -> bool {
+        state.taken.0.packets > 0 && state.taken_at.elapsed() >= self.rules.limits.patience
     }
 
     fn may_drop(&self, packet: &Bytes) -> bool {
@@ -382,17 +395,12 @@ impl Outbox {
 
     /// What a packet adds to all, and to what is owed: pushes that can be dropped do not keep anybody from asking.
     fn load_of(&self, packet: &Bytes) -> (Load, Load) {
-        let load = Load { packets: 1, bytes: packet.len() };
+        let load = Load { packets: 1, bytes: u32::try_from(packet.len()).unwrap_or(u32::MAX) };
         (load, if self.may_drop(packet) { Load::default() } else { load })
     }
 }
 
 impl State {
-    /// Whether the client has not taken for long what the writer took.
-    fn is_slow(&self) -> bool {
-        self.taken.0.packets > 0 && self.taken_at.elapsed() >= SLOW
-    }
-
     fn wait(&mut self, cx: &Context<'_>) {
         self.waker.get_or_insert_with(|| cx.waker().clone()).clone_from(cx.waker());
     }
@@ -410,14 +418,14 @@ fn wake(mut state: MutexGuard<'_, State>) {
 impl AddAssign for Load {
     fn add_assign(&mut self, load: Self) {
         self.packets += load.packets;
-        self.bytes += load.bytes;
+        self.bytes = self.bytes.saturating_add(load.bytes);
     }
 }
 
 impl SubAssign for Load {
     fn sub_assign(&mut self, load: Self) {
         self.packets -= load.packets;
-        self.bytes -= load.bytes;
+        self.bytes = self.bytes.saturating_sub(load.bytes);
     }
 }
 
@@ -434,12 +442,14 @@ mod tests {
         }
     }
 
+    const PATIENCE: Duration = Duration::from_millis(500);
+
     fn outbox(packets: usize, bytes: usize) -> Outbox {
         outbox_with(packets, bytes, Overflow::Disconnect)
     }
 
     fn outbox_with(packets: usize, bytes: usize, overflow: Overflow) -> Outbox {
-        let limits = OutboxLimits { packets, bytes };
+        let limits = OutboxLimits { packets, bytes, ..OutboxLimits::default() };
         Outbox::new(Arc::new(OutboxRules::new(limits, overflow, Arc::new(Format::new()))))
     }
 
@@ -468,12 +478,12 @@ mod tests {
         let can_wait = |packet: &Bytes| outbox.queue(packet.clone(), Urgency::CanWait).map(drop);
         // The writer has not begun yet, whose fault that may be.
         assert_eq!(can_wait(&c), Err(Refused::Busy(c.clone())));
-        tokio::time::advance(2 * SLOW).await;
+        tokio::time::advance(2 * PATIENCE).await;
         assert_eq!(can_wait(&c), Err(Refused::Busy(c.clone())));
         assert!(futures_poll(pin!(outbox.relief())).is_pending());
 
         outbox.take().await.unwrap();
-        tokio::time::advance(SLOW / 2).await;
+        tokio::time::advance(PATIENCE / 2).await;
         assert_eq!(outbox.push(c.clone()), Err(Refused::Busy(c.clone())), "who cannot wait is told so");
         let mut relief = pin!(outbox.relief());
         assert_eq!(can_wait(&c), Err(Refused::Busy(c.clone())));
@@ -495,13 +505,13 @@ mod tests {
             assert_eq!(can_wait(), Err(Refused::Busy(c.clone())));
             let begun = Instant::now();
             outbox.relief().await;
-            assert_eq!(begun.elapsed(), SLOW);
+            assert_eq!(begun.elapsed(), PATIENCE);
             match overflow {
                 Overflow::Disconnect => assert_eq!(can_wait(), Err(Refused::Full)),
                 Overflow::DropOldestPush => assert_eq!(can_wait(), Ok(())),
             }
             outbox.relief().await;
-            assert_eq!(begun.elapsed(), SLOW, "it is known already");
+            assert_eq!(begun.elapsed(), PATIENCE, "it is known already");
         }
     }
 
@@ -530,7 +540,7 @@ mod tests {
         assert_eq!(answer(), Ok(()));
         outbox.take().await.unwrap();
         assert_eq!(answer(), Ok(()));
-        tokio::time::advance(SLOW).await;
+        tokio::time::advance(PATIENCE).await;
         assert_eq!(answer(), Err(Refused::Full));
     }
 

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use crate::raw::{Raw, echo_app_with, sized};
 
-const LIMITS: OutboxLimits = OutboxLimits { packets: 64, bytes: 1 << 20 };
+const LIMITS: OutboxLimits = OutboxLimits { packets: 64, bytes: 1 << 20, patience: Duration::from_millis(100) };
 
 /// A push that says its number and is large.
 struct News(u32);

@@ -70,9 +70,9 @@ impl Outgoing {
         self.put(self.limit, write)
     }
 
-    /// [`append`](Self::append) for what is bounded otherwise: it always has room.
-    pub(super) fn append_beyond(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Refused> {
-        self.put(usize::MAX, write)
+    /// [`append`](Self::append) for what must not be lost because others have sent much: it has so many times the room.
+    pub(super) fn append_beyond(&self, times: usize, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Refused> {
+        self.put(self.limit.saturating_mul(times), write)
     }
 
     fn put(&self, limit: usize, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Refused> {

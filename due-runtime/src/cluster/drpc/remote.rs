@@ -15,6 +15,9 @@ use crate::id::{Cid, Gid, Uid};
 use crate::packet::Packet;
 use crate::session::SessionTarget;
 
+/// What answers may take of the memory of a connection, times what other things may.
+const ANSWERS: usize = 8;
+
 pub(super) struct RemoteGate(pub(super) Lease);
 
 pub(super) struct RemoteNode(pub(super) Lease);
@@ -26,11 +29,17 @@ impl GateLink for RemoteGate {
         Ok(pool.send(|| connection.out.append(|buf| put_push(buf, cid, &packet)))?)
     }
 
-    /// Requests are not read while this gate does not read: see [`room`](Self::room).
+    /// No more requests are read while the gate does not read: see [`room`](Self::room). Beyond that the gate is to see its
+    /// connection end, for then it tells its clients.
     fn answer(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError> {
         let pool = &self.0.0;
         let connection = pool.keyed(cid.0);
-        Ok(pool.send(|| connection.out.append_beyond(|buf| put_push(buf, cid, &packet)))?)
+        let sent = pool.send(|| connection.out.append_beyond(ANSWERS, |buf| put_push(buf, cid, &packet)));
+        if sent == Err(Refused::Full) {
+            tracing::warn!(to = %pool.shared.target, "it does not read; its connections are closed");
+            pool.doubt();
+        }
+        Ok(sent?)
     }
 
     fn is_remote(&self) -> bool {

@@ -30,6 +30,18 @@ async fn a_full_queue_takes_nothing_until_half_is_written() {
     assert_eq!(append(&out, &[6; 1]), Err(Refused::Full));
 }
 
+#[tokio::test]
+async fn answers_have_room_where_others_have_none() {
+    let out = Outgoing::open(10);
+    append(&out, &[1; 10]).unwrap();
+    assert_eq!(append(&out, &[2]), Err(Refused::Full));
+    let answer = |len: usize| out.append_beyond(3, |buf| buf.resize(buf.len() + len, 3));
+    assert_eq!([answer(15), answer(6), answer(5), answer(1)], [Ok(()), Err(Refused::Full), Ok(()), Err(Refused::Full)]);
+    let mut batch = Vec::new();
+    assert!(out.take(&mut batch).await);
+    assert_eq!(batch.len(), 30);
+}
+
 /// Who was told to wait for room gets in when there is some.
 #[tokio::test]
 async fn room_is_enough_for_any_frame() {
