@@ -22,8 +22,8 @@ pub struct OutboxLimits {
     pub packets: usize,
     /// Bytes of those packets, at most 2 GiB; default 4 MiB.
     pub bytes: usize,
-    /// How long others wait with more for a client that takes nothing; [`Overflow`] says what happens then. Default half a
-    /// second; due waits for ever.
+    /// How long a client may take for one write, of 128 KiB at most, until nobody waits any longer to push more; [`Overflow`]
+    /// says what happens then. Default half a second; due waits for ever.
     pub patience: Duration,
 }
 
@@ -33,8 +33,7 @@ impl Default for OutboxLimits {
     }
 }
 
-/// What happens to a client that reads too slowly: its [`OutboxLimits`] are reached, and it has taken nothing for so long as
-/// they say.
+/// What happens to a client that reads too slowly, when its [`OutboxLimits`] are reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Overflow {

@@ -227,12 +227,12 @@ impl Fleet {
             until(async || cluster.state(Nid::from(nid)).await.is_ok()).await;
         }
         let player = self.rust_player(RUST_GATE).await;
-        // Ours answers for a node that it does not know of yet.
-        let mut answered = [false; 2];
+        // That of Go may have come a moment ago, and is asked beside ours when it has settled.
+        let mut ours_is_there = false;
         until(async || {
-            let nid = player.ask_text(2, "").await;
-            answered[usize::from(nid == GO_NODE)] = true;
-            answered == [true, true]
+            let is_go = player.ask_text(2, "").await == GO_NODE;
+            ours_is_there |= !is_go;
+            ours_is_there && is_go
         })
         .await;
         player.close().await;
