@@ -6,10 +6,10 @@ use due::locator::RedisLocator;
 use due::packet::Format;
 use due::registry::{ConsulRegistry, EtcdRegistry};
 use due::transport::{kcp::Kcp, tcp::Tcp, ws::Ws};
-use due::{App, Backends, Codec, DuplicateLogin, Gate, GateBuilder, Gid, Nid, RunningApp, TcpLink};
+use due::{App, Backends, Codec, DuplicateLogin, Gate, GateBuilder, Gid, Nid, OutboxLimits, RunningApp, TcpLink};
 use serde_json::{Map, Value, json};
 
-use crate::ears::Ears;
+use crate::ears::{Ears, PATIENCE};
 use crate::go::Go;
 use crate::node::{NodeOf, NodePeer, go_routes, rust_node};
 use crate::player::Player;
@@ -188,7 +188,9 @@ impl Fleet {
         let Setup { network, codec, format, packet, go_node, nats, secrets } = setup;
         let nats = nats.then(Nats::start);
         let world = World { format, packet, nats, secrets, ..World::new(place) };
-        let gate = Gate::builder().id(RUST_GATE).duplicate_login(DuplicateLogin::Close);
+        // However busy this machine is, no client of these tests reads too slowly.
+        let outbox = OutboxLimits { patience: PATIENCE, ..OutboxLimits::default() };
+        let gate = Gate::builder().id(RUST_GATE).duplicate_login(DuplicateLogin::Close).outbox(outbox);
         let gate = match network {
             "tcp" => gate.transport(Tcp::bind("127.0.0.1:0").await.unwrap()),
             "ws" => gate.transport(Ws::bind("127.0.0.1:0").await.unwrap()),
