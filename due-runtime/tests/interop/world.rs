@@ -6,7 +6,10 @@ use due::locator::RedisLocator;
 use due::packet::Format;
 use due::registry::{ConsulRegistry, EtcdRegistry};
 use due::transport::{kcp::Kcp, tcp::Tcp, ws::Ws};
-use due::{App, Backends, Codec, DuplicateLogin, Gate, GateBuilder, Gid, Nid, OutboxLimits, RunningApp, TcpLink};
+use due::{
+    App, Backends, CallError, Code, Codec, DuplicateLogin, Gate, GateBuilder, Gid, Nid, OutboxLimits, RunningApp,
+    TcpLink,
+};
 use serde_json::{Map, Value, json};
 
 use crate::ears::{Ears, PATIENCE};
@@ -229,10 +232,15 @@ impl Fleet {
             until(async || cluster.state(Nid::from(nid)).await.is_ok()).await;
         }
         let player = self.rust_player(RUST_GATE).await;
-        // That of Go may have come a moment ago, and is asked beside ours when it has settled.
+        // The gate may know none of them yet; that of Go may have come a moment ago, and is asked beside ours when it has settled.
         let mut ours_is_there = false;
         until(async || {
-            let is_go = player.ask_text(2, "").await == GO_NODE;
+            let nid = match player.try_ask(2, b"").await {
+                Ok(nid) => nid,
+                Err(CallError::Status(status)) if status.code() == Code::NOT_FOUND => return false,
+                Err(error) => panic!("{error}"),
+            };
+            let is_go = nid == GO_NODE.as_bytes();
             ours_is_there |= !is_go;
             ours_is_there && is_go
         })
