@@ -2,6 +2,7 @@
 //! beside each.
 
 use std::fmt;
+use std::future::ready;
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock, Weak};
@@ -135,10 +136,10 @@ pub(crate) trait NodeLink: Send + Sync {
     }
     /// Waits until [`deliver`](Self::deliver) may find room for this session again.
     fn room(&self, gid: &Gid, cid: Cid) -> BoxFuture<'_, ()>;
-    /// A message of another process found the session full. `None`: its client was told so. Else it may wait for
-    /// [`room`](Self::room).
-    fn crowd_out(&self, delivery: Delivery) -> Option<Delivery> {
-        Some(delivery)
+    /// Waits with a message of another process that found its lane full. `None`: others would have waited too long behind it,
+    /// and its client was told so.
+    fn make_room(&self, delivery: Delivery) -> BoxFuture<'_, Option<Delivery>> {
+        Box::pin(ready(Some(delivery)))
     }
     /// A message of another process reached the node after it has closed: its client is told so.
     fn too_late(&self, _delivery: Delivery) {}

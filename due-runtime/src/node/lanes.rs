@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
+use tokio::task::yield_now;
+use tokio::time::{Duration, Instant, timeout};
 
 use crate::id::{BuildIdHasher, Cid, Gid, Nid};
 
@@ -39,6 +41,31 @@ impl Hash for LaneKey {
     }
 }
 
+/// Messages that find their lane full may keep those of other sessions for as long as this, on an average.
+const PACE: Duration = Duration::from_millis(10);
+/// So much longer those of one lane may together. If that was not enough, they keep nobody until the lane has been empty.
+const SPARE: Duration = Duration::from_millis(500);
+
+/// What may wait in a lane: so many requests, and more as long as they are small.
+#[derive(Clone, Copy)]
+pub(super) struct Limit {
+    pub(super) requests: usize,
+    pub(super) bytes: usize,
+}
+
+impl Limit {
+    /// So many requests, whatever their size.
+    pub(super) fn requests(requests: usize) -> Self {
+        Self { requests, bytes: 0 }
+    }
+}
+
+/// What waits in a lane.
+pub(super) trait Waits {
+    /// What it takes of the memory.
+    fn bytes(&self) -> usize;
+}
+
 /// A lane exists while a request of it runs, so idle sessions cost nothing.
 pub(super) struct Lanes<T> {
     shards: Box<[Shard<T>]>,
@@ -51,13 +78,23 @@ type Shard<T> = Mutex<HashMap<LaneKey, Lane<T>, BuildIdHasher>>;
 
 struct Lane<T> {
     waiting: VecDeque<T>,
+    /// Of those that wait.
+    bytes: usize,
+    /// What is left of [`SPARE`].
+    spare: Duration,
     /// There is room again. Made by the first who finds none.
     drained: Option<Arc<Notify>>,
 }
 
 const SHARDS: usize = 32;
 
-impl<T> Lanes<T> {
+impl<T> Lane<T> {
+    fn is_full(&self, limit: Limit) -> bool {
+        self.waiting.len() >= limit.requests && self.bytes >= limit.bytes
+    }
+}
+
+impl<T: Waits> Lanes<T> {
     pub(super) fn new() -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
@@ -67,17 +104,19 @@ impl<T> Lanes<T> {
     }
 
     /// `Some`: the lane was free, the caller runs the request and then asks [`next`](Self::next) until there is none.
-    /// `None`: it waits behind the one that runs. `Err`: `limit` requests wait already.
-    pub(super) fn enter(&self, key: &LaneKey, request: T, limit: usize) -> Result<Option<T>, T> {
+    /// `None`: it waits behind the one that runs. `Err`: as much waits already as may.
+    pub(super) fn enter(&self, key: &LaneKey, request: T, limit: Limit) -> Result<Option<T>, T> {
         let mut lanes = self.shard(key).lock().unwrap();
         match lanes.entry(key.clone()) {
             Entry::Vacant(free) => {
-                free.insert(Lane { waiting: VecDeque::new(), drained: None });
+                free.insert(Lane { waiting: VecDeque::new(), bytes: 0, spare: SPARE, drained: None });
                 Ok(Some(request))
             }
-            Entry::Occupied(lane) if lane.get().waiting.len() >= limit => Err(request),
+            Entry::Occupied(lane) if lane.get().is_full(limit) => Err(request),
             Entry::Occupied(mut lane) => {
-                lane.get_mut().waiting.push_back(request);
+                let lane = lane.get_mut();
+                lane.bytes += request.bytes();
+                lane.waiting.push_back(request);
                 Ok(None)
             }
         }
@@ -89,11 +128,12 @@ impl<T> Lanes<T> {
         let lane = lanes.get_mut(key)?;
         let next = lane.waiting.pop_front();
         let drained = lane.drained.clone();
-        if next.is_some() {
+        if let Some(next) = next {
+            lane.bytes -= next.bytes();
             drop(lanes);
             // One for one: thousands of sessions may wait for the lane of a node.
             drained.inspect(|drained| drained.notify_one());
-            return next;
+            return Some(next);
         }
         lanes.remove(key);
         let emptied = lanes.is_empty();
@@ -105,17 +145,38 @@ impl<T> Lanes<T> {
         None
     }
 
-    /// Waits until fewer than `limit` requests wait in the lane.
-    pub(super) async fn room(&self, key: &LaneKey, limit: usize) {
+    /// Waits until the lane is not full.
+    pub(super) async fn room(&self, key: &LaneKey, limit: Limit) {
         loop {
             let drained = match self.shard(key).lock().unwrap().get_mut(key) {
                 // Begins to listen while the lane is locked, so that no end of a request is missed.
-                Some(lane) if lane.waiting.len() >= limit => {
-                    Arc::clone(lane.drained.get_or_insert_default()).notified_owned()
-                }
+                Some(lane) if lane.is_full(limit) => Arc::clone(lane.drained.get_or_insert_default()).notified_owned(),
                 _ => return,
             };
             drained.await;
+        }
+    }
+
+    /// The same for who holds others up meanwhile. `false`: the lane is too slow for them to wait any longer.
+    pub(super) async fn room_soon(&self, key: &LaneKey, limit: Limit) -> bool {
+        let spare = match self.shard(key).lock().unwrap().get(key) {
+            Some(lane) if lane.is_full(limit) => lane.spare,
+            _ => return true,
+        };
+        if spare.is_zero() {
+            return false;
+        }
+        let begun = Instant::now();
+        if timeout(PACE + spare, self.room(key, limit)).await.is_err() {
+            // The request that runs may have been kept from its turn as well.
+            yield_now().await;
+        }
+        match self.shard(key).lock().unwrap().get_mut(key) {
+            Some(lane) => {
+                lane.spare = (spare + PACE).saturating_sub(begun.elapsed()).min(SPARE);
+                !lane.is_full(limit)
+            }
+            None => true,
         }
     }
 
@@ -143,7 +204,17 @@ mod tests {
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
+    use tokio::time::sleep;
+
     use super::*;
+
+    impl Waits for usize {
+        fn bytes(&self) -> usize {
+            1
+        }
+    }
+
+    const ONE: Limit = Limit { requests: 1, bytes: 0 };
 
     fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
         future.poll(&mut Context::from_waker(Waker::noop()))
@@ -152,10 +223,10 @@ mod tests {
     #[test]
     fn each_request_that_ends_makes_room_for_one() {
         let lanes = Lanes::new();
-        assert_eq!(lanes.enter(&LaneKey::Node, 1, 1), Ok(Some(1)));
-        assert_eq!(lanes.enter(&LaneKey::Node, 2, 1), Ok(None));
-        assert_eq!(lanes.enter(&LaneKey::Node, 3, 1), Err(3));
-        let (mut first, mut second) = (pin!(lanes.room(&LaneKey::Node, 1)), pin!(lanes.room(&LaneKey::Node, 1)));
+        assert_eq!(lanes.enter(&LaneKey::Node, 1, ONE), Ok(Some(1)));
+        assert_eq!(lanes.enter(&LaneKey::Node, 2, ONE), Ok(None));
+        assert_eq!(lanes.enter(&LaneKey::Node, 3, ONE), Err(3));
+        let (mut first, mut second) = (pin!(lanes.room(&LaneKey::Node, ONE)), pin!(lanes.room(&LaneKey::Node, ONE)));
         assert!(poll(first.as_mut()).is_pending() && poll(second.as_mut()).is_pending());
         assert_eq!(lanes.next(&LaneKey::Node), Some(2));
         assert!(poll(second.as_mut()).is_pending(), "it is not its turn");
@@ -168,15 +239,68 @@ mod tests {
     #[test]
     fn who_gives_up_waiting_passes_its_turn_on() {
         let lanes = Lanes::new();
-        let _ = lanes.enter(&LaneKey::Node, 1, 1);
-        let _ = lanes.enter(&LaneKey::Node, 2, 1);
-        let mut second = pin!(lanes.room(&LaneKey::Node, 1));
+        let _ = lanes.enter(&LaneKey::Node, 1, ONE);
+        let _ = lanes.enter(&LaneKey::Node, 2, ONE);
+        let mut second = pin!(lanes.room(&LaneKey::Node, ONE));
         {
-            let mut first = pin!(lanes.room(&LaneKey::Node, 1));
+            let mut first = pin!(lanes.room(&LaneKey::Node, ONE));
             assert!(poll(first.as_mut()).is_pending() && poll(second.as_mut()).is_pending());
             lanes.next(&LaneKey::Node);
         }
         assert!(poll(second.as_mut()).is_ready());
+    }
+
+    #[test]
+    fn more_wait_as_long_as_they_are_small() {
+        let lanes = Lanes::new();
+        let limit = Limit { requests: 2, bytes: 5 };
+        assert_eq!(lanes.enter(&LaneKey::Node, 0, limit), Ok(Some(0)));
+        for request in 1..=5 {
+            assert_eq!(lanes.enter(&LaneKey::Node, request, limit), Ok(None));
+        }
+        assert_eq!(lanes.enter(&LaneKey::Node, 6, limit), Err(6));
+        assert_eq!(lanes.next(&LaneKey::Node), Some(1));
+        assert_eq!(lanes.enter(&LaneKey::Node, 6, limit), Ok(None));
+        let large = Limit { requests: 6, bytes: 5 };
+        assert_eq!(lanes.enter(&LaneKey::Node, 7, large), Ok(None), "so many may, whatever their size");
+        assert_eq!(lanes.enter(&LaneKey::Node, 8, large), Err(8));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn others_wait_for_a_lane_that_moves_and_once_for_one_that_does_not() {
+        let lanes = Arc::new(Lanes::new());
+        assert_eq!(lanes.enter(&LaneKey::Node, 0, ONE), Ok(Some(0)));
+        assert_eq!(lanes.enter(&LaneKey::Node, 1, ONE), Ok(None));
+        let fills_after = |pause: Duration| {
+            let lanes = Arc::clone(&lanes);
+            tokio::spawn(async move {
+                sleep(pause).await;
+                lanes.next(&LaneKey::Node)
+            })
+        };
+        for _ in 0..1000 {
+            let moved = fills_after(PACE);
+            assert!(lanes.room_soon(&LaneKey::Node, ONE).await);
+            assert_eq!(moved.await.unwrap(), Some(1));
+            assert_eq!(lanes.enter(&LaneKey::Node, 1, ONE), Ok(None));
+        }
+        let begun = Instant::now();
+        let moved = fills_after(PACE + SPARE / 2);
+        assert!(lanes.room_soon(&LaneKey::Node, ONE).await);
+        assert_eq!(moved.await.unwrap(), Some(1));
+        assert_eq!(lanes.enter(&LaneKey::Node, 1, ONE), Ok(None));
+        assert!(!lanes.room_soon(&LaneKey::Node, ONE).await);
+        assert!(!lanes.room_soon(&LaneKey::Node, ONE).await);
+        // The timers of tokio are exact to a millisecond.
+        let waited = begun.elapsed().saturating_sub(PACE * 2 + SPARE);
+        assert!(waited <= Duration::from_millis(2), "{waited:?} too long");
+        // It is another lane that comes after the last request.
+        assert_eq!((lanes.next(&LaneKey::Node), lanes.next(&LaneKey::Node)), (Some(1), None));
+        assert_eq!(lanes.enter(&LaneKey::Node, 0, ONE), Ok(Some(0)));
+        assert_eq!(lanes.enter(&LaneKey::Node, 1, ONE), Ok(None));
+        let moved = fills_after(SPARE);
+        assert!(lanes.room_soon(&LaneKey::Node, ONE).await);
+        assert_eq!(moved.await.unwrap(), Some(1));
     }
 
     /// A lost wake-up is a test that does not end.
@@ -184,7 +308,7 @@ mod tests {
     async fn many_readers_of_one_lane_all_get_through() {
         const READERS: usize = 64;
         const REQUESTS: usize = 500;
-        let lanes = Arc::new(Lanes::new());
+        let (lanes, limit) = (Arc::new(Lanes::new()), Limit::requests(2));
         let readers: Vec<_> = (0..READERS)
             .map(|_| {
                 let lanes = Arc::clone(&lanes);
@@ -192,9 +316,9 @@ mod tests {
                     let mut ran = 0;
                     for request in 0..REQUESTS {
                         let entered = loop {
-                            match lanes.enter(&LaneKey::Node, request, 2) {
+                            match lanes.enter(&LaneKey::Node, request, limit) {
                                 Ok(entered) => break entered,
-                                Err(_) => lanes.room(&LaneKey::Node, 2).await,
+                                Err(_) => lanes.room(&LaneKey::Node, limit).await,
                             }
                         };
                         if entered.is_none() {

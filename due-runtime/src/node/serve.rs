@@ -13,7 +13,7 @@ use super::actor::Directory;
 use super::crowd::Crowd;
 use super::departures::Departures;
 use super::events::Events;
-use super::lanes::{LaneKey, Lanes};
+use super::lanes::{LaneKey, Lanes, Limit, Waits};
 use super::request::stopping;
 use super::router::Router;
 use crate::cluster::{
@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Events that may wait in one lane: for a serial node, more than most gates have sessions. A lane that is full for
 /// requests takes events all the same.
 pub(super) const EVENTS: usize = 1 << 16;
+/// What a session of another process may have waiting beyond the count: gates of due send without bounds.
+const BURST: usize = 1024 * 1024;
 
 pub(crate) struct NodeCore {
     pub(super) this: Weak<Self>,
@@ -76,6 +78,16 @@ pub(super) enum Job {
     Task(BoxFuture<'static, ()>),
 }
 
+impl Waits for Job {
+    fn bytes(&self) -> usize {
+        let body = match self {
+            Self::Message(delivery) => delivery.packet.body.len(),
+            Self::Event(_) | Self::Task(_) => 0,
+        };
+        size_of::<Self>() + body
+    }
+}
+
 impl End {
     pub(super) fn close(&self) {
         self.is_closed.store(true, Ordering::Release);
@@ -96,9 +108,8 @@ impl NodeLink for NodeCore {
             self.heard.store(true, Ordering::Relaxed);
         }
         let key = self.lane_of(&delivery.origin, delivery.cid);
-        // Gates of other processes cannot be kept waiting: they count what they have sent.
-        let room = if delivery.request.is_some() { self.lane } else { self.lane.max(WINDOW) };
-        let delivery = match self.lanes.enter(&key, Job::Message(delivery), room) {
+        let limit = self.lane_limit(delivery.request.is_some());
+        let delivery = match self.lanes.enter(&key, Job::Message(delivery), limit) {
             Ok(Some(Job::Message(delivery))) => delivery,
             Err(Job::Message(delivery)) => return Err(Undelivered::Full(delivery)),
             _ => return Ok(()),
@@ -124,24 +135,32 @@ impl NodeLink for NodeCore {
     }
 
     fn room(&self, gid: &Gid, cid: Cid) -> BoxFuture<'_, ()> {
-        let key = match self.session_lane(gid, cid) {
-            // No session has this number: a node sent the message.
-            LaneKey::Session(gid, Cid(0)) => LaneKey::Peer(Nid::from(gid.as_str())),
-            key => key,
-        };
+        let key = self.session_lane(gid, cid);
         Box::pin(async move {
-            self.end.closed.run_until_cancelled(self.lanes.room(&key, self.lane)).await;
+            self.end.closed.run_until_cancelled(self.lanes.room(&key, self.lane_limit(true))).await;
         })
     }
 
-    fn crowd_out(&self, delivery: Delivery) -> Option<Delivery> {
-        let crowded = self.dispatch == Dispatch::PerSession && matches!(delivery.origin, Origin::Gate { .. });
-        if !crowded {
-            return Some(delivery);
-        }
-        let this = self.this.upgrade()?;
-        this.turn_away(delivery, &Error::new(Code::TOO_MANY_REQUESTS, "too many requests wait"));
-        None
+    fn make_room(&self, delivery: Delivery) -> BoxFuture<'_, Option<Delivery>> {
+        let (key, limit) = (self.lane_of(&delivery.origin, delivery.cid), self.lane_limit(false));
+        Box::pin(async move {
+            let is_there = async {
+                match &key {
+                    // Others of this gate wait behind it.
+                    LaneKey::Session(..) => self.lanes.room_soon(&key, limit).await,
+                    _ => {
+                        self.lanes.room(&key, limit).await;
+                        true
+                    }
+                }
+            };
+            if self.end.closed.run_until_cancelled(is_there).await != Some(false) {
+                return Some(delivery);
+            }
+            let this = self.this.upgrade()?;
+            this.turn_away(delivery, &Error::new(Code::TOO_MANY_REQUESTS, "too many requests wait"));
+            None
+        })
     }
 
     fn too_late(&self, delivery: Delivery) {
@@ -201,6 +220,15 @@ impl NodeCore {
         }
     }
 
+    /// What may wait in a lane. Sessions of this process are not read from beyond it; those of others are to find room for
+    /// all that their window may hold.
+    fn lane_limit(&self, is_of_this_process: bool) -> Limit {
+        match is_of_this_process {
+            true => Limit::requests(self.lane),
+            false => Limit { requests: self.lane.max(WINDOW), bytes: BURST },
+        }
+    }
+
     fn session_lane(&self, gid: &Gid, cid: Cid) -> LaneKey {
         match self.dispatch {
             Dispatch::PerSession => LaneKey::Session(gid.clone(), cid),
@@ -225,7 +253,7 @@ impl NodeCore {
                     Err(Undelivered::Full(delivery)) => delivery,
                     Err(Undelivered::Gone(_)) => return Err(LinkError::Failed("the node is stopping".to_owned())),
                 };
-                self.end.closed.run_until_cancelled(self.lanes.room(&key, self.lane)).await;
+                self.end.closed.run_until_cancelled(self.lanes.room(&key, self.lane_limit(false))).await;
             }
         });
         entered.await.unwrap_or_else(|_| Err(LinkError::Failed("it did not take the message in time".to_owned())))
@@ -234,7 +262,7 @@ impl NodeCore {
     /// Has a job run when it is its turn. `Err`: `limit` others wait already.
     #[expect(clippy::result_large_err, reason = "a job that is not taken comes back")]
     pub(super) fn begin(self: Arc<Self>, key: LaneKey, job: Job, limit: usize) -> Result<(), Job> {
-        if let Some(first) = self.lanes.enter(&key, job, limit)? {
+        if let Some(first) = self.lanes.enter(&key, job, Limit::requests(limit))? {
             self.spawn_lane(key, |this| this.job(first));
         }
         Ok(())

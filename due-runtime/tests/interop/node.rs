@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use due::codec::{DecodeError, EncodeError, RawBody};
@@ -9,6 +10,7 @@ use due::{
     ServerId, Tally, Target, Uid, layer_fn,
 };
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use crate::ears::{Ears, text64};
 use crate::go::Go;
@@ -32,6 +34,7 @@ pub(crate) fn go_routes() -> Value {
         { "id": 11, "do": "note" },
         { "id": 14, "do": "echo", "internal": true },
         { "id": 15, "do": "flood" },
+        { "id": 16, "do": "ponder" },
         { "id": 31, "do": "letter" },
         { "id": 33, "do": "letter" },
     ])
@@ -116,6 +119,13 @@ async fn flood(ctx: &mut Context, count: RawBody) -> due::Result<RawBody> {
     Ok(name(ctx))
 }
 
+/// Answers after a moment.
+#[due::route(16)]
+async fn ponder(_: &mut Context, body: RawBody) -> due::Result<RawBody> {
+    sleep(Duration::from_millis(1)).await;
+    Ok(body)
+}
+
 fn name(ctx: &Context) -> RawBody {
     RawBody(ctx.nid().as_str().as_bytes().to_vec().into())
 }
@@ -144,12 +154,11 @@ pub(crate) fn rust_node(nid: &str, ears: &Arc<Ears>, codec: &Codec) -> NodeBuild
         Codec::Proto => due::routes![crate::letters::reply_in_proto],
         _ => due::routes![crate::letters::reply],
     };
-    let routes = due::routes![echo, who, login, play, logout, leave, join, part, kick, ip, note, echo_inside, flood];
+    let routes =
+        due::routes![echo, who, login, play, logout, leave, join, part, kick, ip, note, echo_inside, flood, ponder];
     Node::builder()
         .id(nid.to_owned())
         .name("game")
-        // However busy this machine is, it takes what a test sends at once.
-        .lane(1 << 16)
         .codec(codec.clone())
         .serve(routes)
         .serve(letters)

@@ -15,13 +15,17 @@ use crate::node::PUSH;
 use crate::on_both;
 use crate::world::{Fleet, GO_GATE, GO_NODE, Place, RUST_GATE, RUST_NODE};
 
-on_both!(a_stream_of_pushes_arrives_whole, a_burst_of_requests_is_answered_whole);
+on_both!(
+    a_stream_of_pushes_arrives_whole,
+    a_burst_of_requests_is_answered_whole,
+    a_burst_for_slow_handlers_is_answered_whole,
+);
 
 /// Of 1 KiB: more than the sockets and the gate hold for a client.
 const PUSHES: u32 = 20_000;
-const REQUESTS: u16 = 20_000;
 const ECHO: u16 = 1;
 const FLOOD: u16 = 15;
+const PONDER: u16 = 16;
 const HEARTBEAT: [u8; 5] = [0, 0, 0, 1, 0x80];
 
 async fn a_stream_of_pushes_arrives_whole(place: Place) {
@@ -49,16 +53,26 @@ async fn a_stream_of_pushes_arrives_whole(place: Place) {
 }
 
 async fn a_burst_of_requests_is_answered_whole(place: Place) {
+    is_answered_whole(place, ECHO, 20_000, 2).await;
+}
+
+/// Of more than nodes hold for a session.
+async fn a_burst_for_slow_handlers_is_answered_whole(place: Place) {
+    is_answered_whole(place, PONDER, 4_000, 2_048).await;
+}
+
+async fn is_answered_whole(place: Place, route: u16, requests: u16, size: usize) {
     let fleet = Fleet::start(place).await;
+    let body = |seq: u16| seq.to_be_bytes().repeat(size / 2);
     for gid in [RUST_GATE, GO_GATE] {
         let (mut read, write) = connect(&fleet, gid).await;
-        let all: Vec<u8> = (1..=REQUESTS).flat_map(|seq| request(ECHO, seq, &seq.to_be_bytes())).collect();
+        let all: Vec<u8> = (1..=requests).flat_map(|seq| request(route, seq, &body(seq))).collect();
         let ask = async { write.lock().await.write_all(&all).await.unwrap() };
         let answers = async {
-            let mut missing: BTreeSet<u16> = (1..=REQUESTS).collect();
+            let mut missing: BTreeSet<u16> = (1..=requests).collect();
             while !missing.is_empty() {
-                let (route, seq, body) = read.next().await;
-                assert_eq!((route, &body[..]), (ECHO, &seq.to_be_bytes()[..]), "{gid}");
+                let (of, seq, answer) = read.next().await;
+                assert_eq!((of, answer), (route, body(seq)), "{gid}");
                 assert!(missing.remove(&seq), "{gid}: {seq} is answered twice");
             }
         };

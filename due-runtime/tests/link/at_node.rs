@@ -4,6 +4,7 @@ use due::codec::RawBody;
 use due::registry::{Instance, Kind, Registry};
 use due::{Context, Dispatch, Node, NodeBuilder, RunningApp, TcpLink};
 use tokio::sync::{Semaphore, oneshot};
+use tokio::task::yield_now;
 
 use crate::raw::{Fake, PACKET, Peer, hex};
 use crate::suite::echo;
@@ -20,16 +21,36 @@ async fn wait(_: &mut Context, _: RawBody) -> due::Result<RawBody> {
     Ok(raw("went"))
 }
 
+/// Takes a while, though not of the clock.
+#[due::route(10)]
+async fn ponder(_: &mut Context, _: RawBody) -> due::Result<RawBody> {
+    for _ in 0..20 {
+        yield_now().await;
+    }
+    Ok(raw("done"))
+}
+
 /// A node that has one connection to each gate.
 async fn node(world: &World, node: NodeBuilder) -> RunningApp {
     let backends = world.backends_with(TcpLink::new().addr("127.0.0.1:0").connections(1));
-    let node = node.id("n1").serve(due::routes![echo, wait]).build().unwrap();
+    let node = node.id("n1").serve(due::routes![echo, wait, ponder]).build().unwrap();
     due::App::new().backends(backends).node(node).start().await.unwrap()
 }
 
 /// A message of session 7 with the body "hi".
 fn deliver(route: u16, seq: u16) -> String {
     format!("00000025 00 0f 0000000000000000 0000000000000007 00000000000003e9 0000000700{route:04x}{seq:04x}6869")
+}
+
+/// The same with a body of 8 KiB: 128 of them are what a session may have waiting beyond the count.
+fn deliver_much(route: u16, seq: u16) -> String {
+    let body = "58".repeat(8192);
+    format!("00002023 00 0f 0000000000000000 0000000000000007 00000000000003e9 0000200500{route:04x}{seq:04x}{body}")
+}
+
+/// What `seq` of session 7 is answered, behind the head of the push.
+fn answer(route: u16, seq: u16, body: &str) -> Vec<u8> {
+    [&[0][..], &route.to_be_bytes(), &seq.to_be_bytes(), body.as_bytes()].concat()
 }
 
 #[tokio::test]
@@ -165,7 +186,32 @@ async fn states_are_told_even_without_a_seq() {
     node.stop().await;
 }
 
-/// Go gates send without bounds: one runs, 128 wait, the rest is refused at once and nobody else waits for it.
+/// Gates of due send without bounds.
+#[tokio::test]
+async fn a_burst_is_handled_whole_as_long_as_its_handlers_go_on() {
+    let world = World::tcp();
+    let node = node(&world, Node::builder()).await;
+    let fake = Fake::gate(&world, "G1").await;
+    let mut gate = Peer::dial(&world, Kind::Node, "n1").await;
+    gate.asks(HELLO, WELCOME).await;
+    let send = async {
+        for seq in 1..=1000 {
+            gate.send(&deliver_much(10, seq)).await;
+        }
+    };
+    let hear = async {
+        let mut back = fake.greet(2, "n1").await;
+        for seq in 1..=1000 {
+            assert_eq!(back.frame().await[27..], answer(10, seq, "done"));
+        }
+        back
+    };
+    let ((), back) = tokio::join!(send, hear);
+    drop((gate, back, fake));
+    node.stop().await;
+}
+
+/// One runs, 128 or a mebibyte wait, and the next one has half a second; the rest is refused at once.
 #[tokio::test]
 async fn a_session_that_sends_too_much_is_told_so() {
     let world = World::tcp();
@@ -173,26 +219,25 @@ async fn a_session_that_sends_too_much_is_told_so() {
     let fake = Fake::gate(&world, "G1").await;
     let mut gate = Peer::dial(&world, Kind::Node, "n1").await;
     gate.asks(HELLO, WELCOME).await;
-    for seq in 1..=131 {
-        gate.send(&deliver(9, seq)).await;
+    for seq in 1..=140 {
+        gate.send(&deliver_much(9, seq)).await;
     }
+    // Nobody else waits for it.
+    gate.send(&deliver(1, 2).replacen("0000000000000007", "0000000000000008", 1)).await;
     let mut back = fake.greet(2, "n1").await;
-    for seq in [130_u16, 131] {
-        let status = back.frame().await;
-        assert_eq!(status[27..32], [&[0, 0xff, 0xff][..], &seq.to_be_bytes()].concat());
+    for seq in 130..=140 {
         let text = format!(r#"{{"route":9,"seq":{seq},"code":10,"message":"too many requests wait"}}"#);
-        assert_eq!(String::from_utf8_lossy(&status[32..]), text);
+        assert_eq!(back.frame().await[27..], answer(0xffff, seq, &text));
     }
+    assert_eq!(back.frame().await[27..], answer(1, 2, "hi"));
     GO.add_permits(129);
-    for seq in 1..=129_u16 {
-        let answer = back.frame().await;
-        assert_eq!(answer[27..], [&[0, 0, 9][..], &seq.to_be_bytes(), b"went"].concat());
+    for seq in 1..=129 {
+        assert_eq!(back.frame().await[27..], answer(9, seq, "went"));
     }
     drop((gate, back, fake));
     node.stop().await;
 }
 
-/// Under due's own dispatch there is one queue, and whoever sends waits.
 #[tokio::test]
 async fn what_comes_after_the_last_request_is_told_so() {
     let world = World::tcp();
@@ -221,6 +266,7 @@ async fn what_comes_after_the_last_request_is_told_so() {
     stopped.await.unwrap();
 }
 
+/// Under due's own dispatch there is one queue, and whoever sends waits.
 #[tokio::test]
 async fn a_serial_node_refuses_nothing() {
     let world = World::tcp();

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/dobyte/due/v2/cluster"
 	"github.com/dobyte/due/v2/cluster/node"
@@ -151,6 +152,9 @@ func (p *peer) answer(do string, ctx node.Context, body []byte) ([]byte, error) 
 		return []byte(p.cfg.ID), ctx.Subscribe(string(body))
 	case "part":
 		return []byte(p.cfg.ID), ctx.Unsubscribe(string(body))
+	case "ponder": // answers after a moment
+		time.Sleep(time.Millisecond)
+		return body, nil
 	case "flood": // the body is how many numbers to push before the answer
 		count, err := strconv.ParseUint(string(body), 10, 32)
 		if err != nil {

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 
 use super::Connection;
@@ -280,26 +279,14 @@ async fn deliver(node: &dyn NodeLink, delivery: Delivery) {
 
 /// Waits with a message that was not taken until it is, or will never be.
 pub(super) async fn insist(node: &dyn NodeLink, mut undelivered: Undelivered) {
-    if let Undelivered::Full(delivery) = undelivered {
-        // Whoever works for this session may have had no turn beside this reader.
-        yield_now().await;
-        undelivered = match node.deliver(delivery) {
-            Ok(()) => return,
-            Err(undelivered) => undelivered,
-        };
-    }
     loop {
         let delivery = match undelivered {
-            Undelivered::Full(delivery) => match node.crowd_out(delivery) {
+            Undelivered::Full(delivery) => match node.make_room(delivery).await {
                 Some(delivery) => delivery,
                 None => return,
             },
             Undelivered::Gone(delivery) => return node.too_late(delivery),
         };
-        match &delivery.origin {
-            Origin::Gate { gid, .. } => node.room(gid, delivery.cid).await,
-            Origin::Node { nid, .. } => node.room(&Gid::from(nid.as_str()), delivery.cid).await,
-        }
         undelivered = match node.deliver(delivery) {
             Ok(()) => return,
             Err(undelivered) => undelivered,
