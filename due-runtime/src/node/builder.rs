@@ -88,9 +88,9 @@ impl NodeBuilder {
     }
 
     /// How many requests of one session may wait while one is handled (of the whole node under
-    /// [`Dispatch::Serial`]). More are not read from the connection. Default: 64. Of a session at another process's gate 128 may
-    /// at least, and a mebibyte at most; beyond that the gate is held up while its handlers go on, and the rest is refused
-    /// ([`Code::TOO_MANY_REQUESTS`](crate::Code::TOO_MANY_REQUESTS)) when they do not.
+    /// [`Dispatch::Serial`]). More are not read from the connection. Default: 64. Of a session at the gate of another
+    /// process a mebibyte may wait, or 128 requests if that is more; then the gate is held up while handlers go on, and what
+    /// comes is refused ([`Code::TOO_MANY_REQUESTS`](crate::Code::TOO_MANY_REQUESTS)) when they do not.
     pub fn lane(mut self, requests: usize) -> Self {
         self.settings.lane = requests.max(1);
         self
