@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use due::locator::{LocateError, Locator, MemoryLocator};
 use due::registry::Kind;
-use due::{App, BoxFuture, Client, Gate, Gid, Nid, RouteId, RunningApp, Uid};
+use due::{App, BoxFuture, Client, Gate, Gid, Nid, OutboxLimits, RouteId, RunningApp, Uid};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::raw::{PACKET, Peer, hex};
@@ -252,7 +253,6 @@ async fn requests_before_an_impossible_frame_are_answered() {
     gate.stop().await;
 }
 
-/// The largest set that fits the frame; gates of due read 8189.
 /// The buffer of a large frame is no reason to answer all that comes behind it at once.
 #[tokio::test]
 async fn requests_behind_a_large_frame_are_answered_as_far_as_they_are_read() {
@@ -274,6 +274,7 @@ async fn requests_behind_a_large_frame_are_answered_as_far_as_they_are_read() {
     gate.stop().await;
 }
 
+/// The largest set that fits the frame; gates of due read 8189.
 #[tokio::test]
 async fn wide_counts_and_long_channels_are_read() {
     let world = World::tcp();
@@ -305,6 +306,33 @@ async fn wide_counts_and_long_channels_are_read() {
     )
     .await;
     assert_eq!(pushes.next().await.unwrap().unwrap(), "hi");
+    drop(node);
+    gate.stop().await;
+}
+
+/// The second waits for a client that does not read, until that is cut off; so does what comes behind it.
+#[tokio::test]
+async fn broadcasts_are_carried_out_one_after_another() {
+    let world = World::tcp();
+    let outbox = OutboxLimits { packets: 1, patience: Duration::from_millis(500), ..OutboxLimits::default() };
+    let gate = Gate::builder().id("g1").tcp("127.0.0.1:0").outbox(outbox).build();
+    let gate = App::new().backends(world.backends()).gate(gate).start().await.unwrap();
+    let (_, addr) = gate.addresses().next().unwrap().split_once("://").unwrap();
+    let mut client = TcpStream::connect(addr).await.unwrap();
+    let mut node = Peer::dial(&world, Kind::Gate, "g1").await;
+    until_there(&mut node).await;
+    for seq in 1..=2 {
+        let size = 8 << 20;
+        node.send(&format!("{:08x} 00 0a {seq:016x} 01 {:08x} 00 0001 0000", size + 20, size + 5)).await;
+        node.0.write_all(&vec![0; size]).await.unwrap();
+    }
+    node.send("0000001c 00 0b 0000000000000003 06 726f6f6d3a31 0000000700000100026869").await;
+    node.expect("00000014 00 0a 0000000000000001 0000 0000000000000001").await;
+    node.expect("0000000c 00 0a 0000000000000002 0000").await;
+    node.expect("00000014 00 0b 0000000000000003 0000 0000000000000000").await;
+    let mut got = Vec::new();
+    let cut = client.read_to_end(&mut got).await;
+    assert!(cut.is_err() || got.len() < 16 << 20, "it was waited for in vain");
     drop(node);
     gate.stop().await;
 }

@@ -273,7 +273,7 @@ impl Connection {
                 Err(error) => End::Broken(error.to_string()),
             },
             () = self.beat() => End::Unused,
-            () = self.shared.doubted.notified() => End::Broken("the other side has fallen silent".to_owned()),
+            () = self.shared.doubted.notified() => End::Broken("the other side has fallen silent or does not read".to_owned()),
         };
         if matches!(end, End::Unused) {
             self.settle(UNUSED, &Kept::default());
