@@ -35,7 +35,7 @@ async fn go_reads_what_we_registered(place: Place) {
             "routes": [
                 { "i": 1 }, { "i": 2 }, { "i": 3 }, { "i": 4, "s": true }, { "i": 5, "a": true }, { "i": 6, "s": true },
                 { "i": 7 }, { "i": 8 }, { "i": 9 }, { "i": 10 }, { "i": 11 }, { "i": 13, "n": true }, { "i": 15 },
-                { "i": 31 },
+                { "i": 16 }, { "i": 31 },
             ],
             "endpoint": node.endpoint, "weight": 1, "metadata": { oneway: "11", "due-answers": "each" },
         })
@@ -62,7 +62,7 @@ async fn we_read_what_go_registered(place: Place) {
     expected.events = vec![1, 2, 3];
     expected.weight = 1;
     expected.endpoint.clone_from(&node.endpoint);
-    expected.routes = (1..=11).chain([14, 15, 31, 33]).map(plain).collect();
+    expected.routes = (1..=11).chain([14, 15, 16, 31, 33]).map(plain).collect();
     for route in &mut expected.routes {
         route.stateful = [4, 6].contains(&route.id);
         route.authorized = route.id == 5;
