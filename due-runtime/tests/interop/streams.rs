@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpSocket;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -19,10 +20,14 @@ on_both!(
     a_stream_of_pushes_arrives_whole,
     a_burst_of_requests_is_answered_whole,
     a_burst_for_slow_handlers_is_answered_whole,
+    a_crowd_is_answered_whole,
 );
 
 /// Of 1 KiB: more than the sockets and the gate hold for a client.
 const PUSHES: u32 = 20_000;
+const CLIENTS: u16 = 200;
+const EACH: u16 = 250;
+const AT_ONCE: usize = 16;
 const ECHO: u16 = 1;
 const FLOOD: u16 = 15;
 const PONDER: u16 = 16;
@@ -77,6 +82,29 @@ async fn is_answered_whole(place: Place, route: u16, requests: u16, size: usize)
             }
         };
         tokio::join!(ask, answers);
+    }
+}
+
+/// Each of many clients has some requests under way, again and again.
+async fn a_crowd_is_answered_whole(place: Place) {
+    let fleet = Fleet::start(place).await;
+    for gid in [RUST_GATE, GO_GATE] {
+        let clients = (0..CLIENTS).map(async |client| {
+            let (mut read, write) = connect(&fleet, gid).await;
+            let body = |seq: u16| [client.to_be_bytes(), seq.to_be_bytes()].concat();
+            let ask = async |seq| write.lock().await.write_all(&request(ECHO, seq, &body(seq))).await.unwrap();
+            let mut waiting = BTreeSet::new();
+            for seq in 1..=EACH {
+                ask(seq).await;
+                waiting.insert(seq);
+                while waiting.len() == AT_ONCE || (seq == EACH && !waiting.is_empty()) {
+                    let (route, seq, answer) = read.next().await;
+                    assert_eq!((route, answer), (ECHO, body(seq)), "{gid}");
+                    assert!(waiting.remove(&seq), "{gid}: {seq} of {client} is answered twice");
+                }
+            }
+        });
+        join_all(clients).await;
     }
 }
 
