@@ -2,7 +2,6 @@
 //! beside each.
 
 use std::fmt;
-use std::future::ready;
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock, Weak};
@@ -65,7 +64,7 @@ pub(crate) trait Losses: Send + Sync {
 pub(crate) enum Server {
     Gate(Arc<dyn GateServer>),
     /// The cluster resolves who calls: answers to a gate's messages go through its own link.
-    Node(Arc<dyn NodeLink>, Cluster),
+    Node(Arc<dyn NodeServer>, Cluster),
 }
 
 /// A server that others can reach.
@@ -136,13 +135,6 @@ pub(crate) trait NodeLink: Send + Sync {
     }
     /// Waits until [`deliver`](Self::deliver) may find room for this session again.
     fn room(&self, gid: &Gid, cid: Cid) -> BoxFuture<'_, ()>;
-    /// Waits with a message of another process that found its lane full. `None`: others would have waited too long behind it,
-    /// and its client was told so.
-    fn make_room(&self, delivery: Delivery) -> BoxFuture<'_, Option<Delivery>> {
-        Box::pin(ready(Some(delivery)))
-    }
-    /// A message of another process reached the node after it has closed: its client is told so.
-    fn too_late(&self, _delivery: Delivery) {}
     /// Tells of a session (14), in order with its messages. Never waits; lost if the node cannot be reached.
     fn trigger(&self, event: SessionEvent);
     /// Every failure comes within the call timeout of the link.
@@ -151,6 +143,15 @@ pub(crate) trait NodeLink: Send + Sync {
     fn is_remote(&self) -> bool {
         false
     }
+}
+
+/// A node, as the link serves it to other processes.
+pub(crate) trait NodeServer: NodeLink {
+    /// Waits with a message that came back from [`deliver`](NodeLink::deliver) as its lane was full. `None`: others would have
+    /// waited too long behind it, and its client was told so.
+    fn make_room(&self, delivery: Delivery) -> BoxFuture<'_, Option<Delivery>>;
+    /// A message reached the node after it has closed: its client is told so.
+    fn too_late(&self, delivery: Delivery);
 }
 
 /// Who sent a message to a node, and the way back.

@@ -29,6 +29,7 @@ impl Link for MemoryLink {
             Server::Node(node, _) => {
                 let mut nodes = self.nodes.write().unwrap();
                 nodes.retain(|_, node| node.strong_count() > 0);
+                let node: Arc<dyn NodeLink> = node;
                 nodes.insert(Nid::from(&*member.id), Arc::downgrade(&node));
             }
         }

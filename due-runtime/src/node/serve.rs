@@ -17,7 +17,8 @@ use super::lanes::{LaneKey, Lanes, Limit, Waits};
 use super::request::stopping;
 use super::router::Router;
 use crate::cluster::{
-    Cluster, Delivery, Event, LinkError, NodeAnswer, NodeLink, NodeOp, Origin, Presence, SessionEvent, Undelivered,
+    Cluster, Delivery, Event, LinkError, NodeAnswer, NodeLink, NodeOp, NodeServer, Origin, Presence, SessionEvent,
+    Undelivered,
 };
 use crate::error::{Code, Error};
 use crate::future::BoxFuture;
@@ -141,6 +142,23 @@ impl NodeLink for NodeCore {
         })
     }
 
+    fn trigger(&self, event: SessionEvent) {
+        self.note(&event);
+        self.tell(event);
+    }
+
+    fn call(&self, op: NodeOp) -> BoxFuture<'_, Result<NodeAnswer, LinkError>> {
+        Box::pin(async move {
+            match op {
+                NodeOp::Deliver(delivery) => self.take(delivery).await.map(|()| NodeAnswer::Done),
+                NodeOp::State => Ok(NodeAnswer::State(self.presence.state().await)),
+                NodeOp::SetState(state) => self.presence.change_state(state).await.map(|()| NodeAnswer::Done),
+            }
+        })
+    }
+}
+
+impl NodeServer for NodeCore {
     fn make_room(&self, delivery: Delivery) -> BoxFuture<'_, Option<Delivery>> {
         let (key, limit) = (self.lane_of(&delivery.origin, delivery.cid), self.lane_limit(false));
         Box::pin(async move {
@@ -167,21 +185,6 @@ impl NodeLink for NodeCore {
         if let Some(this) = self.this.upgrade() {
             this.turn_away(delivery, &stopping());
         }
-    }
-
-    fn trigger(&self, event: SessionEvent) {
-        self.note(&event);
-        self.tell(event);
-    }
-
-    fn call(&self, op: NodeOp) -> BoxFuture<'_, Result<NodeAnswer, LinkError>> {
-        Box::pin(async move {
-            match op {
-                NodeOp::Deliver(delivery) => self.take(delivery).await.map(|()| NodeAnswer::Done),
-                NodeOp::State => Ok(NodeAnswer::State(self.presence.state().await)),
-                NodeOp::SetState(state) => self.presence.change_state(state).await.map(|()| NodeAnswer::Done),
-            }
-        })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::cluster::drpc::pool::Target;
 use crate::cluster::drpc::receipts::Unsaid;
 use crate::cluster::drpc::request::{self, Bad, Handshake};
 use crate::cluster::link::{
-    Delivery, GateAnswer, GateLink, GateOp, GateServer, LinkError, NodeAnswer, NodeLink, NodeOp, Origin, Server,
+    Delivery, GateAnswer, GateLink, GateOp, GateServer, LinkError, NodeAnswer, NodeOp, NodeServer, Origin, Server,
     SessionEvent, Then, Undelivered, Unpushed,
 };
 use crate::cluster::scratch;
@@ -129,7 +129,7 @@ impl Connection {
 
     pub(super) async fn at_node(
         &self,
-        node: &Arc<dyn NodeLink>,
+        node: &Arc<dyn NodeServer>,
         cluster: &Cluster,
         frame: &Frame<'_>,
         caller: &mut Caller,
@@ -271,14 +271,14 @@ pub(super) async fn push(gate: &dyn GateServer, cid: Cid, part: Bytes, wakes: &m
     }
 }
 
-async fn deliver(node: &dyn NodeLink, delivery: Delivery) {
+async fn deliver(node: &dyn NodeServer, delivery: Delivery) {
     if let Err(undelivered) = node.deliver(delivery) {
         insist(node, undelivered).await;
     }
 }
 
 /// Waits with a message that was not taken until it is, or will never be.
-pub(super) async fn insist(node: &dyn NodeLink, mut undelivered: Undelivered) {
+pub(super) async fn insist(node: &dyn NodeServer, mut undelivered: Undelivered) {
     loop {
         let delivery = match undelivered {
             Undelivered::Full(delivery) => match node.make_room(delivery).await {
