@@ -58,6 +58,8 @@ pub(crate) struct RouteEntry {
     pub(crate) authorized: bool,
     /// The name of the nodes that serve it, the locator's field for stateful routes.
     pub(crate) group: Arc<str>,
+    /// All of them are in other processes.
+    pub(crate) is_elsewhere: bool,
     /// In any state.
     servers: HashMap<Nid, Answers>,
     work: Choice,
@@ -135,6 +137,7 @@ impl DispatchTable {
             stateful: route.stateful,
             authorized: route.authorized,
             group: Arc::clone(group),
+            is_elsewhere: true,
             servers: HashMap::new(),
             work: Choice::new(balance),
             busy: Choice::new(balance),
@@ -149,6 +152,7 @@ impl DispatchTable {
                 in_force: declaration(&entry.group, in_force),
             });
         }
+        entry.is_elsewhere &= candidate.node.is_remote();
         entry.servers.insert(candidate.nid.clone(), candidate.answers);
         match state {
             State::Work => entry.work.add(candidate.clone()),

@@ -130,7 +130,7 @@ pub(crate) trait NodeLink: Send + Sync {
     #[expect(clippy::result_large_err, reason = "a message that is not taken comes back")]
     fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered>;
     /// [`deliver`](Self::deliver) for a client of the caller, where messages leave this process. `false`: not now.
-    fn forward(&self, _: Cid, _: Option<Uid>, _: &Packet) -> bool {
+    fn forward(&self, _: Cid, _: Option<Uid>, _: Outward<'_>) -> bool {
         false
     }
     /// Waits until [`deliver`](Self::deliver) may find room for this session again.
@@ -194,6 +194,23 @@ pub(crate) trait Receipt: Send + Sync {
     fn taken(&self);
     /// Another node is to get it. `false`: it was said to be taken, or nobody hears it any more.
     fn give_back(&self) -> bool;
+}
+
+/// A client's packet on its way to another process.
+#[derive(Clone, Copy)]
+pub(crate) enum Outward<'a> {
+    /// As it came, with its size.
+    AsItIs(&'a [u8]),
+    Packet(&'a Packet),
+}
+
+impl Outward<'_> {
+    pub(crate) fn put(self, format: &Format, buf: &mut Vec<u8>) {
+        match self {
+            Self::AsItIs(sized) => buf.extend_from_slice(sized),
+            Self::Packet(packet) => format.put_sized(packet, buf),
+        }
+    }
 }
 
 /// The message comes back to the caller.

@@ -29,7 +29,7 @@ pub use handle::Cluster;
 pub use link::{Audience, Event};
 pub(crate) use link::{
     Delivery, Door, GateAnswer, GateLink, GateOp, GateServer, LinkError, Losses, Member, NodeAnswer, NodeLink, NodeOp,
-    NodeServer, Origin, Server, SessionEvent, Then, Undelivered, Unpushed,
+    NodeServer, Origin, Outward, Server, SessionEvent, Then, Undelivered, Unpushed,
 };
 pub use peers::{NodeCall, NodeCallError, NodeCaller, NodeTarget};
 pub(crate) use picture::Sight;

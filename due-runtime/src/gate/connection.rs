@@ -158,6 +158,18 @@ impl Connection {
             if self.session.is_finishing() {
                 return End::Finish;
             }
+            let mut picked = None;
+            let forward = |sized: &[u8]| {
+                let is_gone = self.gate.forward(&self.session, sized, &mut picked);
+                if is_gone {
+                    self.gate.metrics.received.count(1, sized.len());
+                }
+                is_gone
+            };
+            if meter.is_none() && read.take_if(forward) {
+                self.heard.store(true, Ordering::Relaxed);
+                continue;
+            }
             // Only waiting for the next frame is given up for a stop, never the handing over of one.
             let inbound = match read.buffered() {
                 Some(inbound) => inbound.map(Some),
@@ -221,7 +233,7 @@ impl Connection {
             match frame {
                 Some(Ok(Frame::Packet(packet))) => {
                     self.gate.metrics.received.count(1, bytes);
-                    if let Some(unrouted) = self.gate.route(&self.session, packet) {
+                    if let Some(unrouted) = self.gate.route(&self.session, packet, picked) {
                         self.held_up.store(true, Ordering::Relaxed);
                         let wait = self.gate.wait(&self.session, unrouted);
                         let waiting = match &mut waiting {

@@ -193,6 +193,29 @@ impl Format {
     /// # Errors
     /// [`DecodeError::TooLarge`], before anything is reserved; the stream is of no use afterwards.
     pub fn split(&self, buf: &mut BytesMut) -> Result<Option<Bytes>, DecodeError> {
+        let Some(size) = self.announced(buf)? else {
+            return Ok(None);
+        };
+        if let Some(missing @ 1..) = (SIZE + size).checked_sub(buf.len()) {
+            // Whoever reads has room for a short rest anyway.
+            if missing > RESERVE_STEP {
+                buf.reserve(missing.min(RESERVE_STEP.max(buf.len())));
+            }
+            return Ok(None);
+        }
+        buf.advance(SIZE);
+        Ok(Some(buf.split_to(size).freeze()))
+    }
+
+    /// The first frame of a byte stream with its size, if all of it is there; whatever is wrong is left to
+    /// [`split`](Self::split).
+    pub(crate) fn first<'a>(&self, buf: &'a [u8]) -> Option<&'a [u8]> {
+        let size = self.announced(buf).ok()??;
+        buf.get(..SIZE + size)
+    }
+
+    /// The size of the first frame of a byte stream, if that much is there.
+    fn announced(&self, buf: &[u8]) -> Result<Option<usize>, DecodeError> {
         let Some(&head) = buf.first_chunk() else {
             return Ok(None);
         };
@@ -205,18 +228,10 @@ impl Format {
             }
         }
         let limit = self.max_frame_bytes();
-        if size > limit {
-            return Err(DecodeError::TooLarge { size, limit });
+        match size > limit {
+            true => Err(DecodeError::TooLarge { size, limit }),
+            false => Ok(Some(size)),
         }
-        if let Some(missing @ 1..) = (SIZE + size).checked_sub(buf.len()) {
-            // Whoever reads has room for a short rest anyway.
-            if missing > RESERVE_STEP {
-                buf.reserve(missing.min(RESERVE_STEP.max(buf.len())));
-            }
-            return Ok(None);
-        }
-        buf.advance(SIZE);
-        Ok(Some(buf.split_to(size).freeze()))
     }
 
     pub(super) fn read_size(&self, bytes: [u8; SIZE]) -> usize {
@@ -230,9 +245,11 @@ impl Format {
     pub(super) fn read_signed(&self, bytes: &[u8]) -> i32 {
         let sign = |most: Option<&u8>| if most.is_some_and(|byte| byte & 0x80 != 0) { -1 } else { 0 };
         let push = |value: i32, byte: &u8| value << 8 | i32::from(*byte);
-        match self.order() {
-            ByteOrder::Big => bytes.iter().fold(sign(bytes.first()), push),
-            ByteOrder::Little => bytes.iter().rev().fold(sign(bytes.last()), push),
+        match (self.order(), bytes) {
+            // What due has by default.
+            (ByteOrder::Big, &[most, least]) => i16::from_be_bytes([most, least]).into(),
+            (ByteOrder::Big, bytes) => bytes.iter().fold(sign(bytes.first()), push),
+            (ByteOrder::Little, bytes) => bytes.iter().rev().fold(sign(bytes.last()), push),
         }
     }
 

@@ -90,6 +90,23 @@ proptest! {
         prop_assert!(buf.is_empty());
     }
 
+    /// Whoever looks at the first frame where it lies sees what is taken off and read.
+    #[test]
+    fn the_first_frame_is_the_one_that_is_split_off(format in formats(), sent in sent(), rest in vec(any::<u8>(), 0..50)) {
+        for wire in [[&sent.write(&format).0[..], &rest].concat(), rest] {
+            let mut buf = BytesMut::from(&wire[..]);
+            let unit = format.split(&mut buf).ok().flatten();
+            let first = format.first(&wire);
+            prop_assert_eq!(first.map(|sized| &sized[4..]), unit.as_deref());
+            let (Some(sized), Some(unit)) = (first, unit) else { continue };
+            let read = match format.parse(unit) {
+                Ok(Frame::Packet(Packet { route, seq, .. })) => Some((route, seq)),
+                _ => None,
+            };
+            prop_assert_eq!(format.peek(sized), read);
+        }
+    }
+
     #[test]
     fn a_message_reads_the_same_in_both_dialects(format in formats(), sent in sent()) {
         let (sized, frame) = sent.write(&format);

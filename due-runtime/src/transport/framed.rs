@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::vec::Drain;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -50,6 +50,13 @@ impl<R> FramedRead<R> {
 }
 
 impl<R: AsyncRead + Unpin> FramedRead<R> {
+    /// Of a buffer that is empty.
+    fn let_go(&mut self) {
+        if self.buf.is_empty() {
+            self.buf = BytesMut::new();
+        }
+    }
+
     async fn fill(&mut self) -> io::Result<usize> {
         if self.buf.len() > BEGINNING {
             // A large packet is on its way: it gets a buffer of its own, which doubles with what has come.
@@ -100,10 +107,19 @@ impl<R: AsyncRead + Unpin + Send + 'static> PacketRead for FramedRead<R> {
 
     fn buffered(&mut self) -> Option<Result<Inbound, ReadError>> {
         let unit = self.format.split(&mut self.buf).transpose()?;
-        if self.buf.is_empty() {
-            self.buf = BytesMut::new();
-        }
+        self.let_go();
         Some(unit.map(Inbound::Unit).map_err(ReadError::from))
+    }
+
+    fn take_if(&mut self, takes: impl FnOnce(&[u8]) -> bool) -> bool {
+        let Some(packet) = self.format.first(&self.buf) else { return false };
+        let len = packet.len();
+        if !takes(packet) {
+            return false;
+        }
+        self.buf.advance(len);
+        self.let_go();
+        true
     }
 }
 

@@ -130,6 +130,13 @@ pub trait PacketRead: Send + 'static {
     /// A unit that has already arrived, so that many are handled per system call; `None` means: go on with
     /// [`read`](Self::read).
     fn buffered(&mut self) -> Option<Result<Inbound, ReadError>>;
+
+    /// Shows the whole sized packet that [`buffered`](Self::buffered) would begin with to `takes`, where it lies, and goes on
+    /// behind it if that is true. Default: shows nothing.
+    fn take_if(&mut self, takes: impl FnOnce(&[u8]) -> bool) -> bool {
+        let _ = takes;
+        false
+    }
 }
 
 /// The writing half of one connection.

@@ -13,6 +13,7 @@ mod moves;
 mod raw;
 mod returns;
 mod secret;
+mod shares;
 mod suite;
 #[cfg(feature = "tls")]
 mod tls;

@@ -7,12 +7,11 @@ use super::outgoing::Refused;
 use super::pool::{Lease, Pool};
 use super::request::{Trigger, put_deliver, put_gate_op, put_push, put_set_state, put_state_op, put_trigger};
 use crate::cluster::link::{
-    Delivery, GateAnswer, GateLink, GateOp, LinkError, MAX_TARGETS, NodeAnswer, NodeLink, NodeOp, SessionEvent,
-    Undelivered,
+    Delivery, GateAnswer, GateLink, GateOp, LinkError, MAX_TARGETS, NodeAnswer, NodeLink, NodeOp, Outward,
+    SessionEvent, Undelivered,
 };
 use crate::future::BoxFuture;
 use crate::id::{Cid, Gid, Uid};
-use crate::packet::Packet;
 use crate::session::SessionTarget;
 
 /// What answers may take of the memory of a connection, times what other things may.
@@ -115,7 +114,7 @@ impl NodeLink for RemoteNode {
         })
     }
 
-    fn forward(&self, cid: Cid, uid: Option<Uid>, packet: &Packet) -> bool {
+    fn forward(&self, cid: Cid, uid: Option<Uid>, packet: Outward<'_>) -> bool {
         let pool: &Pool = &self.0.0;
         let (out, format) = (&pool.keyed(cid.0).out, &pool.shared.member.format);
         pool.send(|| out.append(|buf| put_deliver(buf, 0, cid, uid, format, packet))).is_ok()
@@ -166,7 +165,8 @@ impl NodeLink for RemoteNode {
 
 impl RemoteNode {
     fn put(&self, buf: &mut Vec<u8>, seq: u64, delivery: &Delivery) {
-        put_deliver(buf, seq, delivery.cid, delivery.uid, &self.0.0.shared.member.format, &delivery.packet);
+        let packet = Outward::Packet(&delivery.packet);
+        put_deliver(buf, seq, delivery.cid, delivery.uid, &self.0.0.shared.member.format, packet);
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes};
 
 use super::frame::{self, Frame, HEAD, op};
-use crate::cluster::link::{Audience, Event, GateOp, Then};
+use crate::cluster::link::{Audience, Event, GateOp, Outward, Then};
 use crate::id::{Cid, Uid};
-use crate::packet::{Format, Packet};
+use crate::packet::Format;
 use crate::registry::{Kind, State};
 use crate::session::SessionTarget;
 
@@ -230,11 +230,18 @@ pub(super) fn deliver<'a>(frame: &Frame<'a>) -> Result<Deliver<'a>, Bad> {
     Ok(Deliver { cid: Cid(cid), uid: user(uid)?, packet: fields.0 })
 }
 
-pub(super) fn put_deliver(buf: &mut Vec<u8>, seq: u64, cid: Cid, uid: Option<Uid>, format: &Format, packet: &Packet) {
+pub(super) fn put_deliver(
+    buf: &mut Vec<u8>,
+    seq: u64,
+    cid: Cid,
+    uid: Option<Uid>,
+    format: &Format,
+    packet: Outward<'_>,
+) {
     frame::put(buf, op::DELIVER, seq, false, |buf| {
         buf.put_i64(cid.0);
         buf.put_i64(uid.map_or(0, |uid| uid.0));
-        format.put_sized(packet, buf);
+        packet.put(format, buf);
     });
 }
 

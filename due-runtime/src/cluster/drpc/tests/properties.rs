@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::cluster::drpc::fuzzing::claims;
 use crate::cluster::drpc::{answer, frame, request};
-use crate::cluster::link::{Audience, Event, GateAnswer, GateOp, LinkError, Then};
+use crate::cluster::link::{Audience, Event, GateAnswer, GateOp, LinkError, Outward, Then};
 use crate::id::{Cid, RouteId, Seq, Uid};
 use crate::packet::{ByteOrder, Format, Packet, RouteWidth, SeqWidth};
 use crate::registry::State;
@@ -112,7 +112,7 @@ proptest! {
         let seq = if format.seq_bytes() == 0 { 0 } else { seq };
         let packet = Packet { route: RouteId(route.into()), seq: Seq(seq.into()), body: body.into() };
         let mut written = Vec::new();
-        request::put_deliver(&mut written, 9, Cid(cid), uid, &format, &packet);
+        request::put_deliver(&mut written, 9, Cid(cid), uid, &format, Outward::Packet(&packet));
         let frame = frame::parse(&written).unwrap();
         let deliver = request::deliver(&frame).unwrap();
         prop_assert_eq!((deliver.cid, deliver.uid), (Cid(cid), uid));

@@ -8,7 +8,7 @@ use super::hex;
 use crate::cluster::drpc::frame::{self, Frame};
 use crate::cluster::drpc::request::{self, Bad, Deliver, Handshake, Trigger};
 use crate::cluster::drpc::{answer, request::put_gate_op};
-use crate::cluster::link::{Audience, Event, GateAnswer, GateOp, LinkError, Then};
+use crate::cluster::link::{Audience, Event, GateAnswer, GateOp, LinkError, Outward, Then};
 use crate::id::{Cid, RouteId, Seq, Uid};
 use crate::packet::{Format, Packet};
 use crate::registry::{Kind, State};
@@ -127,7 +127,7 @@ fn events_and_messages_to_nodes() {
     }
     let packet = Packet { route: RouteId(1), seq: Seq(2), body: Bytes::from_static(b"hi") };
     let mut written = Vec::new();
-    request::put_deliver(&mut written, 0, Cid(7), Some(Uid(1001)), &Format::new(), &packet);
+    request::put_deliver(&mut written, 0, Cid(7), Some(Uid(1001)), &Format::new(), Outward::Packet(&packet));
     let text = "00000025 00 0f 0000000000000000 0000000000000007 00000000000003e9 0000000700000100026869";
     assert_eq!(written, hex(text));
     let deliver = Deliver { cid: Cid(7), uid: Some(Uid(1001)), packet: &hex(PACKET) };
