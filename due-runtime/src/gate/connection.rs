@@ -158,6 +158,7 @@ impl Connection {
             if self.session.is_finishing() {
                 return End::Finish;
             }
+            // Boxed, as it is rare and would be in the future of every idle session.
             let mut picked = None;
             let forward = |sized: &[u8]| {
                 let is_gone = self.gate.forward(&self.session, sized, &mut picked);

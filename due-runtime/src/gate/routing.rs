@@ -34,7 +34,7 @@ impl GateCore {
 
     /// Hands a client message over as it came, where nothing is to be decided but which node of another process gets it.
     /// `false`: it is left to [`route`](Self::route), and to `picked` if there was a choice.
-    pub(super) fn forward(&self, session: &Arc<Session>, sized: &[u8], picked: &mut Option<Candidate>) -> bool {
+    pub(super) fn forward(&self, session: &Arc<Session>, sized: &[u8], picked: &mut Option<Box<Candidate>>) -> bool {
         let Some((route, seq)) = self.format.peek(sized).filter(|(route, _)| *route != RouteId::STATUS) else {
             return false;
         };
@@ -53,7 +53,7 @@ impl GateCore {
                 session.take_back(route, seq);
             }
         }
-        *picked = Some(first.clone());
+        *picked = Some(Box::new(first.clone()));
         false
     }
 
@@ -63,7 +63,7 @@ impl GateCore {
         self: &Arc<Self>,
         session: &Arc<Session>,
         packet: Packet,
-        picked: Option<Candidate>,
+        picked: Option<Box<Candidate>>,
     ) -> Option<Unrouted> {
         let route = packet.route;
         if route == RouteId::STATUS && self.answers_greeting(session, &packet) {
@@ -80,7 +80,7 @@ impl GateCore {
                     let to = To::User { uid, group: Arc::clone(&entry.group) };
                     return Some(Unrouted { to, delivery });
                 }
-                uid => match picked.as_ref().or_else(|| entry.pick()) {
+                uid => match picked.as_deref().or_else(|| entry.pick()) {
                     None => unserved(route),
                     Some(first) => return self.hand_to(session, first, uid, packet),
                 },
