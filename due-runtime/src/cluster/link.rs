@@ -147,11 +147,23 @@ pub(crate) trait NodeLink: Send + Sync {
 
 /// A node, as the link serves it to other processes.
 pub(crate) trait NodeServer: NodeLink {
+    /// Where the messages of this gate's clients come in, by one of its connections.
+    fn entrance(&self, gid: &Gid, gate: &Arc<dyn GateLink>) -> Box<dyn Entrance>;
     /// Waits with a message that came back from [`deliver`](NodeLink::deliver) as its lane was full. `None`: others would have
     /// waited too long behind it, and its client was told so.
     fn make_room(&self, delivery: Delivery) -> BoxFuture<'_, Option<Delivery>>;
     /// A message reached the node after it has closed: its client is told so.
     fn too_late(&self, delivery: Delivery);
+}
+
+/// Where messages of clients come in, one after another.
+pub(crate) trait Entrance: Send {
+    /// [`NodeLink::deliver`] of a message that nobody waits for, as one of many: what else is there for its session has its turn
+    /// when another session's message comes, and at the [`end`](Self::end).
+    #[expect(clippy::result_large_err, reason = "a message that is not taken comes back")]
+    fn deliver(&mut self, cid: Cid, uid: Option<Uid>, packet: Packet) -> Result<(), Undelivered>;
+    /// No more messages come for now.
+    fn end(&mut self);
 }
 
 /// Who sent a message to a node, and the way back.

@@ -28,8 +28,8 @@ pub use error::{Close, ClusterError, ServerId, Tally, Target};
 pub use handle::Cluster;
 pub use link::{Audience, Event};
 pub(crate) use link::{
-    Delivery, Door, GateAnswer, GateLink, GateOp, GateServer, LinkError, Losses, Member, NodeAnswer, NodeLink, NodeOp,
-    NodeServer, Origin, Outward, Server, SessionEvent, Then, Undelivered, Unpushed,
+    Delivery, Door, Entrance, GateAnswer, GateLink, GateOp, GateServer, LinkError, Losses, Member, NodeAnswer,
+    NodeLink, NodeOp, NodeServer, Origin, Outward, Server, SessionEvent, Then, Undelivered, Unpushed,
 };
 pub use peers::{NodeCall, NodeCallError, NodeCaller, NodeTarget};
 pub(crate) use picture::Sight;

@@ -25,8 +25,7 @@ use crate::session::SessionTarget;
 /// does not hear of a later [`bind`](Self::bind).
 #[derive(Clone)]
 pub struct Context {
-    pub(super) node: Arc<NodeCore>,
-    pub(super) origin: Origin,
+    pub(super) parties: Arc<Parties>,
     pub(super) cid: Cid,
     pub(super) uid: Option<Uid>,
     /// The number of the call, if a node waits for the answer.
@@ -36,6 +35,13 @@ pub struct Context {
     pub(super) actor: Option<Arc<dyn AnyActor>>,
     /// Made when somebody asks.
     departure: OnceLock<Arc<Watch>>,
+}
+
+/// This node, and who has sent a message. All messages of a connection share one: counting who refers to a node is work for
+/// all threads.
+pub(super) struct Parties {
+    pub(super) node: Arc<NodeCore>,
+    pub(super) origin: Origin,
 }
 
 /// What there is to handle.
@@ -55,17 +61,25 @@ pub enum Sender {
 }
 
 impl Context {
-    pub(super) fn new(node: Arc<NodeCore>, origin: Origin, cid: Cid, uid: Option<Uid>, subject: Subject) -> Self {
-        let (cid, call) = match origin {
+    pub(super) fn new(parties: Arc<Parties>, cid: Cid, uid: Option<Uid>, subject: Subject) -> Self {
+        let (cid, call) = match parties.origin {
             Origin::Gate { .. } => (cid, None),
             Origin::Node { .. } => (Cid(0), Some(cid).filter(|number| number.0 > 0)),
         };
-        Self { node, origin, cid, uid, call, subject, actor: None, departure: OnceLock::new() }
+        Self { parties, cid, uid, call, subject, actor: None, departure: OnceLock::new() }
+    }
+
+    pub(super) fn core(&self) -> &Arc<NodeCore> {
+        &self.parties.node
+    }
+
+    pub(super) fn origin(&self) -> &Origin {
+        &self.parties.origin
     }
 
     /// Who sent the message, or whom the event is about.
     pub fn sender(&self) -> Sender {
-        match &self.origin {
+        match self.origin() {
             Origin::Gate { gid, .. } => Sender::Session(gid.clone(), self.cid),
             Origin::Node { nid, .. } => Sender::Node(nid.clone()),
         }
@@ -73,9 +87,9 @@ impl Context {
 
     /// The gate that holds the session. Empty if a node sent the message.
     pub fn gid(&self) -> &Gid {
-        match &self.origin {
+        match self.origin() {
             Origin::Gate { gid, .. } => gid,
-            Origin::Node { .. } => &self.node.no_gate,
+            Origin::Node { .. } => &self.core().no_gate,
         }
     }
 
@@ -122,7 +136,7 @@ impl Context {
 
     /// What is known of the route of the request; `None` in a [default handler](crate::DefaultHandler) and in an event.
     pub fn spec(&self) -> Option<&RouteSpec> {
-        self.node.router.find(self.route()).map(|found| found.spec)
+        self.core().router.find(self.route()).map(|found| found.spec)
     }
 
     /// Whether the session has ended. Only nodes that hear of the event disconnect know: by a handler
@@ -148,29 +162,29 @@ impl Context {
     }
 
     pub(super) fn departure(&self) -> Option<&CancellationToken> {
-        let Origin::Gate { gid, .. } = &self.origin else { return None };
-        let watch = self.departure.get_or_init(|| Arc::new(self.node.departures.watch(gid, self.cid)));
+        let Origin::Gate { gid, .. } = self.origin() else { return None };
+        let watch = self.departure.get_or_init(|| Arc::new(self.core().departures.watch(gid, self.cid)));
         Some(&watch.gone)
     }
 
     /// The id of this node.
     pub fn nid(&self) -> &Nid {
-        &self.node.nid
+        &self.core().nid
     }
 
     /// How bodies are read and written.
     pub fn codec(&self) -> &Codec {
-        self.node.cluster.codec()
+        self.core().cluster.codec()
     }
 
     /// The way to every other session, user and server. Clone it to use it after the request.
     pub fn cluster(&self) -> &Cluster {
-        &self.node.cluster
+        &self.core().cluster
     }
 
     /// The session as a target of [`Cluster`] operations; the user of a message that a node sent.
     pub fn session(&self) -> Target {
-        match (&self.origin, self.uid) {
+        match (self.origin(), self.uid) {
             (Origin::Node { .. }, Some(uid)) => Target::User(uid),
             _ => Target::Session(self.gid().clone(), self.cid),
         }
@@ -224,13 +238,13 @@ impl Context {
     /// Sends the user's stateful routes of this node's name to this node from now on.
     pub async fn bind_node(&self) -> Result<()> {
         let uid = self.user()?;
-        Ok(self.cluster().bind_node(uid, &self.node.name, &self.node.nid).await?)
+        Ok(self.cluster().bind_node(uid, &self.core().name, &self.core().nid).await?)
     }
 
     /// Ends what [`bind_node`](Self::bind_node) began; `false` if the user is bound elsewhere meanwhile.
     pub async fn unbind_node(&self) -> Result<bool> {
         let uid = self.user()?;
-        Ok(self.cluster().unbind_node(uid, &self.node.name, &self.node.nid).await?)
+        Ok(self.cluster().unbind_node(uid, &self.core().name, &self.core().nid).await?)
     }
 
     /// Adds the session to a channel, until it closes or leaves.
@@ -273,7 +287,7 @@ impl Context {
     }
 
     fn gate(&self) -> Result<(&Gid, &Arc<dyn GateLink>), ClusterError> {
-        match &self.origin {
+        match self.origin() {
             Origin::Gate { gid, gate } => Ok((gid, gate)),
             Origin::Node { .. } => Err(ClusterError::NoSession(self.session())),
         }
@@ -281,7 +295,7 @@ impl Context {
 
     /// Whom the cluster can look for.
     fn someone(&self) -> Result<Target, ClusterError> {
-        match (&self.origin, self.uid) {
+        match (self.origin(), self.uid) {
             (Origin::Node { .. }, None) => Err(ClusterError::NoSession(self.session())),
             _ => Ok(self.session()),
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Context;
-use super::context::Subject;
+use super::context::{Parties, Subject};
 use super::request::log_failure;
 use super::serve::NodeCore;
 use crate::cluster::{Event, Origin, SessionEvent};
@@ -82,7 +82,8 @@ impl NodeCore {
     pub(super) async fn hear(self: Arc<Self>, event: SessionEvent) {
         let SessionEvent { event, gid, gate, cid, uid } = event;
         let origin = Origin::Gate { gid: gid.clone(), gate };
-        let ctx = Context::new(Arc::clone(&self), origin, cid, uid, Subject::Event(event));
+        let parties = Arc::new(Parties { node: Arc::clone(&self), origin });
+        let ctx = Context::new(parties, cid, uid, Subject::Event(event));
         for handler in self.events.of(event) {
             let call = catch_panic(async { handler.handle(ctx.clone()).await });
             log_outcome(&ctx, self.limit().run_until_cancelled(call).await);

@@ -185,14 +185,14 @@ impl Timer {
 impl Context {
     /// The node, for what outlives the request.
     pub fn node(&self) -> NodeHandle {
-        NodeHandle::new(&self.node)
+        NodeHandle::new(self.core())
     }
 
     /// Runs a function in order with the messages and events of this session, after those that wait already; for a message
     /// that a node sent, with the messages of that node. The rest is as in [`NodeHandle::invoke`].
     pub fn invoke(&self, function: impl Future<Output = ()> + Send + 'static) -> Result<(), InvokeError> {
-        let lane = self.node.lane_of(&self.origin, self.cid);
-        Arc::clone(&self.node).invoke(lane, function)
+        let lane = self.core().lane_of(self.origin(), self.cid);
+        Arc::clone(self.core()).invoke(lane, function)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 use tokio::task::yield_now;
@@ -20,6 +20,17 @@ pub(super) enum LaneKey {
     /// One call of another node: it waits for no other.
     Call(Nid, Cid),
     Node,
+}
+
+impl LaneKey {
+    /// Of the sessions of one gate: whether this is the lane of that one.
+    pub(super) fn is_of(&self, cid: Cid) -> bool {
+        match self {
+            Self::Session(_, own) => *own == cid,
+            Self::Peer(_) | Self::Call(..) => false,
+            Self::Node => true,
+        }
+    }
 }
 
 impl Hash for LaneKey {
@@ -74,7 +85,11 @@ pub(super) struct Lanes<T> {
     asked: AtomicBool,
 }
 
-type Shard<T> = Mutex<HashMap<LaneKey, Lane<T>, BuildIdHasher>>;
+struct Shard<T> {
+    lanes: Mutex<HashMap<LaneKey, Lane<T>, BuildIdHasher>>,
+    /// How many wait in these lanes. Changes only while they are locked.
+    waiting: AtomicUsize,
+}
 
 struct Lane<T> {
     waiting: VecDeque<T>,
@@ -88,7 +103,23 @@ struct Lane<T> {
 
 const SHARDS: usize = 32;
 
+impl<T> Shard<T> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<LaneKey, Lane<T>, BuildIdHasher>> {
+        self.lanes.lock().unwrap()
+    }
+}
+
+impl<T> Default for Shard<T> {
+    fn default() -> Self {
+        Self { lanes: Mutex::default(), waiting: AtomicUsize::new(0) }
+    }
+}
+
 impl<T> Lane<T> {
+    fn new() -> Self {
+        Self { waiting: VecDeque::new(), bytes: 0, spare: SPARE, drained: None }
+    }
+
     fn is_full(&self, limit: Limit) -> bool {
         self.waiting.len() >= limit.requests && self.bytes >= limit.bytes
     }
@@ -106,10 +137,10 @@ impl<T: Waits> Lanes<T> {
     /// `Some`: the lane was free, the caller runs the request and then asks [`next`](Self::next) until there is none.
     /// `None`: it waits behind the one that runs. `Err`: as much waits already as may.
     pub(super) fn enter(&self, key: &LaneKey, request: T, limit: Limit) -> Result<Option<T>, T> {
-        let mut lanes = self.shard(key).lock().unwrap();
-        match lanes.entry(key.clone()) {
+        let shard = self.shard(key);
+        match shard.lock().entry(key.clone()) {
             Entry::Vacant(free) => {
-                free.insert(Lane { waiting: VecDeque::new(), bytes: 0, spare: SPARE, drained: None });
+                free.insert(Lane::new());
                 Ok(Some(request))
             }
             Entry::Occupied(lane) if lane.get().is_full(limit) => Err(request),
@@ -117,19 +148,38 @@ impl<T: Waits> Lanes<T> {
                 let lane = lane.get_mut();
                 lane.bytes += request.bytes();
                 lane.waiting.push_back(request);
+                shard.waiting.fetch_add(1, Ordering::Relaxed);
                 Ok(None)
             }
         }
     }
 
+    /// [`enter`](Self::enter) of a request that does not wait. `false`: the lane is not free.
+    pub(super) fn occupy(&self, key: &LaneKey) -> bool {
+        match self.shard(key).lock().entry(key.clone()) {
+            Entry::Vacant(free) => {
+                free.insert(Lane::new());
+                true
+            }
+            Entry::Occupied(_) => false,
+        }
+    }
+
+    /// `true`: nothing waits in the lane. Of what others put there meanwhile, nobody could say whether it was before.
+    pub(super) fn is_clear(&self, key: &LaneKey) -> bool {
+        self.shard(key).waiting.load(Ordering::Relaxed) == 0
+    }
+
     /// The next request of a lane whose request has ended; `None` frees the lane.
     pub(super) fn next(&self, key: &LaneKey) -> Option<T> {
-        let mut lanes = self.shard(key).lock().unwrap();
+        let shard = self.shard(key);
+        let mut lanes = shard.lock();
         let lane = lanes.get_mut(key)?;
         let next = lane.waiting.pop_front();
         let drained = lane.drained.clone();
         if let Some(next) = next {
             lane.bytes -= next.bytes();
+            shard.waiting.fetch_sub(1, Ordering::Relaxed);
             drop(lanes);
             // One for one: thousands of sessions may wait for the lane of a node.
             drained.inspect(|drained| drained.notify_one());
@@ -148,7 +198,7 @@ impl<T: Waits> Lanes<T> {
     /// Waits until the lane is not full.
     pub(super) async fn room(&self, key: &LaneKey, limit: Limit) {
         loop {
-            let drained = match self.shard(key).lock().unwrap().get_mut(key) {
+            let drained = match self.shard(key).lock().get_mut(key) {
                 // Begins to listen while the lane is locked, so that no end of a request is missed.
                 Some(lane) if lane.is_full(limit) => Arc::clone(lane.drained.get_or_insert_default()).notified_owned(),
                 _ => return,
@@ -159,7 +209,7 @@ impl<T: Waits> Lanes<T> {
 
     /// The same for who holds others up meanwhile. `false`: the lane is too slow for them to wait any longer.
     pub(super) async fn room_soon(&self, key: &LaneKey, limit: Limit) -> bool {
-        let spare = match self.shard(key).lock().unwrap().get(key) {
+        let spare = match self.shard(key).lock().get(key) {
             Some(lane) if lane.is_full(limit) => lane.spare,
             _ => return true,
         };
@@ -171,7 +221,7 @@ impl<T: Waits> Lanes<T> {
             // The request that runs may have been kept from its turn as well.
             yield_now().await;
         }
-        match self.shard(key).lock().unwrap().get_mut(key) {
+        match self.shard(key).lock().get_mut(key) {
             Some(lane) => {
                 lane.spare = (spare + PACE).saturating_sub(begun.elapsed()).min(SPARE);
                 !lane.is_full(limit)
@@ -186,7 +236,7 @@ impl<T: Waits> Lanes<T> {
         self.asked.store(true, Ordering::Relaxed);
         loop {
             let emptied = self.emptied.notified();
-            if self.shards.iter().all(|shard| shard.lock().unwrap().is_empty()) {
+            if self.shards.iter().all(|shard| shard.lock().is_empty()) {
                 return;
             }
             emptied.await;

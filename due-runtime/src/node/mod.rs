@@ -5,6 +5,7 @@ mod builder;
 mod context;
 mod crowd;
 mod departures;
+mod entrance;
 mod events;
 mod fallback;
 mod handle;

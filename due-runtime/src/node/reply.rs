@@ -31,7 +31,7 @@ impl Reply {
 
     /// Encrypted, if a client is to read it and the node encrypts.
     pub(super) async fn sealed(mut self, ctx: &Context) -> Result<Self> {
-        if let (Some(packet), Origin::Gate { .. }, false) = (&self.packet, &ctx.origin, self.is_plain) {
+        if let (Some(packet), Origin::Gate { .. }, false) = (&self.packet, ctx.origin(), self.is_plain) {
             let packet = ctx.cluster().encrypted(ctx.route(), ctx.seq(), packet.clone()).await?;
             self.packet = Some(packet);
         }
@@ -47,7 +47,7 @@ impl Context {
     /// The response of this request, for code that answers in place of its handler: middleware and default handlers.
     /// On the wire: a packet with the request's route and seq. The type must be the one that the caller expects.
     pub fn reply<B: Body>(&self, response: &B) -> Result<Reply> {
-        let packet = match self.origin.is_remote() {
+        let packet = match self.origin().is_remote() {
             true => self.cluster().passing_packet(self.route(), self.seq(), response)?,
             false => self.cluster().plain_packet(self.route(), self.seq(), response)?,
         };

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::actor::Seat;
-use super::context::Subject;
+use super::context::{Parties, Subject};
 use super::router::Found;
 use super::serve::NodeCore;
 use super::{Context, Reply};
@@ -33,14 +33,17 @@ enum Owner {
 impl NodeCore {
     /// Most messages need nothing but their handler: they cost no room for what stands before it.
     pub(super) fn serve(self: Arc<Self>, delivery: Delivery) -> BoxFuture<'static, ()> {
-        let found = self.router.find(delivery.packet.route);
-        let is_stateful = found.as_ref().is_some_and(|found| found.spec.stateful);
-        let is_for_actor = found.is_some_and(|found| found.actor.is_some());
-        if is_stateful || is_for_actor || self.cluster.cipher().is_some() {
+        if !self.is_plain(delivery.packet.route) {
             return Box::pin(self.handle(delivery, None));
         }
-        let (ctx, body, until_answered) = Arc::clone(&self).open(delivery);
-        Box::pin(self.respond(ctx, Ok(body), until_answered))
+        let (ctx, body, until_answered) = self.open(delivery);
+        Box::pin(Self::respond(ctx, Ok(body), until_answered))
+    }
+
+    /// Whether messages need nothing but their handler.
+    pub(super) fn is_plain(&self, route: RouteId) -> bool {
+        let is_plain = |found: Found<'_>| !found.spec.stateful && found.actor.is_none();
+        self.router.find(route).is_none_or(is_plain) && self.cluster.cipher().is_none()
     }
 
     /// Never panics, whatever the handler does, and ends soon after the node does.
@@ -75,7 +78,7 @@ impl NodeCore {
         if let (Some(kind), true) = (found.as_ref().and_then(|found| found.actor), is_new && admitted.is_ok()) {
             return Arc::clone(&self).hand_over(*kind, delivery, clear).await;
         }
-        let (mut ctx, body, until_answered) = Arc::clone(&self).open(delivery);
+        let (mut ctx, body, until_answered) = self.open(delivery);
         if let Some(seat) = seat {
             clear = seat.clear;
             match seat.actor {
@@ -84,7 +87,7 @@ impl NodeCore {
             }
         }
         let body = admitted.map(|()| clear.unwrap_or(body));
-        Box::pin(Arc::clone(&self).respond(ctx, body, until_answered)).await;
+        Box::pin(Self::respond(ctx, body, until_answered)).await;
     }
 
     /// A message that is going to be answered.
@@ -92,16 +95,19 @@ impl NodeCore {
         let Delivery { origin, cid, uid, packet: Packet { route, seq, body }, request, turn, receipt } = delivery;
         receipt.inspect(|receipt| receipt.taken());
         drop(turn);
-        (Context::new(self, origin, cid, uid, Subject::Message(route, seq)), body, request)
+        let parties = Arc::new(Parties { node: self, origin });
+        (Context::new(parties, cid, uid, Subject::Message(route, seq)), body, request)
     }
 
     /// Runs the handler, unless the message is not admitted, and answers.
-    async fn respond(self: Arc<Self>, mut ctx: Context, body: Result<Bytes>, _until_answered: Option<Request>) {
+    pub(super) async fn respond(mut ctx: Context, body: Result<Bytes>, _until_answered: Option<Request>) {
+        let parties = Arc::clone(&ctx.parties);
+        let this = &parties.node;
         let (cid, uid, route, seq) = (ctx.call.unwrap_or(ctx.cid), ctx.uid, ctx.route(), ctx.seq());
-        let found = self.router.find(route);
+        let found = this.router.find(route);
         let begun = found.as_ref().and_then(|found| found.metrics?.begin());
         let outcome = match body.and_then(|body| admit(&ctx, found.as_ref()).map(|()| body)) {
-            Ok(body) => match self.router.way(found.as_ref()) {
+            Ok(body) => match this.router.way(found.as_ref()) {
                 Some(way) => {
                     let uid = uid.map(|uid| uid.0);
                     let span = tracing::debug_span!("request", %cid, uid, %route, %seq);
@@ -112,19 +118,19 @@ impl NodeCore {
                     let call = span.in_scope(|| catch_panics(|| way.go(&mut ctx, body)));
                     let outcome = match way.limits {
                         None => {
-                            let done = unless_cancelled(&self.end.overdue, call).instrument(span).await;
+                            let done = unless_cancelled(&this.end.overdue, call).instrument(span).await;
                             done.ok_or_else(stopping)
                         }
-                        Some(limits) => Box::pin(self.run_within(call, limits.deadline, gone)).instrument(span).await,
+                        Some(limits) => Box::pin(this.run_within(call, limits.deadline, gone)).instrument(span).await,
                     };
-                    outcome.and_then(|done| done.unwrap_or_else(|_| Err(self.panicked(route))))
+                    outcome.and_then(|done| done.unwrap_or_else(|_| Err(this.panicked(route))))
                 }
                 None => Err(Error::new(Code::NOT_FOUND, format!("no handler for route {route}"))),
             },
             Err(error) => Err(error),
         };
         let outcome = match outcome {
-            Ok(reply) if self.cluster.cipher().is_some() => Box::pin(reply.sealed(&ctx)).await,
+            Ok(reply) if this.cluster.cipher().is_some() => Box::pin(reply.sealed(&ctx)).await,
             outcome => outcome,
         };
         if let Some(Found { spec, metrics: Some(metrics), .. }) = found {
@@ -132,8 +138,8 @@ impl NodeCore {
             metrics.answered(spec, code, begun);
         }
         match outcome {
-            Ok(reply) => self.answer(&ctx, reply).await,
-            Err(error) => self.refuse(&ctx, &error),
+            Ok(reply) => this.answer(&ctx, reply).await,
+            Err(error) => this.refuse(&ctx, &error),
         }
     }
 
@@ -154,9 +160,8 @@ impl NodeCore {
     pub(super) fn turn_away(self: Arc<Self>, delivery: Delivery, error: &Error) {
         let Delivery { origin, cid, uid, packet: Packet { route, seq, .. }, receipt, .. } = delivery;
         receipt.inspect(|receipt| receipt.taken());
-        let subject = Subject::Message(route, seq);
-        let ctx = Context::new(Arc::clone(&self), origin, cid, uid, subject);
-        self.refuse(&ctx, error);
+        let parties = Arc::new(Parties { node: Arc::clone(&self), origin });
+        self.refuse(&Context::new(parties, cid, uid, Subject::Message(route, seq)), error);
     }
 
     fn panicked(&self, route: RouteId) -> Error {
@@ -249,7 +254,7 @@ impl NodeCore {
 
     async fn answer(&self, ctx: &Context, reply: Reply) {
         let Some(packet) = reply.into_packet() else { return };
-        match &ctx.origin {
+        match ctx.origin() {
             Origin::Gate { .. } => send(ctx, packet),
             Origin::Node { nid, node } => Box::pin(self.answer_node(ctx, nid, &**node, packet)).await,
         }
@@ -286,7 +291,7 @@ impl NodeCore {
     /// log of others would not know what to do with it, and this one's does.
     fn refuse(&self, ctx: &Context, error: &Error) {
         log_failure(ctx, error);
-        let is_told = match ctx.origin {
+        let is_told = match ctx.origin() {
             Origin::Gate { .. } => self.cluster.backends().statuses,
             Origin::Node { .. } => ctx.call.is_some(),
         };
@@ -294,7 +299,7 @@ impl NodeCore {
             return;
         }
         let status = Status::of(ctx.route(), ctx.seq(), error);
-        match (self.cluster.packet(RouteId::STATUS, ctx.seq(), &status), &ctx.origin) {
+        match (self.cluster.packet(RouteId::STATUS, ctx.seq(), &status), ctx.origin()) {
             (Ok(packet), Origin::Gate { .. }) => send(ctx, packet),
             (Ok(packet), Origin::Node { nid, node }) => self.refuse_node(ctx, nid, node, &packet),
             (Err(error), _) => {
@@ -327,7 +332,7 @@ fn log_lost(ctx: &Context, nid: &Nid, lost: &str) {
 
 /// What every handler may rely on. Nodes check for themselves whether a route needs a user, unless it is stateful.
 fn admit(ctx: &Context, found: Option<&Found<'_>>) -> Result<()> {
-    if lacks_user(ctx.uid, matches!(ctx.origin, Origin::Gate { .. }), found) {
+    if lacks_user(ctx.uid, matches!(ctx.origin(), Origin::Gate { .. }), found) {
         return Err(Error::new(Code::UNAUTHORIZED, "log in first"));
     }
     Ok(())
@@ -348,7 +353,7 @@ pub(super) fn stopping() -> Error {
 }
 
 fn send(ctx: &Context, packet: Bytes) {
-    let Origin::Gate { gate, .. } = &ctx.origin else { return };
+    let Origin::Gate { gate, .. } = ctx.origin() else { return };
     if let Err(error) = gate.answer(ctx.cid, packet) {
         tracing::debug!(cid = %ctx.cid, route = %ctx.route(), %error, "the client is gone before its answer");
     }

@@ -12,13 +12,14 @@ use super::Dispatch;
 use super::actor::Directory;
 use super::crowd::Crowd;
 use super::departures::Departures;
+use super::entrance::Entrance;
 use super::events::Events;
 use super::lanes::{LaneKey, Lanes, Limit, Waits};
 use super::request::stopping;
 use super::router::Router;
 use crate::cluster::{
-    Cluster, Delivery, Event, LinkError, NodeAnswer, NodeLink, NodeOp, NodeServer, Origin, Presence, SessionEvent,
-    Undelivered,
+    self, Cluster, Delivery, Event, GateLink, LinkError, NodeAnswer, NodeLink, NodeOp, NodeServer, Origin, Presence,
+    SessionEvent, Undelivered,
 };
 use crate::error::{Code, Error};
 use crate::future::BoxFuture;
@@ -65,7 +66,7 @@ pub(super) struct End {
     /// Takes no more messages.
     pub(super) closed: CancellationToken,
     /// The same, for those who ask once per message: the token takes a lock.
-    is_closed: AtomicBool,
+    pub(super) is_closed: AtomicBool,
     /// What was begun before is given up.
     pub(super) overdue: CancellationToken,
     /// Everything is.
@@ -104,10 +105,7 @@ impl NodeLink for NodeCore {
         let Some(this) = self.this.upgrade().filter(|_| !self.end.is_closed.load(Ordering::Acquire)) else {
             return Err(Undelivered::Gone(delivery));
         };
-        // Looked at first, so that readers on other threads are not in each other's way.
-        if !self.heard.load(Ordering::Relaxed) {
-            self.heard.store(true, Ordering::Relaxed);
-        }
+        self.hears_something();
         let key = self.lane_of(&delivery.origin, delivery.cid);
         let limit = self.lane_limit(delivery.request.is_some());
         let delivery = match self.lanes.enter(&key, Job::Message(delivery), limit) {
@@ -121,16 +119,8 @@ impl NodeLink for NodeCore {
             tasks.spawn(this.drain_lane(key, first));
             return Ok(());
         }
-        // The first poll happens right here, on the reader's stack: most handlers never wait, and cost no task.
-        let mut request = this.serve(delivery);
-        let mut noop = std::task::Context::from_waker(std::task::Waker::noop());
-        if request.as_mut().poll(&mut noop).is_pending() {
-            self.spawn_lane(key, |_| request);
-            return Ok(());
-        }
-        // What came meanwhile on a lane of the whole node is not this reader's work.
-        if let Some(next) = self.lanes.next(&key) {
-            self.spawn_lane(key, |this| this.job(next));
+        if let Some(key) = self.begin_here(key, this.serve(delivery)) {
+            self.end_turn(key);
         }
         Ok(())
     }
@@ -159,6 +149,11 @@ impl NodeLink for NodeCore {
 }
 
 impl NodeServer for NodeCore {
+    fn entrance(&self, gid: &Gid, gate: &Arc<dyn GateLink>) -> Box<dyn cluster::Entrance> {
+        let node = self.this.upgrade().expect("whoever calls holds the node");
+        Box::new(Entrance::new(node, Origin::Gate { gid: gid.clone(), gate: Arc::clone(gate) }))
+    }
+
     fn make_room(&self, delivery: Delivery) -> BoxFuture<'_, Option<Delivery>> {
         let (key, limit) = (self.lane_of(&delivery.origin, delivery.cid), self.lane_limit(false));
         Box::pin(async move {
@@ -260,6 +255,31 @@ impl NodeCore {
             }
         });
         entered.await.unwrap_or_else(|_| Err(LinkError::Failed("it did not take the message in time".to_owned())))
+    }
+
+    /// Polls a request that has its turn right here, on the reader's stack: most handlers never wait, and cost no task. `None`:
+    /// it goes on in one, and what comes behind it waits.
+    pub(super) fn begin_here(&self, key: LaneKey, mut request: BoxFuture<'static, ()>) -> Option<LaneKey> {
+        let mut noop = std::task::Context::from_waker(std::task::Waker::noop());
+        if request.as_mut().poll(&mut noop).is_ready() {
+            return Some(key);
+        }
+        self.spawn_lane(key, |_| request);
+        None
+    }
+
+    /// What came meanwhile is not the work of the reader whose request has ended.
+    pub(super) fn end_turn(&self, key: LaneKey) {
+        if let Some(next) = self.lanes.next(&key) {
+            self.spawn_lane(key, |this| this.job(next));
+        }
+    }
+
+    pub(super) fn hears_something(&self) {
+        // Looked at first, so that readers on other threads are not in each other's way.
+        if !self.heard.load(Ordering::Relaxed) {
+            self.heard.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Has a job run when it is its turn. `Err`: `limit` others wait already.

@@ -193,7 +193,7 @@ impl<A: Actor> AnyActor for Cell<A> {
         Box::pin(async move {
             let Some(_turn) = self.shell.turn(ticket).await else { return };
             let Some(mut actor) = self.entered() else { return };
-            let core = Arc::clone(&ctx.node);
+            let core = Arc::clone(ctx.core());
             ctx.actor = Some(self);
             let call = catch_panic(async {
                 match ctx.event() {

@@ -17,12 +17,12 @@ use crate::cluster::drpc::pool::Target;
 use crate::cluster::drpc::receipts::Unsaid;
 use crate::cluster::drpc::request::{self, Bad, Handshake};
 use crate::cluster::link::{
-    Delivery, GateAnswer, GateLink, GateOp, GateServer, LinkError, NodeAnswer, NodeOp, NodeServer, Origin, Server,
-    SessionEvent, Then, Undelivered, Unpushed,
+    Delivery, GateAnswer, GateOp, GateServer, LinkError, NodeAnswer, NodeOp, NodeServer, Origin, Server, SessionEvent,
+    Then, Undelivered, Unpushed,
 };
 use crate::cluster::scratch;
 use crate::future::BoxFuture;
-use crate::id::{Cid, Gid, Nid};
+use crate::id::{Cid, Gid, Nid, Uid};
 use crate::packet::{Frame as ClientFrame, Packet};
 use crate::registry::Kind;
 use crate::session::Wakes;
@@ -55,12 +55,14 @@ impl Connection {
         Ok(())
     }
 
-    /// A client's message, from a gate that is known.
-    pub(super) fn message(&self, frame: &Frame<'_>, gid: &Gid, gate: &Arc<dyn GateLink>) -> Result<Delivery, Bad> {
+    /// What is to be delivered.
+    pub(super) fn message(&self, frame: &Frame<'_>) -> Result<(Cid, Option<Uid>, Packet), Bad> {
         let request::Deliver { cid, uid, packet } = request::deliver(frame)?;
-        let packet = self.unpack(packet)?;
-        let origin = Origin::Gate { gid: gid.clone(), gate: Arc::clone(gate) };
-        Ok(Delivery { origin, cid, uid, packet, request: None, turn: None, receipt: None })
+        // Not a part of what was read, because it may wait for long.
+        match self.shared.format.parse_sized(scratch::copy(packet)) {
+            Ok(ClientFrame::Packet(packet)) => Ok((cid, uid, packet)),
+            Ok(ClientFrame::Heartbeat | ClientFrame::KeepAlive) | Err(_) => Err(Bad::Value),
+        }
     }
 
     pub(super) async fn greet(&self, frame: &Frame<'_>, caller: &mut Caller) -> Result<(), Bad> {
@@ -82,7 +84,7 @@ impl Connection {
             (Some(Kind::Gate), Server::Node(_, cluster)) => {
                 let gid = Gid::from(id);
                 let link = known(cluster, || cluster.gate(&gid).ok()).await;
-                Caller::Gate(gid, Known::new(link, asked))
+                Caller::Gate(gid, Known::new(link, asked), None)
             }
             (Some(Kind::Node), Server::Node(_, cluster)) => {
                 let nid = Nid::from(id);
@@ -136,7 +138,7 @@ impl Connection {
     ) -> Result<(), Bad> {
         let op = match frame.op {
             op::TRIGGER => {
-                let Caller::Gate(gid, known) = caller else { return refused(frame) };
+                let Caller::Gate(gid, known, _) = caller else { return refused(frame) };
                 let request::Trigger { event, cid, uid } = request::trigger(frame)?;
                 if let Some(gate) = known.find(cluster, || cluster.gate(gid).ok()).await {
                     node.trigger(SessionEvent { event, gid: gid.clone(), gate, cid, uid });
@@ -146,8 +148,7 @@ impl Connection {
             }
             op::DELIVER if matches!(caller, Caller::Unknown) => return refused(frame),
             op::DELIVER => {
-                let request::Deliver { cid, uid, packet } = request::deliver(frame)?;
-                let packet = self.unpack(packet)?;
+                let (cid, uid, packet) = self.message(frame)?;
                 // Nobody needs the way back to a node that has answered, which may have left by now.
                 if matches!(caller, Caller::Node(nid, _) if cluster.calls().hear(nid, cid, &packet)) {
                     self.answer(frame, &Ok(GateAnswer::Done));
@@ -155,7 +156,7 @@ impl Connection {
                 }
                 let origin = match caller {
                     Caller::Unknown => None,
-                    Caller::Gate(gid, known) => {
+                    Caller::Gate(gid, known, _) => {
                         let gate = known.find(cluster, || cluster.gate(gid).ok()).await;
                         gate.map(|gate| Origin::Gate { gid: gid.clone(), gate })
                     }
@@ -204,14 +205,6 @@ impl Connection {
         });
         self.answer_when_done(frame, call).await;
         Ok(())
-    }
-
-    fn unpack(&self, packet: &[u8]) -> Result<Packet, Bad> {
-        // Not a part of what was read, because it may wait for long.
-        match self.shared.format.parse_sized(scratch::copy(packet)) {
-            Ok(ClientFrame::Packet(packet)) => Ok(packet),
-            Ok(ClientFrame::Heartbeat | ClientFrame::KeepAlive) | Err(_) => Err(Bad::Value),
-        }
     }
 
     /// Waits a little for the answer, so that requests are carried out in order; then it is somebody else's to wait.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use crate::cluster::Cluster;
-use crate::cluster::link::{GateLink, NodeLink};
+use crate::cluster::link::{Entrance, GateLink, NodeLink, NodeServer};
 use crate::future::BoxFuture;
 use crate::id::{Gid, Nid};
 
@@ -18,7 +18,7 @@ const LOOK_UP: Duration = Duration::from_secs(1);
 pub(super) enum Caller {
     #[default]
     Unknown,
-    Gate(Gid, Known<dyn GateLink>),
+    Gate(Gid, Known<dyn GateLink>, Option<Box<dyn Entrance>>),
     Node(Nid, Known<dyn NodeLink>),
 }
 
@@ -32,16 +32,21 @@ pub(super) struct Known<L: ?Sized> {
 
 impl Caller {
     /// Set if it is a gate to which the way back is known.
-    pub(super) fn gate(&self) -> Option<(&Gid, &Arc<dyn GateLink>)> {
-        match self {
-            Self::Gate(gid, Known { link: Some(link), .. }) => Some((gid, link)),
-            _ => None,
+    pub(super) fn entrance(&mut self, node: &dyn NodeServer) -> Option<&mut dyn Entrance> {
+        let Self::Gate(gid, Known { link: Some(gate), .. }, entrance) = self else { return None };
+        Some(&mut **entrance.get_or_insert_with(|| node.entrance(gid, gate)))
+    }
+
+    /// To be said before anything else is done, or waited for, than to hand over the next message.
+    pub(super) fn pauses(&mut self) {
+        if let Self::Gate(_, _, Some(entrance)) = self {
+            entrance.end();
         }
     }
 
     pub(super) fn room(&self) -> Option<BoxFuture<'_, ()>> {
         match self {
-            Self::Gate(_, known) => known.link.as_deref()?.room(),
+            Self::Gate(_, known, _) => known.link.as_deref()?.room(),
             Self::Node(..) | Self::Unknown => None,
         }
     }

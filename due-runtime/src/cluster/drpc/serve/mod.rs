@@ -228,6 +228,7 @@ impl Connection {
             if count % A_TURN == 0 {
                 if !coop::has_budget_remaining() {
                     wakes.wake_all();
+                    caller.pauses();
                 }
                 coop::consume_budget().await;
             }
@@ -239,13 +240,13 @@ impl Connection {
                 let _ = push(&**gate, cid, packet, &mut wakes).await;
                 continue;
             }
-            if let (Server::Node(node, _), Some((gid, gate))) = (&self.shared.server, caller.gate())
-                && frame.op == op::DELIVER
-                && frame.seq == 0
+            if let Server::Node(node, _) = &self.shared.server
+                && (frame.op, frame.seq) == (op::DELIVER, 0)
+                && let Some(entrance) = caller.entrance(&**node)
             {
-                match self.message(&frame, gid, gate) {
-                    Ok(delivery) => {
-                        if let Err(undelivered) = node.deliver(delivery) {
+                match self.message(&frame) {
+                    Ok((cid, uid, packet)) => {
+                        if let Err(undelivered) = entrance.deliver(cid, uid, packet) {
                             insist(&**node, undelivered).await;
                         }
                     }
@@ -253,6 +254,7 @@ impl Connection {
                 }
                 continue;
             }
+            caller.pauses();
             let handled = match &self.shared.server {
                 _ if frame.op == op::HANDSHAKE => self.greet(&frame, caller).await,
                 Server::Gate(gate) => self.at_gate(gate, &frame, &mut wakes).await,
@@ -262,6 +264,7 @@ impl Connection {
                 self.complain(&frame, bad)?;
             }
         }
+        caller.pauses();
         Ok(())
     }
 
