@@ -197,6 +197,12 @@ impl RouteEntry {
         self.work.pick().or_else(|| self.busy.pick())
     }
 
+    /// Whether [`pick`](Self::pick) has one.
+    pub(crate) fn has_choice(&self) -> bool {
+        let of = if self.work.candidates.is_empty() { &self.busy } else { &self.work };
+        of.candidates.len() > 1
+    }
+
     /// Every node that may take a message, those at work first.
     pub(crate) fn candidates(&self) -> impl Iterator<Item = &Candidate> {
         self.work.candidates.iter().chain(&self.busy.candidates)

@@ -12,7 +12,7 @@ use crate::id::{Cid, Gid, Nid, RouteId, Seq, Uid};
 use crate::packet::{Format, Packet};
 use crate::registry::{Kind, State};
 use crate::session::{Request, SessionTarget, Turn, Wakes};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 /// Finds the way to an instance by its registry endpoint.
 pub(crate) trait Link: Send + Sync + fmt::Debug + 'static {
@@ -86,7 +86,7 @@ pub(crate) trait GateLink: Send + Sync {
     /// Queues a packet for a session and asks for no answer (8); never waits.
     fn push(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError>;
     /// The same with the answer to a request, for which there is always room: nobody has many requests under way.
-    fn answer(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError>;
+    fn answer(&self, cid: Cid, packet: BytesMut) -> Result<(), LinkError>;
     /// Whether packets leave this process, and are copied when they are pushed.
     fn is_remote(&self) -> bool {
         false
@@ -107,11 +107,11 @@ pub(crate) trait GateLink: Send + Sync {
 
 /// A gate, as the link serves it to other processes.
 pub(crate) trait GateServer: GateLink {
-    /// [`push`](GateLink::push) of a packet of another process, an answer or not, as one of many: the caller wakes the
-    /// sessions when it has no more for them. The packet may be a part of something larger: it is not held for long, or
-    /// copied.
-    fn push_part(&self, cid: Cid, part: Bytes, wakes: &mut Wakes) -> Result<(), Unpushed>;
-    /// Waits for room for a packet that came back from [`push_part`](Self::push_part), unless the client reads too slowly.
+    /// [`push`](GateLink::push) of packets of another process, answers or not, as some of many: the caller wakes the
+    /// sessions when it has no more for them. They may be parts of something larger: they are not held for long, or copied.
+    /// One that is refused is the last one that is taken from `parts`, but for pushes that are dropped.
+    fn push_parts(&self, cid: Cid, parts: &mut dyn Iterator<Item = Bytes>, wakes: &mut Wakes) -> Result<(), Unpushed>;
+    /// Waits for room for a packet that came back from [`push_parts`](Self::push_parts), unless the client reads too slowly.
     fn push_in_time(&self, cid: Cid, packet: Bytes) -> BoxFuture<'_, Result<(), LinkError>>;
     /// The session of this target.
     fn find(&self, target: SessionTarget) -> Option<Cid>;
@@ -129,9 +129,10 @@ pub(crate) trait NodeLink: Send + Sync {
     /// Hands a client message over (15), with no answer unless `turn` is set. `Ok`: it is queued or already handled.
     #[expect(clippy::result_large_err, reason = "a message that is not taken comes back")]
     fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered>;
-    /// [`deliver`](Self::deliver) for a client of the caller, where messages leave this process. `false`: not now.
-    fn forward(&self, _: Cid, _: Option<Uid>, _: Outward<'_>) -> bool {
-        false
+    /// [`deliver`](Self::deliver) for a client of the caller, where messages leave this process. Says how many of the packets
+    /// it has taken.
+    fn forward(&self, _: Cid, _: Option<Uid>, _: &[Outward<'_>]) -> usize {
+        0
     }
     /// Waits until [`deliver`](Self::deliver) may find room for this session again.
     fn room(&self, gid: &Gid, cid: Cid) -> BoxFuture<'_, ()>;

@@ -15,7 +15,7 @@ mod peers;
 mod picture;
 mod presence;
 mod push;
-mod scratch;
+pub(crate) mod scratch;
 mod sessions;
 mod whereabouts;
 

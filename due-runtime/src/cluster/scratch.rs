@@ -1,49 +1,53 @@
-//! Bytes that live for one request as a rule: bodies that other processes send, and answers that go to them. They are cut
-//! off one buffer per thread, which begins anew as soon as nobody holds a part of it.
+//! Bytes that live for one request as a rule: bodies that other processes send, and answers that go to them. They have one
+//! buffer each per thread, which is used again as soon as nobody holds a part of it.
 
+use std::cell::Cell;
+#[cfg(feature = "link")]
 use std::cell::RefCell;
 
 #[cfg(feature = "link")]
 use bytes::Bytes;
 use bytes::BytesMut;
 
-/// What it costs at most to keep a part.
+/// What it costs at most to keep a part of a body.
+#[cfg(feature = "link")]
 const CHUNK: usize = 4 * 1024;
+/// One that has grown beyond this is not kept.
+#[cfg(feature = "link")]
+const KEPT: usize = 16 * 1024;
 
 thread_local! {
-    static BUF: RefCell<BytesMut> = RefCell::new(BytesMut::new());
+    #[cfg(feature = "link")]
+    static BODIES: RefCell<BytesMut> = RefCell::new(BytesMut::new());
+    static ANSWER: Cell<BytesMut> = Cell::new(BytesMut::new());
 }
 
-/// Has `write` append to an empty buffer, with room for so many bytes at once, and cuts off what it has written.
-pub(super) fn cut(room: usize, write: impl FnOnce(&mut BytesMut)) -> BytesMut {
-    BUF.with(|buf| match buf.try_borrow_mut() {
-        Ok(mut buf) => cut_off(&mut buf, room, write),
-        // Whoever writes has something else written meanwhile.
-        Err(_) => cut_off(&mut BytesMut::new(), room, write),
-    })
+/// An empty buffer for an answer that is copied soon; then [`give_back`].
+pub(crate) fn take() -> BytesMut {
+    ANSWER.take()
 }
 
-fn cut_off(buf: &mut BytesMut, room: usize, write: impl FnOnce(&mut BytesMut)) -> BytesMut {
-    // Whoever wrote last may have panicked.
-    buf.clear();
-    if !buf.try_reclaim(room.max(CHUNK)) && !buf.try_reclaim(room) {
-        *buf = BytesMut::with_capacity(room.max(CHUNK));
+#[cfg(feature = "link")]
+pub(super) fn give_back(mut buf: BytesMut) {
+    if buf.capacity() <= KEPT {
+        buf.clear();
+        ANSWER.set(buf);
     }
-    write(buf);
-    let written = buf.split();
-    // One that has grown is not kept.
-    if written.len() > CHUNK {
-        *buf = BytesMut::new();
-    }
-    written
 }
 
+/// A body of its own.
 #[cfg(feature = "link")]
 pub(super) fn copy(bytes: &[u8]) -> Bytes {
     if bytes.len() > CHUNK {
         return Bytes::copy_from_slice(bytes);
     }
-    cut(bytes.len(), |buf| buf.extend_from_slice(bytes)).freeze()
+    BODIES.with_borrow_mut(|buf| {
+        if !buf.try_reclaim(bytes.len().max(CHUNK)) && !buf.try_reclaim(bytes.len()) {
+            *buf = BytesMut::with_capacity(CHUNK);
+        }
+        buf.extend_from_slice(bytes);
+        buf.split().freeze()
+    })
 }
 
 #[cfg(all(test, feature = "link"))]
@@ -51,20 +55,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nobody_holds_is_used_again_and_what_is_held_stays() {
+    fn a_body_that_nobody_holds_makes_room_and_one_that_is_held_stays() {
         let first = copy(b"first").as_ptr();
         let held = copy(b"held");
         assert_eq!(held.as_ptr(), first);
         let copies: Vec<Bytes> = (0..100).map(|number| copy(&[number; 1024])).collect();
         assert!(copies.iter().zip(0..).all(|(copy, number)| copy[..] == [number; 1024]));
         assert_eq!(held, "held");
+        assert_eq!(copy(&[7; CHUNK + 1]), vec![7; CHUNK + 1]);
     }
 
     #[test]
-    fn a_large_one_is_nobody_elses_burden() {
-        assert_eq!(copy(&[7; CHUNK + 1]), vec![7; CHUNK + 1]);
-        let grown = cut(1, |buf| buf.resize(64 * 1024, 7)).freeze();
-        drop(grown);
-        assert_eq!(BUF.with_borrow(BytesMut::capacity), 0);
+    fn an_answer_has_the_buffer_of_the_last_one() {
+        let mut answer = take();
+        answer.extend_from_slice(b"an answer");
+        let place = answer.as_ptr();
+        assert!(take().is_empty(), "an answer to another request, meanwhile");
+        give_back(answer);
+        let mut next = take();
+        assert!(next.is_empty() && next.as_ptr() == place);
+        next.resize(KEPT + 1, 7);
+        give_back(next);
+        assert_eq!(take().capacity(), 0, "a large one is nobody else's burden");
     }
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use tokio::task::JoinSet;
 
 use super::error::{Close, ClusterError, Tally, Target};
 use super::handle::positive;
 use super::link::{Audience, GateAnswer, GateOp, LinkError, MAX_TARGETS, Then};
-use super::{Cluster, Push, scratch};
+use super::{Cluster, Push};
 use crate::codec::{Body, EncodeError};
 use crate::error::Error;
 use crate::id::{Cid, Gid, RouteId, Seq, Uid};
@@ -20,8 +20,8 @@ use crate::status::Status;
 
 /// Longest channel name: gates of due v2.5.8 misread longer ones.
 const CHANNEL: usize = 240;
-/// Bytes that most answers fit.
-const PASSING: usize = 512;
+/// Bytes that most messages fit.
+const ROOM: usize = 128;
 
 impl Cluster {
     /// The bytes of one message to clients, written once for any number of targets. The size prefix is included. An
@@ -52,31 +52,34 @@ impl Cluster {
 
     /// The bytes of one message as nobody but a server may read it.
     pub(crate) fn plain_packet<B: Body>(&self, route: RouteId, seq: Seq, message: &B) -> Result<Bytes, ClusterError> {
-        let mut buf = self.format().begin(128);
+        Ok(self.packet_in(BytesMut::new(), route, seq, message)?.freeze())
+    }
+
+    /// [`plain_packet`](Self::plain_packet) in an empty buffer of the caller's.
+    pub(crate) fn packet_in<B: Body>(
+        &self,
+        mut buf: BytesMut,
+        route: RouteId,
+        seq: Seq,
+        message: &B,
+    ) -> Result<BytesMut, ClusterError> {
+        buf.reserve(self.format().header_len() + ROOM);
+        buf.put_bytes(0, self.format().header_len());
         let written = message.encode_body(self.codec(), &mut buf);
         self.sealed(buf, written, route, seq)
     }
 
-    /// [`plain_packet`](Self::plain_packet) for one that is written to another process soon, and is gone then.
-    pub(crate) fn passing_packet<B: Body>(&self, route: RouteId, seq: Seq, message: &B) -> Result<Bytes, ClusterError> {
-        let mut written = Ok(());
-        let buf = scratch::cut(PASSING, |buf| {
-            buf.resize(self.format().header_len(), 0);
-            written = message.encode_body(self.codec(), buf);
-        });
-        self.sealed(buf, written, route, seq)
-    }
-
-    /// The part of [`plain_packet`](Self::plain_packet) that is the same for all messages.
+    /// The part of [`packet_in`](Self::packet_in) that is the same for all messages.
     fn sealed(
         &self,
-        buf: BytesMut,
+        mut buf: BytesMut,
         written: Result<(), EncodeError>,
         route: RouteId,
         seq: Seq,
-    ) -> Result<Bytes, ClusterError> {
+    ) -> Result<BytesMut, ClusterError> {
         written?;
-        Ok(self.format().seal(buf, route, seq)?)
+        self.format().fill_head(&mut buf, route, seq)?;
+        Ok(buf)
     }
 
     /// Pushes one message. `Ok` says that it is in the session's queue.

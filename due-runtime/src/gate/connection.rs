@@ -160,14 +160,8 @@ impl Connection {
             }
             // Boxed, as it is rare and would be in the future of every idle session.
             let mut picked = None;
-            let forward = |sized: &[u8]| {
-                let is_gone = self.gate.forward(&self.session, sized, &mut picked);
-                if is_gone {
-                    self.gate.metrics.received.count(1, sized.len());
-                }
-                is_gone
-            };
-            if meter.is_none() && read.take_if(forward) {
+            let forward = |read: &[u8]| self.gate.forward(&self.session, read, &mut picked);
+            if meter.is_none() && read.take_packets(forward) > 0 {
                 self.heard.store(true, Ordering::Relaxed);
                 continue;
             }

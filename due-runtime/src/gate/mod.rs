@@ -4,6 +4,7 @@ mod accept;
 mod builder;
 mod connection;
 mod elsewhere;
+mod forward;
 mod greetings;
 mod losses;
 mod provider;

@@ -1,10 +1,11 @@
 //! What a gate does for nodes: the receiving end of [`GateOp`].
 
+use std::iter::once;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::time::sleep;
 
 use super::{DuplicateLogin, GateCore};
@@ -22,11 +23,11 @@ const SETTLED: Duration = Duration::from_millis(300);
 
 impl GateLink for GateCore {
     fn push(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError> {
-        Ok(self.queue(cid, packet, Urgency::Now, &mut Wakes::default())?)
+        Ok(self.queue(cid, &mut once(packet), Urgency::Now, &mut Wakes::default())?)
     }
 
-    fn answer(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError> {
-        Ok(self.queue(cid, packet, Urgency::Owed, &mut Wakes::default())?)
+    fn answer(&self, cid: Cid, packet: BytesMut) -> Result<(), LinkError> {
+        Ok(self.queue(cid, &mut once(packet.freeze()), Urgency::Owed, &mut Wakes::default())?)
     }
 
     fn take_back(&self, nid: &Nid, delivery: Delivery) -> Option<Delivery> {
@@ -95,8 +96,8 @@ impl GateLink for GateCore {
 }
 
 impl GateServer for GateCore {
-    fn push_part(&self, cid: Cid, part: Bytes, wakes: &mut Wakes) -> Result<(), Unpushed> {
-        self.queue(cid, part, Urgency::CanWait, wakes).map_err(|refused| match refused {
+    fn push_parts(&self, cid: Cid, parts: &mut dyn Iterator<Item = Bytes>, wakes: &mut Wakes) -> Result<(), Unpushed> {
+        self.queue(cid, parts, Urgency::CanWait, wakes).map_err(|refused| match refused {
             Refused::Busy(packet) => Unpushed::Busy(packet),
             refused => Unpushed::Never(refused.into()),
         })
@@ -115,11 +116,15 @@ impl GateServer for GateCore {
 }
 
 impl GateCore {
-    fn queue(&self, cid: Cid, packet: Bytes, urgency: Urgency, wakes: &mut Wakes) -> Result<(), Refused> {
-        let answers = self.format.peek(&packet);
-        let queued = self.sessions.with(cid, |session| session.queue_part(answers, packet, urgency));
-        wakes.add(queued.ok_or(Refused::Closed)??);
-        Ok(())
+    fn queue(
+        &self,
+        cid: Cid,
+        packets: &mut dyn Iterator<Item = Bytes>,
+        urgency: Urgency,
+        wakes: &mut Wakes,
+    ) -> Result<(), Refused> {
+        let queue = |session: &Session| session.queue_parts(&self.format, packets, urgency, wakes);
+        self.sessions.with(cid, queue).unwrap_or(Err(Refused::Closed))
     }
 
     fn session(&self, target: SessionTarget) -> Result<Arc<Session>, LinkError> {

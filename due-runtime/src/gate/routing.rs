@@ -32,31 +32,6 @@ impl GateCore {
         self.cluster.nodes().route(route).is_some()
     }
 
-    /// Hands a client message over as it came, where nothing is to be decided but which node of another process gets it.
-    /// `false`: it is left to [`route`](Self::route), and to `picked` if there was a choice.
-    pub(super) fn forward(&self, session: &Arc<Session>, sized: &[u8], picked: &mut Option<Box<Candidate>>) -> bool {
-        let Some((route, seq)) = self.format.peek(sized).filter(|(route, _)| *route != RouteId::STATUS) else {
-            return false;
-        };
-        let nodes = self.cluster.nodes();
-        let uid = session.uid();
-        let is_plain = |entry: &&RouteEntry| {
-            entry.is_elsewhere && !entry.internal && !entry.stateful && (uid.is_some() || !entry.authorized)
-        };
-        let Some(first) = nodes.route(route).filter(is_plain).and_then(RouteEntry::pick) else { return false };
-        let Candidate { nid, node, answers, .. } = first;
-        if session.send_away(route, seq, nid, *answers) {
-            if node.forward(session.cid(), uid, Outward::AsItIs(sized)) {
-                return true;
-            }
-            if *answers != Answers::None {
-                session.take_back(route, seq);
-            }
-        }
-        *picked = Some(Box::new(first.clone()));
-        false
-    }
-
     /// Hands a client message to its node, to the one that was `picked` if any was, or refuses it. What cannot be done at once
     /// is left to [`wait`](Self::wait).
     pub(super) fn route(
@@ -120,7 +95,7 @@ impl GateCore {
             if !session.send_away(route, seq, nid, *answers) {
                 return later(self.delivery(session, uid, packet));
             }
-            if node.forward(session.cid(), uid, Outward::Packet(&packet)) {
+            if node.forward(session.cid(), uid, &[Outward::Packet(&packet)]) == 1 {
                 return None;
             }
             let held = match answers {

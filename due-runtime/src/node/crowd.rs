@@ -164,7 +164,7 @@ impl NodeCore {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
+    use bytes::{Bytes, BytesMut};
 
     use super::*;
     use crate::cluster::{GateAnswer, LinkError};
@@ -177,7 +177,7 @@ mod tests {
             Err(LinkError::NoSession)
         }
 
-        fn answer(&self, _: Cid, _: Bytes) -> Result<(), LinkError> {
+        fn answer(&self, _: Cid, _: BytesMut) -> Result<(), LinkError> {
             Err(LinkError::NoSession)
         }
 

@@ -8,18 +8,20 @@ use super::context::{Parties, Subject};
 use super::lanes::LaneKey;
 use super::serve::NodeCore;
 use crate::cluster::{self, Delivery, NodeLink, Origin, Undelivered};
-use crate::id::{Cid, Uid};
+use crate::id::{Cid, RouteId, Uid};
 use crate::packet::Packet;
 
 pub(super) struct Entrance {
     parties: Arc<Parties>,
     /// The lane of the message before, whose handler did not wait: messages in a row enter it once.
     lane: Option<LaneKey>,
+    /// The route of that message, which needs nothing but its handler.
+    plain: Option<RouteId>,
 }
 
 impl Entrance {
     pub(super) fn new(node: Arc<NodeCore>, origin: Origin) -> Self {
-        Self { parties: Arc::new(Parties { node, origin }), lane: None }
+        Self { parties: Arc::new(Parties { node, origin }), lane: None, plain: None }
     }
 }
 
@@ -40,9 +42,12 @@ impl Parties {
 
 impl cluster::Entrance for Entrance {
     fn deliver(&mut self, cid: Cid, uid: Option<Uid>, packet: Packet) -> Result<(), Undelivered> {
-        let Self { parties, lane } = self;
+        let Self { parties, lane, plain } = self;
         let node = &parties.node;
-        let is_simple = node.is_plain(packet.route) && !node.end.is_closed.load(Ordering::Acquire);
+        if *plain != Some(packet.route) {
+            *plain = Some(packet.route).filter(|route| node.is_plain(*route));
+        }
+        let is_simple = plain.is_some() && !node.end.is_closed.load(Ordering::Acquire);
         let Some(key) = is_simple.then(|| parties.take_lane(cid, lane.take())).flatten() else {
             let origin = parties.origin.clone();
             cluster::Entrance::end(self);

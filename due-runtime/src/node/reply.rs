@@ -1,10 +1,10 @@
 //! What a request is answered with.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::Context;
 use super::request::{log_failure, undecodable};
-use crate::cluster::Origin;
+use crate::cluster::{Origin, scratch};
 use crate::codec::{Body, DecodeError};
 use crate::error::{Code, Error, Result};
 
@@ -12,7 +12,7 @@ use crate::error::{Code, Error, Result};
 #[must_use]
 #[derive(Debug)]
 pub struct Reply {
-    packet: Option<Bytes>,
+    packet: Option<BytesMut>,
     code: Code,
     /// See [`Body::PLAIN`].
     is_plain: bool,
@@ -31,14 +31,16 @@ impl Reply {
 
     /// Encrypted, if a client is to read it and the node encrypts.
     pub(super) async fn sealed(mut self, ctx: &Context) -> Result<Self> {
-        if let (Some(packet), Origin::Gate { .. }, false) = (&self.packet, ctx.origin(), self.is_plain) {
-            let packet = ctx.cluster().encrypted(ctx.route(), ctx.seq(), packet.clone()).await?;
-            self.packet = Some(packet);
+        if let (Origin::Gate { .. }, false) = (ctx.origin(), self.is_plain)
+            && let Some(packet) = self.packet.take()
+        {
+            let packet = ctx.cluster().encrypted(ctx.route(), ctx.seq(), packet.freeze()).await?;
+            self.packet = Some(packet.into());
         }
         Ok(self)
     }
 
-    pub(super) fn into_packet(self) -> Option<Bytes> {
+    pub(super) fn into_packet(self) -> Option<BytesMut> {
         self.packet
     }
 }
@@ -47,10 +49,9 @@ impl Context {
     /// The response of this request, for code that answers in place of its handler: middleware and default handlers.
     /// On the wire: a packet with the request's route and seq. The type must be the one that the caller expects.
     pub fn reply<B: Body>(&self, response: &B) -> Result<Reply> {
-        let packet = match self.origin().is_remote() {
-            true => self.cluster().passing_packet(self.route(), self.seq(), response)?,
-            false => self.cluster().plain_packet(self.route(), self.seq(), response)?,
-        };
+        // What another process is to get is copied soon.
+        let buf = if self.origin().is_remote() { scratch::take() } else { BytesMut::new() };
+        let packet = self.cluster().packet_in(buf, self.route(), self.seq(), response)?;
         Ok(Reply { packet: Some(packet), code: Code::OK, is_plain: B::PLAIN })
     }
 }

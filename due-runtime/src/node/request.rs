@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -117,9 +117,12 @@ impl NodeCore {
                     // this: every async one has room for what it is handed twice.
                     let call = span.in_scope(|| catch_panics(|| way.go(&mut ctx, body)));
                     let outcome = match way.limits {
+                        None if span.is_disabled() => {
+                            unless_cancelled(&this.end.overdue, call).await.ok_or_else(stopping)
+                        }
                         None => {
-                            let done = unless_cancelled(&this.end.overdue, call).instrument(span).await;
-                            done.ok_or_else(stopping)
+                            let done = unless_cancelled(&this.end.overdue, call).instrument(span);
+                            Box::pin(done).await.ok_or_else(stopping)
                         }
                         Some(limits) => Box::pin(this.run_within(call, limits.deadline, gone)).instrument(span).await,
                     };
@@ -256,7 +259,7 @@ impl NodeCore {
         let Some(packet) = reply.into_packet() else { return };
         match ctx.origin() {
             Origin::Gate { .. } => send(ctx, packet),
-            Origin::Node { nid, node } => Box::pin(self.answer_node(ctx, nid, &**node, packet)).await,
+            Origin::Node { nid, node } => Box::pin(self.answer_node(ctx, nid, &**node, packet.freeze())).await,
         }
     }
 
@@ -300,7 +303,7 @@ impl NodeCore {
         }
         let status = Status::of(ctx.route(), ctx.seq(), error);
         match (self.cluster.packet(RouteId::STATUS, ctx.seq(), &status), ctx.origin()) {
-            (Ok(packet), Origin::Gate { .. }) => send(ctx, packet),
+            (Ok(packet), Origin::Gate { .. }) => send(ctx, packet.into()),
             (Ok(packet), Origin::Node { nid, node }) => self.refuse_node(ctx, nid, node, &packet),
             (Err(error), _) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a status could not be written");
@@ -352,7 +355,7 @@ pub(super) fn stopping() -> Error {
     Error::new(Code::CANCELED, "the server is stopping")
 }
 
-fn send(ctx: &Context, packet: Bytes) {
+fn send(ctx: &Context, packet: BytesMut) {
     let Origin::Gate { gate, .. } = ctx.origin() else { return };
     if let Err(error) = gate.answer(ctx.cid, packet) {
         tracing::debug!(cid = %ctx.cid, route = %ctx.route(), %error, "the client is gone before its answer");

@@ -32,6 +32,7 @@ pub(super) struct Router {
 }
 
 struct Entry {
+    spec: RouteSpec,
     service: usize,
     index: usize,
     /// Index of its kind.
@@ -101,8 +102,10 @@ impl Router {
             };
             for (index, spec) in routes.specs().iter().enumerate() {
                 let limits = routes.options(index).or(options).limits();
-                if let Some(first) = by_id.insert(spec.id, Entry { service, index, actor, limits, metrics: None }) {
-                    let first = owner(&services[first.service].specs()[first.index]);
+                if let Some(first) =
+                    by_id.insert(spec.id, Entry { spec: *spec, service, index, actor, limits, metrics: None })
+                {
+                    let first = owner(&first.spec);
                     return Err(RouteConflict { id: spec.id, first, second: owner(spec) }.into());
                 }
             }
@@ -115,10 +118,10 @@ impl Router {
     }
 
     pub(super) fn find(&self, route: RouteId) -> Option<Found<'_>> {
-        let &Entry { service, index, actor, limits, ref metrics } = self.by_id.get(&route)?;
+        let &Entry { ref spec, service, index, actor, limits, ref metrics } = self.by_id.get(&route)?;
         let routes = &*self.services[service];
         let actor = actor.map(|kind| &self.kinds[kind]);
-        Some(Found { routes, index, spec: &routes.specs()[index], actor, limits, metrics: metrics.as_ref() })
+        Some(Found { routes, index, spec, actor, limits, metrics: metrics.as_ref() })
     }
 
     /// The actors that handle some of the routes.
@@ -139,8 +142,7 @@ impl Router {
     /// Counts from now on what happens on each route.
     pub(super) fn measure(&mut self, nid: &Nid) {
         for entry in self.by_id.values_mut() {
-            let spec = &self.services[entry.service].specs()[entry.index];
-            entry.metrics = Some(RouteMetrics::new(nid, spec));
+            entry.metrics = Some(RouteMetrics::new(nid, &entry.spec));
         }
     }
 

@@ -27,19 +27,25 @@ impl Format {
     /// # Errors
     /// Route, seq and length are checked in this order.
     pub fn seal(&self, mut buf: BytesMut, route: RouteId, seq: Seq) -> Result<Bytes, EncodeError> {
-        let body = buf.len().checked_sub(self.header_len()).ok_or(EncodeError::NoHead)?;
-        self.check(route, seq, body)?;
-        let size = (buf.len() - SIZE) as u32;
-        buf[..SIZE].copy_from_slice(&match self.order() {
+        self.fill_head(&mut buf, route, seq)?;
+        Ok(buf.freeze())
+    }
+
+    /// [`seal`](Self::seal) in place.
+    pub(crate) fn fill_head(&self, packet: &mut [u8], route: RouteId, seq: Seq) -> Result<(), EncodeError> {
+        let size = packet.len().saturating_sub(SIZE) as u32;
+        let (head, body) = packet.split_at_mut_checked(self.header_len()).ok_or(EncodeError::NoHead)?;
+        self.check(route, seq, body.len())?;
+        let (size_field, head) = head.split_at_mut(SIZE);
+        size_field.copy_from_slice(&match self.order() {
             ByteOrder::Big => size.to_be_bytes(),
             ByteOrder::Little => size.to_le_bytes(),
         });
-        buf[SIZE] = 0;
-        let route_at = SIZE + HEADER;
-        let seq_at = route_at + self.route_bytes();
-        self.write_signed(route.0, &mut buf[route_at..seq_at]);
-        self.write_signed(seq.0, &mut buf[seq_at..seq_at + self.seq_bytes()]);
-        Ok(buf.freeze())
+        head[0] = 0;
+        let (route_field, seq_field) = head[HEADER..].split_at_mut(self.route_bytes());
+        self.write_signed(route.0, route_field);
+        self.write_signed(seq.0, seq_field);
+        Ok(())
     }
 
     fn check(&self, route: RouteId, seq: Seq, body: usize) -> Result<(), EncodeError> {
@@ -152,6 +158,12 @@ impl Format {
         Some((RouteId(self.read_signed(&fields[route_at..seq_at])), Seq(self.read_signed(&fields[seq_at..]))))
     }
 
+    /// Route, seq and body of a sized packet that another server has sent; `None` for anything else.
+    pub(crate) fn dissect<'a>(&self, packet: &'a [u8]) -> Option<(RouteId, Seq, &'a [u8])> {
+        let (route, seq) = self.peek(self.first(packet).filter(|first| first.len() == packet.len())?)?;
+        Some((route, seq, &packet[self.header_len()..]))
+    }
+
     /// Reads a whole sized frame that has a length of its own, as a ws message has; its size field must agree.
     ///
     /// Five bytes with a heartbeat's header are a heartbeat whatever their size field says, because due-client-ts
@@ -254,9 +266,11 @@ impl Format {
     }
 
     fn write_signed(&self, value: i32, to: &mut [u8]) {
-        match self.order() {
-            ByteOrder::Big => to.copy_from_slice(&value.to_be_bytes()[size_of::<i32>() - to.len()..]),
-            ByteOrder::Little => to.copy_from_slice(&value.to_le_bytes()[..to.len()]),
+        match (self.order(), to) {
+            // What due has by default.
+            (ByteOrder::Big, [most, least]) => [*most, *least] = (value as i16).to_be_bytes(),
+            (ByteOrder::Big, to) => to.copy_from_slice(&value.to_be_bytes()[size_of::<i32>() - to.len()..]),
+            (ByteOrder::Little, to) => to.copy_from_slice(&value.to_le_bytes()[..to.len()]),
         }
     }
 }

@@ -9,7 +9,6 @@ mod wakes;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,7 +26,7 @@ pub(crate) use wakes::Wakes;
 
 use crate::cluster::Answers;
 use crate::id::{Cid, Nid, RouteId, Seq, Uid};
-use crate::packet::Dialect;
+use crate::packet::{Dialect, Format};
 use crate::transport::{Attributes, CloseReason, Peer};
 
 pub(crate) struct Session {
@@ -166,10 +165,15 @@ impl Session {
     /// A request leaves for a node of another process, which answers so many of its kind. `false`: it has to wait until
     /// there is [room](Self::room_for_requests).
     pub(crate) fn send_away(&self, route: RouteId, seq: Seq, nid: &Nid, answers: Answers) -> bool {
+        self.send_all_away(route, &[seq], nid, answers) == 1
+    }
+
+    /// The same with requests of one route. Says how many of them leave.
+    pub(crate) fn send_all_away(&self, route: RouteId, seqs: &[Seq], nid: &Nid, answers: Answers) -> usize {
         match answers {
-            Answers::None => true,
-            Answers::Each => self.requests.send(route, seq, nid, true),
-            Answers::Some => self.requests.send(route, seq, nid, false),
+            Answers::None => seqs.len(),
+            Answers::Each => self.requests.send(route, seqs, nid, true),
+            Answers::Some => self.requests.send(route, seqs, nid, false),
         }
     }
 
@@ -200,26 +204,30 @@ impl Session {
         }
     }
 
-    /// Queues a packet of a node. If it is an answer of another process, its request ends with that; one that comes too late is
-    /// dropped. See [`Outbox::queue_part`].
-    pub(crate) fn queue_part(
+    /// Queues packets of a node. If one is an answer of another process, its request ends with that; one that comes too late is
+    /// dropped. See [`Outbox::queue_parts`].
+    pub(crate) fn queue_parts(
         &self,
-        answers: Option<(RouteId, Seq)>,
-        part: Bytes,
+        format: &Format,
+        parts: &mut dyn Iterator<Item = Bytes>,
         urgency: Urgency,
-    ) -> Result<Option<Waker>, Refused> {
-        let queue = |urgency| self.cut_if_full(self.outbox.queue_part(part, urgency));
-        match answers.map_or(Received::Push, |(route, seq)| self.requests.receive(route, seq)) {
-            Received::Push | Received::Unexpected => queue(urgency),
-            Received::Late => Ok(None),
-            Received::Answer => {
-                let queued = queue(Urgency::Owed);
-                if self.requests.end(1) {
-                    self.leave_if_answered();
-                }
-                queued
+        wakes: &mut Wakes,
+    ) -> Result<(), Refused> {
+        let mut receiver = self.requests.receive();
+        let parts = parts.filter_map(|part| {
+            let received = format.peek(&part).map_or(Received::Push, |(route, seq)| receiver.next(route, seq));
+            match received {
+                Received::Push | Received::Unexpected => Some((part, urgency)),
+                Received::Answer => Some((part, Urgency::Owed)),
+                Received::Late => None,
             }
+        });
+        let queued = self.outbox.queue_parts(parts, wakes);
+        let answered = receiver.end();
+        if answered > 0 && self.requests.end(answered) {
+            self.leave_if_answered();
         }
+        self.cut_if_full(queued)
     }
 
     /// Marks the lost ones of the requests that are with this node now, to be given up then, and says whether there are any.

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
+use super::Wakes;
 use crate::packet::Format;
 
 /// How much may wait for one client. Nodes that push more are made to wait while the client reads.
@@ -154,23 +155,36 @@ impl Outbox {
 
     /// Queues one packet; never waits. The caller wakes the writer, when all that comes at once is queued.
     pub(crate) fn queue(&self, packet: Bytes, urgency: Urgency) -> Result<Option<Waker>, Refused> {
-        self.put(self.state.lock().unwrap(), packet, urgency)
+        self.put(&mut self.state.lock().unwrap(), packet, urgency)
     }
 
-    /// [`queue`](Self::queue) for a part of something larger. It stays one until the writer has its next turn; if that may
-    /// take long, as the client has not taken what came before, it is copied.
-    pub(crate) fn queue_part(&self, packet: Bytes, urgency: Urgency) -> Result<Option<Waker>, Refused> {
-        let state = self.state.lock().unwrap();
+    /// [`queue`](Self::queue) for parts of something larger. They stay that until the writer has its next turn; if that may
+    /// take long, as the client has not taken what came before, they are copied. The first one that is refused is the last
+    /// one that was looked at, but for pushes that are dropped.
+    pub(crate) fn queue_parts(
+        &self,
+        parts: impl Iterator<Item = (Bytes, Urgency)>,
+        wakes: &mut Wakes,
+    ) -> Result<(), Refused> {
+        let mut state = self.state.lock().unwrap();
         let is_behind = state.taken.0.packets > 0;
-        self.put(state, if is_behind { Bytes::copy_from_slice(&packet) } else { packet }, urgency)
+        let mut last = Ok(());
+        for (part, urgency) in parts {
+            let packet = if is_behind { Bytes::copy_from_slice(&part) } else { part };
+            last = self.put(&mut state, packet, urgency).map(|waker| wakes.add(waker));
+            if !matches!(last, Ok(()) | Err(Refused::Dropped)) {
+                break;
+            }
+        }
+        last
     }
 
-    fn put(&self, mut state: MutexGuard<'_, State>, packet: Bytes, urgency: Urgency) -> Result<Option<Waker>, Refused> {
+    fn put(&self, state: &mut State, packet: Bytes, urgency: Urgency) -> Result<Option<Waker>, Refused> {
         if state.phase != Phase::Open {
             return Err(Refused::Closed);
         }
-        if !self.fits(&state, &packet) {
-            let is_slow = self.is_slow(&state);
+        if !self.fits(state, &packet) {
+            let is_slow = self.is_slow(state);
             match urgency {
                 Urgency::CanWait if !is_slow => {
                     state.awaited = true;
@@ -178,7 +192,7 @@ impl Outbox {
                 }
                 Urgency::Owed if !is_slow => {}
                 _ => {
-                    if !self.make_room(&mut state, &packet) {
+                    if !self.make_room(state, &packet) {
                         let droppable = self.may_drop(&packet);
                         state.dropped += u64::from(droppable);
                         return Err(match (droppable, is_slow) {
@@ -193,7 +207,7 @@ impl Outbox {
         let load = self.load_of(&packet);
         state.all += load.0;
         state.owed += load.1;
-        self.is_crowded.store(self.crowded(&state), Ordering::Relaxed);
+        self.is_crowded.store(self.crowded(state), Ordering::Relaxed);
         state.queue.push_back(packet);
         Ok(if state.queue.len() == 1 { state.waker.take() } else { None })
     }

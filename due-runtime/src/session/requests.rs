@@ -68,6 +68,13 @@ impl Fate {
     }
 }
 
+/// Says what packets of other processes are to the requests, which do not change otherwise meanwhile.
+pub(super) struct Receiver<'a> {
+    requests: &'a Requests,
+    state: MutexGuard<'a, State>,
+    answered: usize,
+}
+
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum Received {
     /// It answers nothing.
@@ -101,7 +108,10 @@ impl Request {
 
     /// Holds a request that was away.
     pub(super) fn take_back(session: &Arc<Session>, route: RouteId, seq: Seq) -> Back {
-        match session.requests.receive(route, seq) {
+        let mut receiver = session.requests.receive();
+        let received = receiver.next(route, seq);
+        receiver.end();
+        match received {
             Received::Answer => Back::Unanswered(Self { session: Arc::clone(session) }),
             Received::Unexpected => Back::Unanswered(Self::new(Arc::clone(session))),
             Received::Late => Back::Answered,
@@ -113,6 +123,38 @@ impl Request {
     pub(super) fn fail_doomed(session: &Arc<Session>, now: Instant) -> Vec<(RouteId, Seq, Self)> {
         let failed = session.requests.fail_doomed(now).into_iter();
         failed.map(|(route, seq)| (route, seq, Self { session: Arc::clone(session) })).collect()
+    }
+}
+
+impl Receiver<'_> {
+    /// What is the next one? The request that it answers is with this gate from now on.
+    pub(super) fn next(&mut self, route: RouteId, seq: Seq) -> Received {
+        let state = &mut *self.state;
+        let answers = |away: &Away| away.seq == seq && (away.route == route || route == RouteId::STATUS);
+        let waits = |away: &Away| away.fate.is_open() && answers(away);
+        // A client that uses a seq again waits for the new request, and has heard of the old one.
+        let index = state.away.iter().position(waits).or_else(|| state.away.iter().position(answers));
+        let Some(index) = index else { return Received::Push };
+        match state.away.remove(index).map(|away| away.fate) {
+            Some(Fate::Failed) => return Received::Late,
+            Some(Fate::Presumed) => return Received::Unexpected,
+            Some(Fate::Open | Fate::Doomed(_)) | None => {}
+        }
+        state.open -= 1;
+        self.answered += 1;
+        Received::Answer
+    }
+
+    /// How many of them were answers.
+    pub(super) fn end(mut self) -> usize {
+        if self.answered > 0 {
+            if self.state.away.is_empty() && self.state.away.capacity() <= FEW {
+                // Who asks now and then keeps nothing.
+                self.state.away = VecDeque::new();
+            }
+            self.requests.relieve(self.state);
+        }
+        self.answered
     }
 }
 
@@ -143,52 +185,20 @@ impl Requests {
         self.unanswered.fetch_sub(answered, SeqCst) == answered
     }
 
-    /// A request leaves this process; `is_sure`: to a node that answers each. `false`: it may not, as [`room`](Self::room)
-    /// has to come first.
-    pub(super) fn send(&self, route: RouteId, seq: Seq, nid: &Nid, is_sure: bool) -> bool {
+    /// Requests of one route leave this process; `is_sure`: to a node that answers each. Says how many of them may: the next one
+    /// has to wait for [`room`](Self::room).
+    pub(super) fn send(&self, route: RouteId, seqs: &[Seq], nid: &Nid, is_sure: bool) -> usize {
         let mut state = self.state.lock().unwrap();
-        if state.open >= WINDOW {
-            let may_be_silent = |away: &Away| !away.is_sure && away.fate == Fate::Open;
-            let Some(oldest) = state.away.iter().position(may_be_silent) else { return false };
-            state.away.remove(oldest);
-            state.open -= 1;
-            self.end(1);
-        }
-        // Without a seq there is no telling one request of a route from the next.
-        let known = seq == Seq::NONE && state.away.iter().any(|away| (away.route, away.seq) == (route, seq));
-        if !known {
-            if state.away.is_empty() && state.usual.as_ref() != Some(nid) {
-                state.usual = Some(nid.clone());
-            }
-            let elsewhere = Some(nid).filter(|nid| state.usual.as_ref() != Some(*nid)).cloned();
-            state.away.push_back(Away { route, seq, elsewhere, is_sure, fate: Fate::Open });
-            state.open += 1;
-            self.begin(1);
-        }
-        true
+        let before = state.open;
+        let sent = seqs.iter().take_while(|seq| state.send(route, **seq, nid, is_sure)).count();
+        // One may have been forgotten for one that was known.
+        self.begin(state.open.wrapping_sub(before));
+        sent
     }
 
-    /// A packet for the client comes from another process: what is it to the requests? The request that it answers is
-    /// with this gate from now on.
-    pub(super) fn receive(&self, route: RouteId, seq: Seq) -> Received {
-        let mut state = self.state.lock().unwrap();
-        let answers = |away: &Away| away.seq == seq && (away.route == route || route == RouteId::STATUS);
-        let waits = |away: &Away| away.fate.is_open() && answers(away);
-        // A client that uses a seq again waits for the new request, and has heard of the old one.
-        let index = state.away.iter().position(waits).or_else(|| state.away.iter().position(answers));
-        let Some(index) = index else { return Received::Push };
-        match state.away.remove(index).map(|away| away.fate) {
-            Some(Fate::Failed) => return Received::Late,
-            Some(Fate::Presumed) => return Received::Unexpected,
-            Some(Fate::Open | Fate::Doomed(_)) | None => {}
-        }
-        state.open -= 1;
-        if state.away.is_empty() && state.away.capacity() <= FEW {
-            // Who asks now and then keeps nothing.
-            state.away = VecDeque::new();
-        }
-        self.relieve(state);
-        Received::Answer
+    /// Packets for the client come from another process.
+    pub(super) fn receive(&self) -> Receiver<'_> {
+        Receiver { requests: self, state: self.state.lock().unwrap(), answered: 0 }
     }
 
     /// Marks what is lost, or may be, of that which is with this node now: it is given up at this time, or when it was to be
@@ -292,6 +302,27 @@ impl Requests {
 }
 
 impl State {
+    /// `false`: it may not leave.
+    fn send(&mut self, route: RouteId, seq: Seq, nid: &Nid, is_sure: bool) -> bool {
+        if self.open >= WINDOW {
+            let may_be_silent = |away: &Away| !away.is_sure && away.fate == Fate::Open;
+            let Some(oldest) = self.away.iter().position(may_be_silent) else { return false };
+            self.away.remove(oldest);
+            self.open -= 1;
+        }
+        // Without a seq there is no telling one request of a route from the next.
+        let known = seq == Seq::NONE && self.away.iter().any(|away| (away.route, away.seq) == (route, seq));
+        if !known {
+            if self.away.is_empty() && self.usual.as_ref() != Some(nid) {
+                self.usual = Some(nid.clone());
+            }
+            let elsewhere = Some(nid).filter(|nid| self.usual.as_ref() != Some(*nid)).cloned();
+            self.away.push_back(Away { route, seq, elsewhere, is_sure, fate: Fate::Open });
+            self.open += 1;
+        }
+        true
+    }
+
     /// Forgets the oldest of this fate when there are too many.
     fn remember(&mut self, fate: Fate) {
         let mut excess = self.away.iter().filter(|away| away.fate == fate).count().saturating_sub(REMEMBERED);
@@ -311,17 +342,28 @@ mod tests {
         Nid::from("n1")
     }
 
+    fn send(requests: &Requests, route: RouteId, seq: Seq, is_sure: bool) -> bool {
+        requests.send(route, &[seq], &nid(), is_sure) == 1
+    }
+
+    fn receive(requests: &Requests, route: RouteId, seq: Seq) -> Received {
+        let mut receiver = requests.receive();
+        let received = receiver.next(route, seq);
+        assert_eq!(receiver.end(), usize::from(received == Received::Answer));
+        received
+    }
+
     #[test]
     fn answers_are_recognised_by_route_and_seq() {
         let requests = Requests::default();
-        requests.send(RouteId(1), Seq(1), &nid(), true);
-        requests.send(RouteId(1), Seq(2), &nid(), true);
-        requests.send(RouteId(2), Seq(0), &nid(), true);
-        requests.send(RouteId(2), Seq(0), &nid(), true);
-        assert_eq!(requests.receive(RouteId(1), Seq(2)), Received::Answer);
-        assert_eq!(requests.receive(RouteId(9), Seq(0)), Received::Push);
-        assert_eq!(requests.receive(RouteId::STATUS, Seq(1)), Received::Answer);
-        assert_eq!(requests.receive(RouteId(2), Seq(0)), Received::Answer);
+        send(&requests, RouteId(1), Seq(1), true);
+        send(&requests, RouteId(1), Seq(2), true);
+        send(&requests, RouteId(2), Seq(0), true);
+        send(&requests, RouteId(2), Seq(0), true);
+        assert_eq!(receive(&requests, RouteId(1), Seq(2)), Received::Answer);
+        assert_eq!(receive(&requests, RouteId(9), Seq(0)), Received::Push);
+        assert_eq!(receive(&requests, RouteId::STATUS, Seq(1)), Received::Answer);
+        assert_eq!(receive(&requests, RouteId(2), Seq(0)), Received::Answer);
         assert_eq!(requests.state.lock().unwrap().open, 0);
         assert!(!requests.is_idle() && requests.end(3), "the answers are still to be queued");
     }
@@ -329,19 +371,19 @@ mod tests {
     #[test]
     fn what_was_given_up_is_answered_once() {
         let requests = Requests::default();
-        requests.send(RouteId(1), Seq(1), &nid(), true);
-        requests.send(RouteId(1), Seq(2), &nid(), true);
-        requests.send(RouteId(1), Seq(0), &nid(), true);
+        send(&requests, RouteId(1), Seq(1), true);
+        send(&requests, RouteId(1), Seq(2), true);
+        send(&requests, RouteId(1), Seq(0), true);
         let now = Instant::now();
         assert!(!requests.doom(&Nid::from("n2"), now, |_, _| true));
         assert!(requests.doom(&nid(), now, |_, seq| seq != Seq(3)));
-        requests.send(RouteId(1), Seq(3), &nid(), true);
-        assert_eq!(requests.receive(RouteId(1), Seq(1)), Received::Answer, "it was on its way");
+        send(&requests, RouteId(1), Seq(3), true);
+        assert_eq!(receive(&requests, RouteId(1), Seq(1)), Received::Answer, "it was on its way");
         assert_eq!(requests.fail_doomed(now), [(RouteId(1), Seq(2)), (RouteId(1), Seq(0))]);
         assert_eq!(requests.unanswered.load(SeqCst), 4, "one is open, one answered, two are still to be told");
-        assert_eq!(requests.receive(RouteId(1), Seq(2)), Received::Late);
-        assert_eq!(requests.receive(RouteId(1), Seq(2)), Received::Push, "of the game's own");
-        assert_eq!(requests.receive(RouteId(1), Seq(3)), Received::Answer);
+        assert_eq!(receive(&requests, RouteId(1), Seq(2)), Received::Late);
+        assert_eq!(receive(&requests, RouteId(1), Seq(2)), Received::Push, "of the game's own");
+        assert_eq!(receive(&requests, RouteId(1), Seq(3)), Received::Answer);
         assert_eq!(requests.state.lock().unwrap().open, 0);
     }
 
@@ -349,12 +391,12 @@ mod tests {
     fn what_is_in_doubt_has_its_time_and_what_is_lost_less() {
         let requests = Requests::default();
         let (now, step) = (Instant::now(), std::time::Duration::from_secs(1));
-        requests.send(RouteId(1), Seq(1), &nid(), true);
-        requests.send(RouteId(1), Seq(2), &nid(), true);
+        send(&requests, RouteId(1), Seq(1), true);
+        send(&requests, RouteId(1), Seq(2), true);
         assert!(requests.doom(&nid(), now + step * 5, |_, _| true));
         assert!(!requests.doom(&nid(), now + step * 6, |_, _| true), "the first doubt counts");
         assert!(requests.doom(&nid(), now + step, |_, seq| seq == Seq(2)));
-        requests.send(RouteId(1), Seq(3), &nid(), true);
+        send(&requests, RouteId(1), Seq(3), true);
         assert_eq!(requests.fail_doomed(now), []);
         assert_eq!(requests.fail_doomed(now + step), [(RouteId(1), Seq(2))]);
         assert_eq!(requests.fail_doomed(now + step * 5), [(RouteId(1), Seq(1))]);
@@ -365,17 +407,17 @@ mod tests {
     fn what_is_not_waited_for_is_told_of_when_it_is_lost() {
         let requests = Requests::default();
         for seq in 1..=WINDOW {
-            assert!(requests.send(RouteId(1), Seq(seq as i32), &nid(), true));
+            assert!(send(&requests, RouteId(1), Seq(seq as i32), true));
         }
         requests.presume_oneway();
         assert_eq!(requests.unanswered.load(SeqCst), WINDOW / 2);
-        assert_eq!(requests.receive(RouteId(1), Seq(1)), Received::Unexpected, "it was slow");
-        assert_eq!(requests.receive(RouteId(1), Seq(WINDOW as i32)), Received::Answer);
+        assert_eq!(receive(&requests, RouteId(1), Seq(1)), Received::Unexpected, "it was slow");
+        assert_eq!(receive(&requests, RouteId(1), Seq(WINDOW as i32)), Received::Answer);
         let now = Instant::now();
         assert!(requests.doom(&nid(), now, |_, _| true));
         let failed: Vec<i32> = requests.fail_doomed(now).iter().map(|(_, seq)| seq.0).collect();
         assert_eq!(failed, (2..WINDOW as i32).collect::<Vec<_>>(), "each of the others, once");
-        assert_eq!(requests.receive(RouteId(1), Seq(2)), Received::Late);
+        assert_eq!(receive(&requests, RouteId(1), Seq(2)), Received::Late);
         assert_eq!(requests.state.lock().unwrap().open, 0);
         assert!(requests.end(WINDOW - 1), "all were to be told, and one was answered");
     }
@@ -384,7 +426,7 @@ mod tests {
     fn what_is_remembered_is_bounded() {
         let requests = Requests::default();
         for seq in 1..=100_000 {
-            if !requests.send(RouteId(1), Seq(seq), &nid(), true) {
+            if !send(&requests, RouteId(1), Seq(seq), true) {
                 requests.presume_oneway();
             }
             assert!(requests.state.lock().unwrap().away.len() <= WINDOW + REMEMBERED);
@@ -392,36 +434,54 @@ mod tests {
     }
 
     #[test]
+    fn as_many_leave_together_as_may() {
+        let requests = Requests::default();
+        let seqs: Vec<Seq> = (1..=WINDOW as i32 + 5).map(Seq).collect();
+        assert_eq!(requests.send(RouteId(1), &seqs[..WINDOW - 1], &nid(), true), WINDOW - 1);
+        assert_eq!(requests.send(RouteId(1), &seqs[WINDOW - 1..], &nid(), true), 1);
+        assert_eq!(requests.send(RouteId(1), &seqs[WINDOW..], &nid(), false), 0);
+        let mut receiver = requests.receive();
+        let received = seqs.iter().filter(|seq| receiver.next(RouteId(1), **seq) == Received::Answer).count();
+        assert_eq!((received, receiver.end()), (WINDOW, WINDOW));
+        assert!(requests.end(WINDOW) && requests.is_idle());
+        // The oldest is forgotten for one that is known already.
+        assert_eq!(requests.send(RouteId(1), &seqs[..WINDOW - 1], &nid(), false), WINDOW - 1);
+        assert_eq!(requests.send(RouteId(2), &[Seq::NONE; 2], &nid(), false), 2);
+        assert_eq!(requests.state.lock().unwrap().open, WINDOW - 1);
+        assert_eq!(requests.unanswered.load(SeqCst), requests.state.lock().unwrap().open);
+    }
+
+    #[test]
     fn a_seq_that_is_used_again_is_answered_again() {
         let requests = Requests::default();
-        requests.send(RouteId(1), Seq(1), &nid(), true);
+        send(&requests, RouteId(1), Seq(1), true);
         let now = Instant::now();
         requests.doom(&nid(), now, |_, _| true);
         requests.fail_doomed(now);
-        requests.send(RouteId(1), Seq(1), &nid(), true);
-        requests.send(RouteId(2), Seq(1), &nid(), true);
-        assert_eq!(requests.receive(RouteId(1), Seq(1)), Received::Answer);
-        assert_eq!(requests.receive(RouteId::STATUS, Seq(1)), Received::Answer);
-        assert_eq!(requests.receive(RouteId(1), Seq(1)), Received::Late);
+        send(&requests, RouteId(1), Seq(1), true);
+        send(&requests, RouteId(2), Seq(1), true);
+        assert_eq!(receive(&requests, RouteId(1), Seq(1)), Received::Answer);
+        assert_eq!(receive(&requests, RouteId::STATUS, Seq(1)), Received::Answer);
+        assert_eq!(receive(&requests, RouteId(1), Seq(1)), Received::Late);
         assert!(!requests.is_idle(), "two answers are on their way to the outbox");
     }
 
     #[tokio::test]
     async fn who_need_not_answer_is_not_waited_for() {
         let requests = Requests::default();
-        requests.send(RouteId(1), Seq(1), &nid(), true);
+        send(&requests, RouteId(1), Seq(1), true);
         for seq in 1..=3 * WINDOW as i32 {
-            assert!(requests.send(RouteId(2), Seq(seq), &nid(), false));
+            assert!(send(&requests, RouteId(2), Seq(seq), false));
         }
         assert_eq!(requests.state.lock().unwrap().open, WINDOW);
-        assert_eq!(requests.receive(RouteId(2), Seq(1)), Received::Push, "it was forgotten");
+        assert_eq!(receive(&requests, RouteId(2), Seq(1)), Received::Push, "it was forgotten");
         for seq in [(1, 1), (2, 3 * WINDOW as i32)] {
-            assert_eq!(requests.receive(RouteId(seq.0), Seq(seq.1)), Received::Answer);
+            assert_eq!(receive(&requests, RouteId(seq.0), Seq(seq.1)), Received::Answer);
         }
         for seq in 1..=WINDOW as i32 {
-            assert!(requests.send(RouteId(3), Seq(seq), &nid(), true), "there is room for {seq} of {WINDOW}");
+            assert!(send(&requests, RouteId(3), Seq(seq), true), "there is room for {seq} of {WINDOW}");
         }
-        assert!(!requests.send(RouteId(3), Seq(0), &nid(), true) && !requests.send(RouteId(2), Seq(0), &nid(), false));
+        assert!(!send(&requests, RouteId(3), Seq(0), true) && !send(&requests, RouteId(2), Seq(0), false));
         assert!(!requests.end(2), "the others are away");
         requests.forget_unsure();
         assert_eq!(requests.state.lock().unwrap().open, WINDOW, "they are sure to be answered");
@@ -431,13 +491,13 @@ mod tests {
     #[test]
     fn who_leaves_waits_for_sure_answers_alone() {
         let requests = Requests::default();
-        requests.send(RouteId(1), Seq(1), &nid(), true);
-        requests.send(RouteId(2), Seq(1), &nid(), false);
-        requests.send(RouteId(2), Seq(0), &nid(), false);
+        send(&requests, RouteId(1), Seq(1), true);
+        send(&requests, RouteId(2), Seq(1), false);
+        send(&requests, RouteId(2), Seq(0), false);
         requests.forget_unsure();
         assert!(!requests.is_idle());
-        assert_eq!(requests.receive(RouteId(2), Seq(1)), Received::Push);
-        assert_eq!(requests.receive(RouteId(1), Seq(1)), Received::Answer);
+        assert_eq!(receive(&requests, RouteId(2), Seq(1)), Received::Push);
+        assert_eq!(receive(&requests, RouteId(1), Seq(1)), Received::Answer);
         assert!(requests.end(1) && requests.is_idle());
     }
 
@@ -445,14 +505,14 @@ mod tests {
     async fn room_comes_back_with_answers() {
         let requests = Requests::default();
         for seq in 1..=WINDOW {
-            assert!(requests.send(RouteId(1), Seq(seq as i32), &nid(), true));
+            assert!(send(&requests, RouteId(1), Seq(seq as i32), true));
         }
-        assert!(!requests.send(RouteId(1), Seq(0), &nid(), true));
+        assert!(!send(&requests, RouteId(1), Seq(0), true));
         let waits = tokio::time::timeout(std::time::Duration::ZERO, requests.room()).await;
         assert!(waits.is_err());
-        assert_eq!(requests.receive(RouteId(1), Seq(7)), Received::Answer);
+        assert_eq!(receive(&requests, RouteId(1), Seq(7)), Received::Answer);
         requests.room().await;
-        requests.send(RouteId(1), Seq(7), &nid(), true);
+        send(&requests, RouteId(1), Seq(7), true);
         requests.presume_oneway();
         requests.room().await;
     }

@@ -111,15 +111,11 @@ impl<R: AsyncRead + Unpin + Send + 'static> PacketRead for FramedRead<R> {
         Some(unit.map(Inbound::Unit).map_err(ReadError::from))
     }
 
-    fn take_if(&mut self, takes: impl FnOnce(&[u8]) -> bool) -> bool {
-        let Some(packet) = self.format.first(&self.buf) else { return false };
-        let len = packet.len();
-        if !takes(packet) {
-            return false;
-        }
-        self.buf.advance(len);
+    fn take_packets(&mut self, take: impl FnOnce(&[u8]) -> usize) -> usize {
+        let taken = take(&self.buf);
+        self.buf.advance(taken);
         self.let_go();
-        true
+        taken
     }
 }
 

@@ -131,11 +131,11 @@ pub trait PacketRead: Send + 'static {
     /// [`read`](Self::read).
     fn buffered(&mut self) -> Option<Result<Inbound, ReadError>>;
 
-    /// Shows the whole sized packet that [`buffered`](Self::buffered) would begin with to `takes`, where it lies, and goes on
-    /// behind it if that is true. Default: shows nothing.
-    fn take_if(&mut self, takes: impl FnOnce(&[u8]) -> bool) -> bool {
-        let _ = takes;
-        false
+    /// Shows the sized packets that [`buffered`](Self::buffered) would begin with to `take`, where they lie and as far as they
+    /// were read, and goes on behind so many bytes as it says. Default: shows nothing, 0.
+    fn take_packets(&mut self, take: impl FnOnce(&[u8]) -> usize) -> usize {
+        let _ = take;
+        0
     }
 }
 

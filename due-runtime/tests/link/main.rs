@@ -3,6 +3,7 @@
 
 mod at_gate;
 mod at_node;
+mod bursts;
 mod calls;
 #[cfg(feature = "tls")]
 mod certificates;

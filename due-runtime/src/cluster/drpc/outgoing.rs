@@ -1,5 +1,6 @@
 //! What waits to be written to one connection: frames one after another in one buffer, so that a batch is one write.
 
+use std::iter::once;
 use std::mem::MaybeUninit;
 use std::sync::Mutex;
 
@@ -71,15 +72,26 @@ impl Outgoing {
 
     /// Appends what `write` writes, all or nothing; never waits.
     pub(super) fn append(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Refused> {
-        self.put(self.limit, write)
+        self.put(self.limit, once(write)).map(drop)
+    }
+
+    /// The same with several frames, as far as there is room. Says how many were appended.
+    pub(super) fn append_all<W>(&self, frames: impl Iterator<Item = W>) -> Result<usize, Refused>
+    where
+        W: FnOnce(&mut Vec<u8>),
+    {
+        self.put(self.limit, frames)
     }
 
     /// [`append`](Self::append) for what must not be lost because others have sent much: it has so many times the room.
     pub(super) fn append_beyond(&self, times: usize, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Refused> {
-        self.put(self.limit.saturating_mul(times), write)
+        self.put(self.limit.saturating_mul(times), once(write)).map(drop)
     }
 
-    fn put(&self, limit: usize, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Refused> {
+    fn put<W>(&self, limit: usize, frames: impl Iterator<Item = W>) -> Result<usize, Refused>
+    where
+        W: FnOnce(&mut Vec<u8>),
+    {
         let mut state = self.state.lock().unwrap();
         match state.phase {
             Phase::Open => {}
@@ -87,21 +99,16 @@ impl Outgoing {
             Phase::Down => return Err(Refused::Down),
             Phase::Finishing | Phase::Closed => return Err(Refused::Closed),
         }
-        let before = state.queue.len();
-        write(&mut state.queue);
-        // A frame of any size fits where there is room.
-        let others = before + state.taken;
-        if others > limit / 2 && state.queue.len() + state.taken > limit {
-            state.queue.truncate(before);
+        let is_empty = state.queue.is_empty();
+        let appended = frames.map(|write| state.append(limit, write)).take_while(|is_there| *is_there).count();
+        drop(state);
+        if appended == 0 {
             return Err(Refused::Full);
         }
-        let size = state.queue.len() - before;
-        will_be_written(state.queue.spare_capacity_mut(), size);
-        drop(state);
-        if before == 0 {
+        if is_empty {
             self.filled.notify_one();
         }
-        Ok(())
+        Ok(appended)
     }
 
     /// Moves everything queued into `batch` and counts what was taken before as written. `false` says that nothing will
@@ -249,6 +256,21 @@ impl Outgoing {
 }
 
 impl State {
+    /// `false`: there is no room.
+    fn append(&mut self, limit: usize, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let before = self.queue.len();
+        write(&mut self.queue);
+        // A frame of any size fits where there is room.
+        let others = before + self.taken;
+        if others > limit / 2 && self.queue.len() + self.taken > limit {
+            self.queue.truncate(before);
+            return false;
+        }
+        let size = self.queue.len() - before;
+        will_be_written(self.queue.spare_capacity_mut(), size);
+        true
+    }
+
     fn is_worth_keeping(&self, buffer: &Vec<u8>) -> bool {
         buffer.capacity() <= KEPT || self.largest.iter().any(|largest| *largest >= buffer.capacity() / 8)
     }
@@ -258,8 +280,11 @@ impl State {
 /// left it in the cache of whichever core has sent it, and the lock is not free before all is written.
 fn will_be_written(place: &mut [MaybeUninit<u8>], size: usize) {
     #[cfg(target_arch = "x86_64")]
-    for line in place.iter().take(size.min(AHEAD)).step_by(CACHE_LINE) {
-        safe_arch::prefetch_et0(line);
+    {
+        let size = size.min(AHEAD).next_multiple_of(CACHE_LINE).min(place.len());
+        for line in place[..size].chunks_exact(CACHE_LINE) {
+            safe_arch::prefetch_et0(&line[0]);
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (place, size);

@@ -1,6 +1,6 @@
 //! Gates and nodes of other processes.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::frame::{self, op};
 use super::outgoing::Refused;
@@ -10,6 +10,7 @@ use crate::cluster::link::{
     Delivery, GateAnswer, GateLink, GateOp, LinkError, MAX_TARGETS, NodeAnswer, NodeLink, NodeOp, Outward,
     SessionEvent, Undelivered,
 };
+use crate::cluster::scratch;
 use crate::future::BoxFuture;
 use crate::id::{Cid, Gid, Uid};
 use crate::session::SessionTarget;
@@ -30,10 +31,11 @@ impl GateLink for RemoteGate {
 
     /// No more requests are read while the gate does not read: see [`room`](Self::room). Beyond that the gate is to see its
     /// connection end, for then it tells its clients.
-    fn answer(&self, cid: Cid, packet: Bytes) -> Result<(), LinkError> {
+    fn answer(&self, cid: Cid, packet: BytesMut) -> Result<(), LinkError> {
         let pool = &self.0.0;
         let connection = pool.keyed(cid.0);
         let sent = pool.send(|| connection.out.append_beyond(ANSWERS, |buf| put_push(buf, cid, &packet)));
+        scratch::give_back(packet);
         if sent == Err(Refused::Full) {
             tracing::warn!(to = %pool.shared.target, "it does not read; its connections are closed");
             pool.doubt();
@@ -114,10 +116,11 @@ impl NodeLink for RemoteNode {
         })
     }
 
-    fn forward(&self, cid: Cid, uid: Option<Uid>, packet: Outward<'_>) -> bool {
+    fn forward(&self, cid: Cid, uid: Option<Uid>, packets: &[Outward<'_>]) -> usize {
         let pool: &Pool = &self.0.0;
         let (out, format) = (&pool.keyed(cid.0).out, &pool.shared.member.format);
-        pool.send(|| out.append(|buf| put_deliver(buf, 0, cid, uid, format, packet))).is_ok()
+        let frames = || packets.iter().map(|packet| |buf: &mut _| put_deliver(buf, 0, cid, uid, format, *packet));
+        pool.send(|| out.append_all(frames())).unwrap_or(0)
     }
 
     fn room(&self, _: &Gid, cid: Cid) -> BoxFuture<'_, ()> {

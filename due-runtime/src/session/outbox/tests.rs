@@ -127,12 +127,23 @@ async fn a_part_of_something_larger_is_copied_for_a_client_that_is_behind() {
     let outbox = outbox(8, 100);
     let whole = Bytes::from(b"ab".to_vec());
     let is_part = |packet: &Bytes| whole.as_ptr_range().contains(&packet.as_ptr());
-    outbox.queue_part(whole.slice(..1), Urgency::Now).unwrap();
+    let queue = |part| outbox.queue_parts([(part, Urgency::Now)].into_iter(), &mut Wakes::default());
+    queue(whole.slice(..1)).unwrap();
     let first = outbox.take().await.unwrap();
-    outbox.queue_part(whole.slice(1..), Urgency::Now).unwrap();
+    queue(whole.slice(1..)).unwrap();
     let second = outbox.take().await.unwrap();
     assert_eq!([is_part(&first[0]), is_part(&second[0])], [true, false]);
     assert_eq!([first, second].concat(), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn parts_are_queued_as_far_as_there_is_room() {
+    let outbox = outbox(2, 100);
+    let mut parts = ["a", "b", "c", "d"].map(|part| (Bytes::from(part), Urgency::CanWait)).into_iter();
+    let queued = outbox.queue_parts(parts.by_ref(), &mut Wakes::default());
+    assert_eq!(queued, Err(Refused::Busy(Bytes::from_static(b"c"))));
+    assert_eq!(parts.len(), 1, "what comes behind it was not looked at");
+    assert_eq!(outbox.take().await.unwrap().concat(), b"ab");
 }
 
 #[tokio::test]

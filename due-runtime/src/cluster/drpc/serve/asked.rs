@@ -1,6 +1,7 @@
 //! What is asked of this server, one request after another.
 
 use std::io;
+use std::iter::once;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use crate::cluster::link::{
 use crate::cluster::scratch;
 use crate::future::BoxFuture;
 use crate::id::{Cid, Gid, Nid, Uid};
-use crate::packet::{Frame as ClientFrame, Packet};
+use crate::packet::Packet;
 use crate::registry::Kind;
 use crate::session::Wakes;
 
@@ -58,11 +59,9 @@ impl Connection {
     /// What is to be delivered.
     pub(super) fn message(&self, frame: &Frame<'_>) -> Result<(Cid, Option<Uid>, Packet), Bad> {
         let request::Deliver { cid, uid, packet } = request::deliver(frame)?;
+        let (route, seq, body) = self.shared.format.dissect(packet).ok_or(Bad::Value)?;
         // Not a part of what was read, because it may wait for long.
-        match self.shared.format.parse_sized(scratch::copy(packet)) {
-            Ok(ClientFrame::Packet(packet)) => Ok((cid, uid, packet)),
-            Ok(ClientFrame::Heartbeat | ClientFrame::KeepAlive) | Err(_) => Err(Bad::Value),
-        }
+        Ok((cid, uid, Packet { route, seq, body: scratch::copy(body) }))
     }
 
     pub(super) async fn greet(&self, frame: &Frame<'_>, caller: &mut Caller) -> Result<(), Bad> {
@@ -253,8 +252,8 @@ fn refused(frame: &Frame<'_>) -> Result<(), Bad> {
 }
 
 /// Packets of a session keep their order: one that has to wait for room holds up what comes behind it.
-pub(super) async fn push(gate: &dyn GateServer, cid: Cid, part: Bytes, wakes: &mut Wakes) -> Result<(), LinkError> {
-    match gate.push_part(cid, part, wakes) {
+async fn push(gate: &dyn GateServer, cid: Cid, packet: Bytes, wakes: &mut Wakes) -> Result<(), LinkError> {
+    match gate.push_parts(cid, &mut once(packet), wakes) {
         Ok(()) => Ok(()),
         Err(Unpushed::Never(error)) => Err(error),
         Err(Unpushed::Busy(packet)) => {

@@ -37,8 +37,8 @@ impl Caller {
         Some(&mut **entrance.get_or_insert_with(|| node.entrance(gid, gate)))
     }
 
-    /// To be said before anything else is done, or waited for, than to hand over the next message.
-    pub(super) fn pauses(&mut self) {
+    /// The next message, if there is one, does not come at once.
+    pub(super) fn end_turn(&mut self) {
         if let Self::Gate(_, _, Some(entrance)) = self {
             entrance.end();
         }

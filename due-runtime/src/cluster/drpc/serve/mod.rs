@@ -2,6 +2,7 @@
 
 mod asked;
 mod caller;
+mod pushes;
 
 use std::io;
 use std::net::IpAddr;
@@ -9,9 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use asked::{insist, push};
+use asked::insist;
 use bytes::Buf;
 use caller::Caller;
+use pushes::Pushes;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -30,7 +32,6 @@ use super::secret::Identity;
 use super::server::Shared;
 use super::socket;
 use crate::cluster::link::Server;
-use crate::session::Wakes;
 use crate::transport::{Stream, StreamRead};
 
 /// Who has sent nothing in two of these is gone.
@@ -221,14 +222,34 @@ impl Connection {
         incoming: &mut Incoming<StreamRead>,
         caller: &mut Caller,
     ) -> Result<(), super::incoming::ReadError> {
-        let (mut wakes, mut count) = (Wakes::default(), 0_usize);
+        let mut pushes = Pushes::default();
+        let taken = self.take_each(incoming, caller, &mut pushes).await;
+        self.interrupt(caller, &mut pushes).await;
+        taken
+    }
+
+    /// Hands over what was only put together so far: something else comes next.
+    async fn interrupt(&self, caller: &mut Caller, pushes: &mut Pushes) {
+        match &self.shared.server {
+            Server::Gate(gate) => pushes.hand_over(&**gate).await,
+            Server::Node(..) => caller.end_turn(),
+        }
+    }
+
+    async fn take_each(
+        &self,
+        incoming: &mut Incoming<StreamRead>,
+        caller: &mut Caller,
+        pushes: &mut Pushes,
+    ) -> Result<(), super::incoming::ReadError> {
+        let mut count = 0_usize;
         while let Some(unit) = incoming.buffered()? {
             // Requests out of the buffer cost no socket call: give others of this thread their turn.
             count += 1;
-            if count % A_TURN == 0 {
+            if count.is_multiple_of(A_TURN) {
                 if !coop::has_budget_remaining() {
-                    wakes.wake_all();
-                    caller.pauses();
+                    self.interrupt(caller, pushes).await;
+                    pushes.wakes.wake_all();
                 }
                 coop::consume_budget().await;
             }
@@ -236,8 +257,7 @@ impl Connection {
             if let (Server::Gate(gate), Some(cid)) = (&self.shared.server, request::pushed_to(&frame)) {
                 let mut packet = incoming.share();
                 packet.advance(request::PUSH_HEAD);
-                // Nobody has asked what becomes of it.
-                let _ = push(&**gate, cid, packet, &mut wakes).await;
+                pushes.add(&**gate, cid, packet).await;
                 continue;
             }
             if let Server::Node(node, _) = &self.shared.server
@@ -254,17 +274,16 @@ impl Connection {
                 }
                 continue;
             }
-            caller.pauses();
+            self.interrupt(caller, pushes).await;
             let handled = match &self.shared.server {
                 _ if frame.op == op::HANDSHAKE => self.greet(&frame, caller).await,
-                Server::Gate(gate) => self.at_gate(gate, &frame, &mut wakes).await,
+                Server::Gate(gate) => self.at_gate(gate, &frame, &mut pushes.wakes).await,
                 Server::Node(node, cluster) => self.at_node(node, cluster, &frame, caller).await,
             };
             if let Err(bad) = handled {
                 self.complain(&frame, bad)?;
             }
         }
-        caller.pauses();
         Ok(())
     }
 
