@@ -102,17 +102,18 @@ fn backends(args: &[String]) -> Backends {
         .link(TcpLink::new().addr("127.0.0.1:0"))
 }
 
+/// Gate and node share the machine: each has a thread for every other core, unless it is said otherwise.
 fn runtime() -> Runtime {
-    let threads = std::env::var(THREADS).ok().map(|threads| threads.parse().expect("a number of threads"));
+    let share = || std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
+    let threads =
+        std::env::var(THREADS).map_or_else(|_| share(), |threads| threads.parse().expect("a number of threads"));
     let mut builder = match threads {
-        Some(1) => Builder::new_current_thread(),
-        Some(threads) => {
-            let mut builder = Builder::new_multi_thread();
-            builder.worker_threads(threads);
-            builder
-        }
-        None => Builder::new_multi_thread(),
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
     };
+    if threads > 1 {
+        builder.worker_threads(threads);
+    }
     builder.enable_all().build().expect("a runtime")
 }
 

@@ -39,7 +39,7 @@ use crate::cluster::{Cluster, Presence};
 use crate::id::{Gid, Uid};
 use crate::metrics::GateMetrics;
 use crate::packet::Format;
-use crate::session::{OutboxRules, SessionTable};
+use crate::session::{OutboxRules, SessionTable, WakeQueue};
 
 /// A gate that is configured but not started; [`App`](crate::App) runs it.
 #[must_use]
@@ -93,6 +93,8 @@ pub(crate) struct GateCore {
     turned_away: TaskTracker,
     /// Users who came from another gate just now, and their last coming.
     arrivals: Mutex<HashMap<Uid, Arc<()>>>,
+    /// Sessions that broadcasts have something for.
+    wakes: WakeQueue,
     last_cid: AtomicI64,
     /// Clients are told to connect again; those that come later are told then.
     leaving: CancellationToken,

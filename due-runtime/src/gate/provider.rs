@@ -70,17 +70,17 @@ impl GateLink for GateCore {
                 }
                 GateOp::Multicast { targets, packet, then } => {
                     let sessions = targets.into_iter().filter_map(|target| self.sessions.get(target));
-                    Ok(push_all(sessions, &packet, then).await)
+                    Ok(self.push_all(sessions, &packet, then).await)
                 }
                 GateOp::Broadcast { audience, packet, then } => {
                     let sessions = match audience {
                         Audience::Sessions => self.sessions.sessions(),
                         Audience::Users => self.sessions.users(),
                     };
-                    Ok(push_all(sessions.into_iter(), &packet, then).await)
+                    Ok(self.push_all(sessions.into_iter(), &packet, then).await)
                 }
                 GateOp::Publish { channel, packet, then } => {
-                    Ok(push_all(self.sessions.members(&channel).into_iter(), &packet, then).await)
+                    Ok(self.push_all(self.sessions.members(&channel).into_iter(), &packet, then).await)
                 }
                 GateOp::Subscribe { targets, channel } => self.each(&targets, |cid| {
                     self.sessions.subscribe(cid, &channel);
@@ -251,6 +251,28 @@ impl GateCore {
         }
     }
 
+    /// Whoever has no room at the moment delays none of the others.
+    async fn push_all(&self, sessions: impl Iterator<Item = Arc<Session>>, packet: &Bytes, then: Then) -> GateAnswer {
+        let (mut delivered, mut busy, mut wakes) = (0, Vec::new(), Wakes::default());
+        for session in sessions {
+            match session.queue(packet.clone(), Urgency::CanWait, &mut wakes) {
+                Ok(()) => {
+                    delivered += 1;
+                    if then == Then::Disconnect {
+                        session.finish();
+                    }
+                }
+                Err(Refused::Busy(_)) => busy.push(session),
+                Err(_) => {}
+            }
+        }
+        self.wakes.wake(wakes);
+        for session in busy {
+            delivered += u64::from(push(&session, packet.clone(), then).await.is_ok());
+        }
+        GateAnswer::Total(delivered)
+    }
+
     fn each(&self, targets: &[SessionTarget], act: impl Fn(Cid)) -> Result<GateAnswer, LinkError> {
         let mut found = false;
         for session in targets.iter().filter_map(|target| self.sessions.get(*target)) {
@@ -279,27 +301,6 @@ async fn push(session: &Session, packet: Bytes, then: Then) -> Result<(), LinkEr
         session.finish();
     }
     Ok(())
-}
-
-/// Whoever has no room at the moment delays none of the others.
-async fn push_all(sessions: impl Iterator<Item = Arc<Session>>, packet: &Bytes, then: Then) -> GateAnswer {
-    let (mut delivered, mut busy) = (0, Vec::new());
-    for session in sessions {
-        match session.push(packet.clone(), Urgency::CanWait) {
-            Ok(()) => {
-                delivered += 1;
-                if then == Then::Disconnect {
-                    session.finish();
-                }
-            }
-            Err(Refused::Busy(_)) => busy.push(session),
-            Err(_) => {}
-        }
-    }
-    for session in busy {
-        delivered += u64::from(push(&session, packet.clone(), then).await.is_ok());
-    }
-    GateAnswer::Total(delivered)
 }
 
 impl From<Refused> for LinkError {

@@ -17,7 +17,7 @@ use crate::cluster::{self, Backends, Cluster, Member, Presence, Server};
 use crate::codec::Codec;
 use crate::metrics::GateMetrics;
 use crate::registry::{Instance, Kind, RegistryError};
-use crate::session::{OutboxRules, SessionTable};
+use crate::session::{OutboxRules, SessionTable, WakeQueue};
 use crate::skew::BadShape;
 use crate::skew::compare::KnownSchema;
 use crate::transport::CloseReason;
@@ -69,6 +69,7 @@ impl Gate {
             sessions: SessionTable::default(),
             turned_away: TaskTracker::new(),
             arrivals: Mutex::default(),
+            wakes: WakeQueue::default(),
             last_cid: AtomicI64::new(0),
             leaving: CancellationToken::new(),
             finish: CancellationToken::new(),

@@ -58,7 +58,7 @@ pub(crate) struct Flow {
 pub(crate) struct RouteMetrics {
     nid: String,
     succeeded: Counter,
-    seconds: Option<Histogram>,
+    seconds: Histogram,
 }
 
 /// Of the connections from one server to another.
@@ -114,24 +114,22 @@ impl Flow {
 }
 
 impl RouteMetrics {
-    pub(crate) fn new(nid: &Nid, spec: &RouteSpec) -> Self {
+    /// `None`: nobody listens.
+    pub(crate) fn new(nid: &Nid, spec: &RouteSpec) -> Option<Self> {
+        if !anybody_listens() {
+            return None;
+        }
         let (nid, route) = (nid.to_string(), spec.id.to_string());
         let labels = [("nid", nid.clone()), ("route", route), ("method", method(spec))];
-        let seconds = anybody_listens().then(|| histogram!("due_node_request_seconds", &labels));
+        let seconds = histogram!("due_node_request_seconds", &labels);
         let [nid_label, route, method] = labels;
         let succeeded = counter!("due_node_requests_total", &[nid_label, route, method, ("code", "0".to_owned())]);
-        Self { nid, succeeded, seconds }
+        Some(Self { nid, succeeded, seconds })
     }
 
-    pub(crate) fn begin(&self) -> Option<Instant> {
-        self.seconds.is_some().then(Instant::now)
-    }
-
-    /// One request of the route was answered.
-    pub(crate) fn answered(&self, spec: &RouteSpec, code: Code, begun: Option<Instant>) {
-        if let (Some(seconds), Some(begun)) = (&self.seconds, begun) {
-            seconds.record(begun.elapsed());
-        }
+    /// One request of the route, which began then, was answered.
+    pub(crate) fn answered(&self, spec: &RouteSpec, code: Code, begun: Instant) {
+        self.seconds.record(begun.elapsed());
         if code == Code::OK {
             return self.succeeded.increment(1);
         }

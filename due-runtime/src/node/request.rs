@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use tokio::time::sleep;
@@ -105,7 +105,7 @@ impl NodeCore {
         let this = &parties.node;
         let (cid, uid, route, seq) = (ctx.call.unwrap_or(ctx.cid), ctx.uid, ctx.route(), ctx.seq());
         let found = this.router.find(route);
-        let begun = found.as_ref().and_then(|found| found.metrics?.begin());
+        let measured = found.as_ref().and_then(|found| Some((found.metrics?, found.spec, Instant::now())));
         let outcome = match body.and_then(|body| admit(&ctx, found.as_ref()).map(|()| body)) {
             Ok(body) => match this.router.way(found.as_ref()) {
                 Some(way) => {
@@ -115,7 +115,8 @@ impl NodeCore {
                     let gone = gone.and_then(|_| ctx.departure().cloned());
                     // Both the making of the future and its polls are the handler's code. No function of its own around
                     // this: every async one has room for what it is handed twice.
-                    let call = span.in_scope(|| catch_panics(|| way.go(&mut ctx, body)));
+                    let make = || catch_panics(|| way.go(&mut ctx, body));
+                    let call = if span.is_disabled() { make() } else { span.in_scope(make) };
                     let outcome = match way.limits {
                         None if span.is_disabled() => {
                             unless_cancelled(&this.end.overdue, call).await.ok_or_else(stopping)
@@ -136,7 +137,7 @@ impl NodeCore {
             Ok(reply) if this.cluster.cipher().is_some() => Box::pin(reply.sealed(&ctx)).await,
             outcome => outcome,
         };
-        if let Some(Found { spec, metrics: Some(metrics), .. }) = found {
+        if let Some((metrics, spec, begun)) = measured {
             let code = outcome.as_ref().map_or_else(Error::code, Reply::code);
             metrics.answered(spec, code, begun);
         }

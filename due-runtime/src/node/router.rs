@@ -142,7 +142,7 @@ impl Router {
     /// Counts from now on what happens on each route.
     pub(super) fn measure(&mut self, nid: &Nid) {
         for entry in self.by_id.values_mut() {
-            entry.metrics = Some(RouteMetrics::new(nid, &entry.spec));
+            entry.metrics = RouteMetrics::new(nid, &entry.spec);
         }
     }
 

@@ -22,7 +22,7 @@ pub use outbox::{OutboxLimits, Overflow};
 pub(crate) use requests::{Back, Request, WINDOW};
 use requests::{Received, Requests};
 pub(crate) use table::{SessionTable, SessionTarget};
-pub(crate) use wakes::Wakes;
+pub(crate) use wakes::{WakeQueue, Wakes};
 
 use crate::cluster::Answers;
 use crate::id::{Cid, Nid, RouteId, Seq, Uid};
@@ -128,9 +128,12 @@ impl Session {
 
     /// Queues one packet (sized form). A session whose client reads too slowly is cut, unless its gate drops pushes.
     pub(crate) fn push(&self, packet: Bytes, urgency: Urgency) -> Result<(), Refused> {
-        if let Some(waker) = self.cut_if_full(self.outbox.queue(packet, urgency))? {
-            waker.wake();
-        }
+        self.queue(packet, urgency, &mut Wakes::default())
+    }
+
+    /// [`push`](Self::push) of one of many: the caller wakes the session when it has no more for it.
+    pub(crate) fn queue(&self, packet: Bytes, urgency: Urgency, wakes: &mut Wakes) -> Result<(), Refused> {
+        wakes.add(self.cut_if_full(self.outbox.queue(packet, urgency))?);
         Ok(())
     }
 

@@ -5,8 +5,6 @@
 //! ```
 //! Integers are big-endian. Bit 7 of `header` marks a heartbeat, which ends there; bit 6 closes a session after a push.
 
-use bytes::BufMut;
-
 /// Bytes before the payload.
 pub(super) const HEAD: usize = SIZE + REST_OF_HEAD;
 pub(super) const HEARTBEAT: [u8; 5] = [0, 0, 0, 1, HEARTBEAT_BIT];
@@ -95,10 +93,11 @@ pub(super) fn parse(frame: &[u8]) -> Option<Frame<'_>> {
 /// Appends a frame; its size is written when the payload is.
 pub(super) fn put(buf: &mut Vec<u8>, op: u8, seq: u64, disconnect: bool, payload: impl FnOnce(&mut Vec<u8>)) {
     let start = buf.len();
-    buf.put_u32(0);
-    buf.put_u8(if disconnect { DISCONNECT_BIT } else { 0 });
-    buf.put_u8(op);
-    buf.put_u64(seq);
+    let mut head = [0; HEAD];
+    let (flags, seq_field) = head[SIZE..].split_at_mut(HEAD - SIZE - size_of::<u64>());
+    flags.copy_from_slice(&[if disconnect { DISCONNECT_BIT } else { 0 }, op]);
+    seq_field.copy_from_slice(&seq.to_be_bytes());
+    buf.extend_from_slice(&head);
     payload(buf);
     let size = (buf.len() - start - SIZE) as u32;
     buf[start..start + SIZE].copy_from_slice(&size.to_be_bytes());
@@ -106,6 +105,8 @@ pub(super) fn put(buf: &mut Vec<u8>, op: u8, seq: u64, disconnect: bool, payload
 
 #[cfg(test)]
 mod tests {
+    use bytes::BufMut;
+
     use super::*;
 
     #[test]

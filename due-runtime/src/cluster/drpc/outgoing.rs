@@ -10,6 +10,8 @@ pub(super) struct Outgoing {
     state: Mutex<State>,
     /// Bytes that may wait.
     limit: usize,
+    /// Tasks that have something to add come before a write.
+    gathers: bool,
     /// Wakes the writer: there is something to write, or the phase has changed.
     filled: Notify,
     /// Wakes who waits for room.
@@ -57,17 +59,19 @@ const AHEAD: usize = 4096;
 const CACHE_LINE: usize = 64;
 
 impl Outgoing {
+    /// For what many tasks send.
     pub(super) fn idle(limit: usize) -> Self {
-        Self::new(limit, Phase::Idle)
+        Self::new(limit, true, Phase::Idle)
     }
 
+    /// For answers of the task that also writes them: a broadcast has ten thousand others run, and is answered before.
     pub(super) fn open(limit: usize) -> Self {
-        Self::new(limit, Phase::Open)
+        Self::new(limit, false, Phase::Open)
     }
 
-    fn new(limit: usize, phase: Phase) -> Self {
+    fn new(limit: usize, gathers: bool, phase: Phase) -> Self {
         let state = State { queue: Vec::new(), spare: Vec::new(), largest: [0; 2], taken: 0, phase };
-        Self { state: Mutex::new(state), limit, filled: Notify::new(), emptied: Notify::new() }
+        Self { state: Mutex::new(state), limit, gathers, filled: Notify::new(), emptied: Notify::new() }
     }
 
     /// Appends what `write` writes, all or nothing; never waits.
@@ -141,8 +145,10 @@ impl Outgoing {
                 }
             }
             self.filled.notified().await;
-            // Whoever else is ready to run may have something to add to this write.
-            tokio::task::yield_now().await;
+            if self.gathers {
+                // Whoever else is ready to run may have something to add to this write.
+                tokio::task::yield_now().await;
+            }
         }
     }
 

@@ -239,8 +239,8 @@ pub(super) fn put_deliver(
     packet: Outward<'_>,
 ) {
     frame::put(buf, op::DELIVER, seq, false, |buf| {
-        buf.put_i64(cid.0);
-        buf.put_i64(uid.map_or(0, |uid| uid.0));
+        let ids = [cid.0, uid.map_or(0, |uid| uid.0)].map(i64::to_be_bytes);
+        buf.extend_from_slice(ids.as_flattened());
         packet.put(format, buf);
     });
 }
