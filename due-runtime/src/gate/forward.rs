@@ -70,3 +70,32 @@ impl<'a> Run<'a> {
         run
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_whole_packets_of_one_route() {
+        let format = Format::new();
+        let packet = |route, seq| format.encode(RouteId(route), Seq(seq), b"body").unwrap().to_vec();
+        let (one, other, heartbeat) = (packet(1, 7), packet(2, 9), vec![0, 0, 0, 1, 0x80]);
+        let run = |read: &[u8], most| {
+            let run = Run::of(&format, RouteId(1), read, most);
+            for (packet, seq) in run.packets[..run.len].iter().zip(&run.seqs) {
+                assert!(matches!(packet, Outward::AsItIs(sized) if *sized == one) && *seq == Seq(7));
+            }
+            assert!((0..run.len).all(|at| run.ends[at] == one.len() * (at + 1)));
+            run.len
+        };
+        let three = one.repeat(3);
+        assert_eq!([run(&three, TOGETHER), run(&three, 2), run(&one.repeat(40), TOGETHER)], [3, 2, TOGETHER]);
+        for (stop, name) in [(&other, "another route"), (&heartbeat, "a heartbeat"), (&one[..5].to_vec(), "a part")] {
+            let read = [&three[..], stop, &one].concat();
+            assert_eq!(run(&read, TOGETHER), 3, "{name}");
+            assert_eq!(run(stop, TOGETHER), 0, "{name}");
+        }
+        assert_eq!(run(&[0, 0, 0, 4, 0, 0, 1, 0, 7, 9, 9], TOGETHER), 0, "too short for a route");
+        assert_eq!(run(&[], TOGETHER), 0);
+    }
+}
