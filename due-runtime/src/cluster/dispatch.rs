@@ -197,7 +197,7 @@ impl RouteEntry {
         self.work.pick().or_else(|| self.busy.pick())
     }
 
-    /// Whether [`pick`](Self::pick) has one.
+    /// Whether [`pick`](Self::pick) has more than one node to choose from.
     pub(crate) fn has_choice(&self) -> bool {
         let of = if self.work.candidates.is_empty() { &self.busy } else { &self.work };
         of.candidates.len() > 1
