@@ -107,6 +107,21 @@ proptest! {
         }
     }
 
+    /// Whoever takes a packet apart where it lies finds what is read of it, and packets alone.
+    #[test]
+    fn what_is_dissected_is_what_is_parsed(format in formats(), sent in sent(), rest in vec(any::<u8>(), 0..50)) {
+        let whole = sent.write(&format).0;
+        for wire in [whole.clone(), [&whole[..], &rest].concat().into(), whole.slice(..whole.len() - 1), rest.into()] {
+            let dissected = format.dissect(&wire);
+            let packet = dissected.map(|(route, seq, body)| Packet { route, seq, body: Bytes::copy_from_slice(body) });
+            let parsed = match format.parse_sized(wire) {
+                Ok(Frame::Packet(packet)) => Some(packet),
+                _ => None,
+            };
+            prop_assert_eq!(packet, parsed);
+        }
+    }
+
     #[test]
     fn a_message_reads_the_same_in_both_dialects(format in formats(), sent in sent()) {
         let (sized, frame) = sent.write(&format);

@@ -35,7 +35,7 @@ pub fn claims(stream: &[u8]) {
         }
         if let Ok(deliver) = request::deliver(&frame) {
             assert!(deliver.packet.len() + 30 == len);
-            let _ = Format::new().peek(deliver.packet);
+            let _ = Format::new().dissect(deliver.packet);
         }
         let _ = (request::handshake(&frame), request::set_state(&frame));
         if let Some(said) = answer::read(&frame) {
