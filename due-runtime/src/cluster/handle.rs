@@ -87,6 +87,11 @@ impl Cluster {
         self.inner.picture.refresh().await
     }
 
+    /// The same for the sake of one that calls.
+    pub(crate) async fn seek(&self, kind: Kind, id: &str) -> Result<(), RegistryError> {
+        self.inner.picture.seek(kind, id).await
+    }
+
     /// Writes what is queued for others, and forgets them.
     pub(crate) async fn leave(&self) {
         self.inner.picture.leave();

@@ -13,7 +13,7 @@ use super::calls::Calls;
 use super::link::{GateLink, Link, Member};
 use super::newcomers::Newcomers;
 use super::{Backends, Balance, DispatchTable};
-use crate::id::Gid;
+use crate::id::{Gid, Nid};
 use crate::registry::{Instance, Kind, Registry, RegistryError};
 
 /// An instance that is gone for so long does not come back: registries drop those that fail, and take back those that
@@ -129,6 +129,19 @@ impl Picture {
         Ok(())
     }
 
+    /// As [`refresh`](Self::refresh), for the sake of one that calls: it lives, whatever the lists say.
+    pub(super) async fn seek(&self, kind: Kind, id: &str) -> Result<(), RegistryError> {
+        self.refresh().await?;
+        let is_known = match kind {
+            Kind::Node => self.nodes().node(&Nid::from(id)).is_some(),
+            _ => self.gates().contains_key(&Gid::from(id)),
+        };
+        if !is_known && self.registry.seek(kind, id).await? {
+            self.refresh().await?;
+        }
+        Ok(())
+    }
+
     /// Learns nothing more. What is known stays until [`forget`](Self::forget).
     pub(super) fn leave(&self) {
         self.news.lock().unwrap().has_left = true;
@@ -190,7 +203,8 @@ impl Picture {
         match kind {
             _ if news.has_left => {}
             Kind::Node => {
-                let seen = news.newcomers.see(instances, Instant::now());
+                let is_listed = self.registry.is_listed(member.kind, &member.id);
+                let seen = news.newcomers.see(instances, is_listed, Instant::now());
                 news.unsettled = match news.newcomers.settle_at() {
                     Some(_) => instances.to_vec(),
                     None => Vec::new(),

@@ -166,6 +166,10 @@ impl Registry for EtcdRegistry {
         Box::pin(self.remote().watch(kind))
     }
 
+    fn is_listed(&self, kind: Kind, id: &str) -> bool {
+        self.remote().is_listed(kind, id)
+    }
+
     /// 1 s: changes are pushed, and take milliseconds where nothing is overloaded.
     fn latency(&self) -> Duration {
         Duration::from_secs(1)

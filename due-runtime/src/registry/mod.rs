@@ -17,6 +17,7 @@ mod remote;
 pub(crate) mod tls;
 
 use std::fmt;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +51,22 @@ pub trait Registry: Send + Sync + fmt::Debug + 'static {
 
     /// The instances of one kind, now and after every change. Returns when the first list is known.
     fn watch(&self, kind: Kind) -> BoxFuture<'_, Result<Watch, RegistryError>>;
+
+    /// Whether others see what was registered here with this kind and id, as far as it is known without asking. A server that
+    /// came back empty, or that looks at every port anew, may show nothing of it for a while: until then who has just come
+    /// would not know whom to answer, and gets no message that another one can have. Default: yes.
+    fn is_listed(&self, kind: Kind, id: &str) -> bool {
+        let _ = (kind, id);
+        true
+    }
+
+    /// Looks for an instance that the list lacks, and that lives, for it calls. If the registry has it all the same, as one
+    /// whose checks have not passed yet, lists and watches of this value have it for a while. Whether it was found. Default:
+    /// no.
+    fn seek<'a>(&'a self, kind: Kind, id: &'a str) -> BoxFuture<'a, Result<bool, RegistryError>> {
+        let _ = (kind, id);
+        Box::pin(ready(Ok(false)))
+    }
 
     /// How long it takes, as a rule, until a new instance is listed: a backend may look after it first. A gate that is not
     /// listed in this time and a little more does not start. Default: [`latency`](Self::latency).

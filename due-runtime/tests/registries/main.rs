@@ -12,6 +12,7 @@ mod story;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
+mod unlisted;
 mod witness;
 
 use std::error::Error;

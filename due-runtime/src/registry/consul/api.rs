@@ -1,4 +1,4 @@
-//! The five calls of consul's HTTP API that a registry needs.
+//! The six calls of consul's HTTP API that a registry needs.
 
 use std::time::Duration;
 
@@ -96,6 +96,12 @@ impl Api {
         let index = answer.headers().get("X-Consul-Index").and_then(|index| index.to_str().ok()?.parse().ok());
         let entries = answer.json().await.map_err(unreachable)?;
         Ok(Passing { entries, index: index.unwrap_or(0) })
+    }
+
+    /// Whatever their checks say.
+    pub(super) async fn registered(&self, kind: Kind) -> Result<Vec<Entry>, Failure> {
+        let answer = self.send(self.request(Method::GET, &format!("health/service/{kind}"))?).await?;
+        answer.json().await.map_err(unreachable)
     }
 
     fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {

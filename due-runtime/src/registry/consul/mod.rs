@@ -38,7 +38,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Watches keep the last list. All is tried again with pauses that grow to 2 s; that consul is lost is said once in the log,
 /// and once that it is back. Instances that it does not list then have half a heartbeat, a [timeout](Self::timeout), and an
 /// interval and a timeout of the health check to come back before watches drop them (23 s by default): an agent that lost
-/// its memory, or that looks at every port anew, disturbs nobody. [`register`](Registry::register) and
+/// its memory, or that looks at every port anew, disturbs nobody. A server that starts meanwhile finds a gate or node that calls
+/// it past their checks, and takes it for listed as long. [`register`](Registry::register) and
 /// [`deregister`](Registry::deregister) fail with [`Unreachable`](RegistryError::Unreachable) after the
 /// [timeout](Self::timeout); what was registered before stays what is kept, what was deregistered turns critical. So do
 /// services of a process that dies, and of a registry value that is dropped with all its clones.
@@ -214,6 +215,19 @@ impl Registry for ConsulRegistry {
         Box::pin(self.remote().watch(kind))
     }
 
+    fn is_listed(&self, kind: Kind, id: &str) -> bool {
+        self.remote().is_listed(kind, id)
+    }
+
+    fn seek<'a>(&'a self, kind: Kind, id: &'a str) -> BoxFuture<'a, Result<bool, RegistryError>> {
+        let remote = self.remote();
+        Box::pin(async move {
+            let registered = remote.backend().registered(kind).await?;
+            let sought = registered.into_iter().find(|instance| instance.id == id);
+            Ok(sought.is_some_and(|instance| remote.waits_for(instance)))
+        })
+    }
+
     /// 2 s, and an interval and a [timeout](Self::health_check_timeout) of the [health check](Self::health_check_interval)
     /// (17 s by default): nobody is listed before the first look at his port.
     fn admission(&self) -> Duration {
@@ -318,6 +332,12 @@ impl Backend for Consul {
 }
 
 impl Consul {
+    /// Whatever the checks say.
+    async fn registered(&self, kind: Kind) -> Result<Vec<Instance>, Failure> {
+        let entries = until(self.deadline(), || self.api.registered(kind)).await?;
+        Ok(self.read(kind, entries))
+    }
+
     /// Services that two agents know count once, as it was registered last.
     fn read(&self, kind: Kind, mut entries: Vec<layout::Entry>) -> Vec<Instance> {
         entries.sort_by_key(|entry| entry.service.modify_index);

@@ -123,6 +123,11 @@ impl<B: Backend> Remote<B> {
         }
     }
 
+    #[cfg(feature = "consul")]
+    pub(super) fn backend(&self) -> &B {
+        &self.backend
+    }
+
     pub(super) async fn register(&self, instance: Instance) -> Result<(), RegistryError> {
         let (kind, id) = (instance.kind, instance.id.clone());
         if let Err(reason) = self.backend.check(&instance) {
@@ -156,6 +161,21 @@ impl<B: Backend> Remote<B> {
             Some(view) => view.with_awaited(list),
             None => list.into(),
         })
+    }
+
+    /// See [`Registry::is_listed`](super::Registry::is_listed). What nobody here has registered or follows is not known.
+    pub(super) fn is_listed(&self, kind: Kind, id: &str) -> bool {
+        let is_ours = self.entries().contains_key(&(kind, id.to_owned()));
+        let followed = self.followed();
+        let view = followed.get(&kind).map(|followed| &followed.view).filter(|_| is_ours);
+        view.is_none_or(|view| view.is_listed(id))
+    }
+
+    /// The server has it, although its lists do not say so yet. Whether anybody watches.
+    #[cfg(feature = "consul")]
+    pub(super) fn waits_for(&self, instance: Instance) -> bool {
+        let view = self.followed().get(&instance.kind).map(|followed| Arc::clone(&followed.view));
+        view.is_some_and(|view| view.waits_for(instance))
     }
 
     pub(super) async fn watch(&self, kind: Kind) -> Result<Watch, RegistryError> {

@@ -110,6 +110,30 @@ impl View {
         self.publish(&state);
     }
 
+    /// The server has it, although its lists do not say so yet. Whether anybody watches.
+    #[cfg_attr(not(feature = "consul"), allow(dead_code, reason = "etcd lists all that it has"))]
+    pub(super) fn waits_for(&self, instance: Instance) -> bool {
+        let mut state = self.lock();
+        if state.has_ended {
+            return false;
+        }
+        // A list may have come meanwhile.
+        if !state.known.contains_key(&instance.id) {
+            state.known.insert(instance.id.clone(), Seen { instance, is_listed: false, is_awaited: true });
+            if !state.is_lost {
+                self.until.send_replace(Some(Instant::now() + self.grace));
+            }
+            self.publish(&state);
+        }
+        true
+    }
+
+    /// On the latest list, or put since, by a server that answers.
+    pub(super) fn is_listed(&self, id: &str) -> bool {
+        let state = self.lock();
+        !state.is_lost && state.known.get(id).is_some_and(|seen| seen.is_listed)
+    }
+
     /// A list with those who are awaited.
     pub(super) fn with_awaited(&self, mut list: Vec<Instance>) -> Instances {
         let state = self.lock();
@@ -157,7 +181,7 @@ impl View {
         self.until.send_replace(None);
         state.known.retain(|id, seen| {
             if !seen.is_listed {
-                tracing::info!(kind = %seen.instance.kind, id, "an instance has not come back to the registry");
+                tracing::info!(kind = %seen.instance.kind, id, "an instance that was awaited is not on the registry's list");
             }
             seen.is_awaited = false;
             seen.is_listed
@@ -246,6 +270,33 @@ mod tests {
             () = test => {}
             () = view.settle() => {}
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_calls_before_it_is_listed_is_awaited() {
+        let (view, mut watch) = View::new(vec![node("n1")], GRACE);
+        let test = async {
+            assert!(view.waits_for(node("n2")) && view.waits_for(node("n3")));
+            assert_eq!(ids(&watch.latest()), ["n1", "n2", "n3"]);
+            assert_eq!(["n1", "n2", "n4"].map(|id| view.is_listed(id)), [true, false, false]);
+            view.listed(vec![node("n1"), node("n2")]);
+            assert_eq!(ids(&watch.latest()), ["n1", "n2", "n3"]);
+            assert!(view.is_listed("n2"));
+            tokio::time::sleep(GRACE + Duration::from_millis(10)).await;
+            assert_eq!(ids(&watch.latest()), ["n1", "n2"]);
+            view.lost();
+            assert!(!view.is_listed("n1"), "who knows");
+            assert!(view.waits_for(node("n3")));
+            tokio::time::sleep(GRACE * 2).await;
+            assert_eq!(ids(&watch.latest()), ["n1", "n2", "n3"]);
+        };
+        tokio::select! {
+            () = test => {}
+            () = view.settle() => {}
+        }
+        drop(watch);
+        view.unwatched().await;
+        assert!(!view.waits_for(node("n4")));
     }
 
     #[tokio::test]

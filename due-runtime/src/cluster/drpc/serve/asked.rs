@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::Connection;
-use super::caller::{Caller, Known, known};
+use super::caller::{Caller, Known};
 use crate::cluster::Cluster;
 use crate::cluster::drpc::answer;
 use crate::cluster::drpc::frame::{Frame, PATIENT, op};
@@ -78,17 +78,14 @@ impl Connection {
             Some(Kind::Mesh) | None => None,
         };
         self.is_called_by(called_by, false);
-        let asked = Instant::now();
         *caller = match (kind, &self.shared.server) {
             (Some(Kind::Gate), Server::Node(_, cluster)) => {
-                let gid = Gid::from(id);
-                let link = known(cluster, || cluster.gate(&gid).ok()).await;
-                Caller::Gate(gid, Known::new(link, asked), None)
+                let known = Known::gate(cluster, Arc::clone(&id)).await;
+                Caller::Gate(Gid::from(id), known, None)
             }
             (Some(Kind::Node), Server::Node(_, cluster)) => {
-                let nid = Nid::from(id);
-                let link = known(cluster, || cluster.node(&nid).ok()).await;
-                Caller::Node(nid, Known::new(link, asked))
+                let known = Known::node(cluster, Arc::clone(&id)).await;
+                Caller::Node(Nid::from(id), known)
             }
             _ => Caller::Unknown,
         };
@@ -139,7 +136,7 @@ impl Connection {
             op::TRIGGER => {
                 let Caller::Gate(gid, known, _) = caller else { return refused(frame) };
                 let request::Trigger { event, cid, uid } = request::trigger(frame)?;
-                if let Some(gate) = known.find(cluster, || cluster.gate(gid).ok()).await {
+                if let Some(gate) = known.find(cluster).await {
                     node.trigger(SessionEvent { event, gid: gid.clone(), gate, cid, uid });
                 }
                 self.answer(frame, &Ok(GateAnswer::Done));
@@ -156,11 +153,11 @@ impl Connection {
                 let origin = match caller {
                     Caller::Unknown => None,
                     Caller::Gate(gid, known, _) => {
-                        let gate = known.find(cluster, || cluster.gate(gid).ok()).await;
+                        let gate = known.find(cluster).await;
                         gate.map(|gate| Origin::Gate { gid: gid.clone(), gate })
                     }
                     Caller::Node(nid, known) => {
-                        let node = known.find(cluster, || cluster.node(nid).ok()).await;
+                        let node = known.find(cluster).await;
                         node.map(|node| Origin::Node { nid: nid.clone(), node })
                     }
                 };

@@ -9,6 +9,7 @@ use crate::cluster::Cluster;
 use crate::cluster::link::{Entrance, GateLink, NodeLink, NodeServer};
 use crate::future::BoxFuture;
 use crate::id::{Gid, Nid};
+use crate::registry::Kind;
 
 /// Time to ask the registry who calls.
 const LOOK_UP: Duration = Duration::from_secs(1);
@@ -24,11 +25,16 @@ pub(super) enum Caller {
 
 /// The way back. Other servers may call before the registry has told of them.
 pub(super) struct Known<L: ?Sized> {
+    kind: Kind,
+    id: Arc<str>,
+    look: Look<L>,
     link: Option<Arc<L>>,
     asked: Instant,
     /// Messages that were dropped, as nobody knows the way back.
     dropped: u64,
 }
+
+type Look<L> = fn(&Cluster, Arc<str>) -> Option<Arc<L>>;
 
 impl Caller {
     /// Set if it is a gate to which the way back is known.
@@ -52,43 +58,59 @@ impl Caller {
     }
 }
 
+impl Known<dyn GateLink> {
+    pub(super) async fn gate(cluster: &Cluster, id: Arc<str>) -> Self {
+        Self::new(cluster, Kind::Gate, id, |cluster, id| cluster.gate(&Gid::from(id)).ok()).await
+    }
+}
+
+impl Known<dyn NodeLink> {
+    pub(super) async fn node(cluster: &Cluster, id: Arc<str>) -> Self {
+        Self::new(cluster, Kind::Node, id, |cluster, id| cluster.node(&Nid::from(id)).ok()).await
+    }
+}
+
 impl<L: ?Sized> Known<L> {
-    pub(super) fn new(link: Option<Arc<L>>, asked: Instant) -> Self {
-        Self { link, asked, dropped: 0 }
+    async fn new(cluster: &Cluster, kind: Kind, id: Arc<str>, look: Look<L>) -> Self {
+        let link = look(cluster, Arc::clone(&id));
+        let mut this = Self { kind, id, look, link, asked: Instant::now(), dropped: 0 };
+        if this.link.is_none() {
+            this.ask(cluster).await;
+        }
+        this
     }
 
     /// Asks the registry once a second at most.
-    pub(super) async fn find(&mut self, cluster: &Cluster, look: impl Fn() -> Option<Arc<L>>) -> Option<Arc<L>> {
+    pub(super) async fn find(&mut self, cluster: &Cluster) -> Option<Arc<L>> {
         if self.link.is_none() {
-            self.link = look();
+            self.link = (self.look)(cluster, Arc::clone(&self.id));
         }
         let asks = self.link.is_none() && self.asked.elapsed() >= LOOK_UP;
         if asks {
-            self.link = known(cluster, look).await;
-            self.asked = Instant::now();
+            self.ask(cluster).await;
         }
         if self.link.is_none() {
             self.dropped += 1;
             if asks || self.dropped == 1 {
-                let dropped = self.dropped;
-                tracing::warn!(dropped, "messages come from a server that is not in the registry; they are dropped");
+                let Self { kind, id, dropped, .. } = self;
+                tracing::warn!(%kind, id = &**id, dropped, "messages come from a server that is not in the registry; they are dropped");
             }
         }
         self.link.clone()
     }
-}
 
-/// Who is not known yet may be in the registry already.
-pub(super) async fn known<L: ?Sized>(cluster: &Cluster, look: impl Fn() -> Option<Arc<L>>) -> Option<Arc<L>> {
-    if let Some(link) = look() {
-        return Some(link);
-    }
-    match timeout(LOOK_UP, cluster.refresh()).await {
-        Ok(Err(error)) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the registry was not asked who calls")
+    /// Who is not known yet may be in the registry already.
+    async fn ask(&mut self, cluster: &Cluster) {
+        let Self { kind, id, .. } = self;
+        match timeout(LOOK_UP, cluster.seek(*kind, id)).await {
+            Ok(Err(error)) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(%kind, id = &**id, error, "the registry was not asked who calls");
+            }
+            Ok(Ok(())) => {}
+            Err(_) => tracing::warn!(%kind, id = &**id, "the registry does not say who calls"),
         }
-        Ok(Ok(())) => {}
-        Err(_) => tracing::warn!("the registry does not say who calls"),
+        self.asked = Instant::now();
+        self.link = (self.look)(cluster, Arc::clone(id));
     }
-    look()
 }
