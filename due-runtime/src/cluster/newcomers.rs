@@ -31,7 +31,8 @@ impl Newcomers {
     /// The list, with those that may not know this server yet as busy. `is_listed`: whether the registry lists it.
     pub(super) fn see(&mut self, nodes: &[Instance], is_listed: bool, now: Instant) -> Vec<Instance> {
         let before = self.known.take();
-        let begins = std::mem::replace(&mut self.were_unlisted, !is_listed) || !is_listed;
+        let begins = !is_listed || self.were_unlisted;
+        self.were_unlisted = !is_listed;
         let mut known = HashMap::new();
         for node in nodes {
             let came = match before.as_ref().map(|before| before.get(&node.id)) {

@@ -126,7 +126,7 @@ async fn who_does_not_come_back_is_given_up<S: Server>() {
     assert_eq!(ids(&until(&mut watch, |list| list.len() == 1).await), ["stays"]);
     until_true(|| logs.count("the registry is back") == 2).await;
     assert!(back.elapsed() >= S::GRACE - Duration::from_secs(1), "{:?}", back.elapsed());
-    assert_eq!(logs.count("has not come back"), 1, "{}", logs.all());
+    assert_eq!(logs.count("was awaited is not on"), 1, "{}", logs.all());
     assert_eq!(logs.count("the registry is back"), 2, "of those that live: {}", logs.all());
 }
 
