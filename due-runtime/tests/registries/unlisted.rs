@@ -98,8 +98,10 @@ async fn a_gate_that_is_not_listed_leaves_a_new_node_alone_until_it_is() {
 async fn who_is_sought_is_listed_for_a_while() {
     let server = Consul::start();
     let registry = registry(&server).heartbeat_check_interval(Duration::from_secs(1)).timeout(Duration::from_secs(1));
+    let mut gate = instance(Kind::Gate, "g1");
     // Nobody listens there.
-    registry.register(instance(Kind::Gate, "g1")).await.unwrap();
+    gate.endpoint = "drpc://127.0.0.1:1?is_secure=false".to_owned();
+    registry.register(gate.clone()).await.unwrap();
     assert!(registry.is_listed(Kind::Gate, "g1"), "as far as is known: nobody looks");
     assert!(!registry.seek(Kind::Gate, "g1").await.unwrap());
     let mut watch = registry.watch(Kind::Gate).await.unwrap();
@@ -108,8 +110,8 @@ async fn who_is_sought_is_listed_for_a_while() {
 
     assert!(!registry.seek(Kind::Gate, "g2").await.unwrap());
     assert!(registry.seek(Kind::Gate, "g1").await.unwrap());
-    assert_eq!(*watch.latest(), [instance(Kind::Gate, "g1")]);
-    assert_eq!(*registry.list(Kind::Gate).await.unwrap(), [instance(Kind::Gate, "g1")]);
+    assert_eq!(*watch.latest(), [gate.clone()]);
+    assert_eq!(*registry.list(Kind::Gate).await.unwrap(), [gate]);
     assert!(!registry.is_listed(Kind::Gate, "g1"), "others do not see it");
     until(&mut watch, <[_]>::is_empty).await;
 }
