@@ -17,7 +17,7 @@ pub(super) struct Newcomers {
     /// The nodes of the last list, by id; `None` before the first one.
     known: Option<HashMap<String, Known>>,
     /// The registry did not list this server at the last look.
-    were_unlisted: bool,
+    was_unlisted: bool,
 }
 
 struct Known {
@@ -31,8 +31,8 @@ impl Newcomers {
     /// The list, with those that may not know this server yet as busy. `is_listed`: whether the registry lists it.
     pub(super) fn see(&mut self, nodes: &[Instance], is_listed: bool, now: Instant) -> Vec<Instance> {
         let before = self.known.take();
-        let begins = !is_listed || self.were_unlisted;
-        self.were_unlisted = !is_listed;
+        let begins = !is_listed || self.was_unlisted;
+        self.was_unlisted = !is_listed;
         let mut known = HashMap::new();
         for node in nodes {
             let came = match before.as_ref().map(|before| before.get(&node.id)) {

@@ -93,7 +93,8 @@ impl<L: ?Sized> Known<L> {
             self.dropped += 1;
             if asks || self.dropped == 1 {
                 let Self { kind, id, dropped, .. } = self;
-                tracing::warn!(%kind, id = &**id, dropped, "messages come from a server that is not in the registry; they are dropped");
+                let text = "messages come from a server that is not in the registry; they are dropped";
+                tracing::warn!(%kind, id = &**id, dropped, "{text}");
             }
         }
         self.link.clone()
